@@ -1,0 +1,38 @@
+package event
+
+// MaxName is the longest event name, in bytes.
+const MaxName = 128
+
+// Subject is where an event lies in the stream EVENTS: events.<source>.<name>.
+func Subject(source, name string) string { return "events." + source + "." + name }
+
+// QuarantineSubject is where what is authentic but not an event lies: quarantine.<source>.<reason>.
+func QuarantineSubject(source, reason string) string { return "quarantine." + source + "." + reason }
+
+// DeadSubject is where an event lies that a team gave up on: dead.<team>.<source>.<name>.
+func DeadSubject(team, source, name string) string { return "dead." + team + "." + source + "." + name }
+
+// Filter is the subject that matches the events of one name pattern ("pbx.>", "pbx.call.*") from any source.
+func Filter(pattern string) string { return "events.*." + pattern }
+
+// ValidName reports whether name can be the tail of a subject: tokens of letters, digits, "_" and "-", joined by
+// single dots, at most [MaxName] bytes in all.
+func ValidName[T string | []byte](name T) bool {
+	if len(name) == 0 || len(name) > MaxName {
+		return false
+	}
+	empty := true // the token under the cursor has no character yet
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '.' && empty:
+			return false
+		case c == '.':
+			empty = true
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-':
+			empty = false
+		default:
+			return false
+		}
+	}
+	return !empty
+}
