@@ -1,0 +1,140 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Options say where NATS is and as whom to connect.
+type Options struct {
+	URL         string                     // nats://host:port, several separated by commas; tls:// and ws:// work too
+	Creds       string                     // path of a .creds file; empty means none
+	Name        string                     // shown in NATS's list of connections
+	InboxPrefix string                     // prefix of reply subjects, for narrow permissions; empty means _INBOX
+	InProcess   nats.InProcessConnProvider // the embedded server; URL is then only a name
+	Log         *slog.Logger               // nil means slog.Default()
+}
+
+// Timings of a connection: a server that is silently gone is noticed within two pings.
+const (
+	dialTimeout  = 2 * time.Second
+	pingInterval = 2 * time.Second
+	pingsOut     = 2
+	retryWait    = 100 * time.Millisecond
+)
+
+// Connect connects to NATS. A connection that was made once is kept up for ever: it reconnects by itself and logs
+// both the loss and the return. While it is away a publish fails at once instead of piling up in memory.
+// The error, when the first connection cannot be made, names the address and the remedy.
+func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
+	if err := checkURL(o.URL); err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(o.URL, o.options()...)
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	// A round trip shows refused permissions and proxies that answer for a server that is not there.
+	if err := nc.FlushWithContext(withDefaultTimeout(ctx)); err != nil {
+		nc.Close()
+		return nil, o.explain(err)
+	}
+	return nc, nil
+}
+
+func withDefaultTimeout(ctx context.Context) context.Context {
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
+func (o Options) options() []nats.Option {
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	options := []nats.Option{
+		nats.Name(o.Name), nats.Timeout(dialTimeout),
+		nats.MaxReconnects(-1), nats.ReconnectWait(retryWait), nats.ReconnectJitter(retryWait, retryWait),
+		nats.ReconnectBufSize(-1), nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() && !nc.IsDraining() {
+				log.Warn("lost NATS, reconnecting", "nats", Redacted(o.URL), "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS is back", "nats", nc.ConnectedUrlRedacted()) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Error("NATS refuses something", "nats", Redacted(o.URL), "error", err,
+				"remedy", "if it is a permission, grant it to this user; what was refused does not happen")
+		}),
+	}
+	if o.Creds != "" {
+		options = append(options, nats.UserCredentials(o.Creds))
+	}
+	if o.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(o.InboxPrefix))
+	}
+	if o.InProcess != nil {
+		options = append(options, nats.InProcessServer(o.InProcess))
+	}
+	return options
+}
+
+func checkURL(list string) error {
+	for one := range strings.SplitSeq(list, ",") {
+		one = strings.TrimSpace(one)
+		u, err := url.Parse(one)
+		if err != nil || u.Host == "" || !knownScheme(u.Scheme) {
+			return fmt.Errorf("NATS_URL=%q is not the address of a NATS server: use nats://host:4222 (or tls://, ws://, wss://; several separated by commas)", Redacted(one))
+		}
+	}
+	return nil
+}
+
+func knownScheme(scheme string) bool {
+	switch scheme {
+	case "nats", "tls", "ws", "wss":
+		return true
+	}
+	return false
+}
+
+// explain adds the remedy to a failed connection.
+func (o Options) explain(err error) error {
+	at := Redacted(o.URL)
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS, or user and password in NATS_URL", at, err)
+	case errors.As(err, &dns):
+		return fmt.Errorf("cannot find NATS at %s (%w): correct the host in NATS_URL", at, err)
+	}
+	return fmt.Errorf("cannot reach NATS at %s (%w): start it, correct NATS_URL, or unset NATS_URL for the gateway to run its own", at, err)
+}
+
+// Redacted is a list of addresses fit for logs: without passwords and tokens.
+func Redacted(list string) string {
+	parts := strings.Split(list, ",")
+	for i, part := range parts {
+		if u, err := url.Parse(strings.TrimSpace(part)); err == nil {
+			if _, hasPassword := u.User.Password(); u.User != nil && !hasPassword {
+				u.User = url.User("xxxxx") // a user without a password is a token
+			}
+			parts[i] = u.Redacted()
+		} else if _, host, found := strings.Cut(part, "@"); found {
+			parts[i] = "xxxxx@" + host
+		}
+	}
+	return strings.Join(parts, ",")
+}

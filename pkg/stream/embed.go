@@ -1,0 +1,134 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// EmbedOptions say where the embedded server keeps its files and listens.
+type EmbedOptions struct {
+	Dir    string       // data folder; the streams lie in Dir/jetstream
+	Listen string       // host:port; port 0 takes a free one
+	Log    *slog.Logger // nil means slog.Default()
+}
+
+// EmbeddedMaxPayload is the largest message, headers and body, that the embedded server takes, in bytes.
+const EmbeddedMaxPayload = 64 << 20
+
+// Server is a nats-server inside this process. It syncs every write to disk before it acknowledges it, so that an
+// acknowledged message survives a power cut.
+type Server struct {
+	*server.Server // also a nats.InProcessConnProvider
+	lock           *os.File
+}
+
+const startTimeout = 30 * time.Second // a million stored events take about half a second
+
+// Embed starts a nats-server with JetStream. It takes a lock on the folder first: two servers on the same files
+// would destroy them. The errors name the setting to change.
+func Embed(o EmbedOptions) (*Server, error) {
+	host, port, err := splitListen(o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := lockFolder(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(o, host, port)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return &Server{Server: s, lock: lock}, nil
+}
+
+func start(o EmbedOptions, host string, port int) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName: "sluice", Host: host, Port: port,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: true, MaxPayload: EmbeddedMaxPayload,
+		NoSigs: true, NoSystemAccount: false,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("embedded NATS: %w", err)
+	}
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	s.SetLogger(serverLog{log}, false, false)
+	s.Start()
+	if !s.ReadyForConnections(startTimeout) || !s.JetStreamEnabled() {
+		s.Shutdown()
+		return nil, fmt.Errorf("embedded NATS did not start within %s: see the log above, and check the data folder %s (SLUICE_DATA)", startTimeout, o.Dir)
+	}
+	return s, nil
+}
+
+// Shutdown stops the server: connections are closed, files are flushed and the lock is given back on return.
+func (s *Server) Shutdown() {
+	s.Server.Shutdown()
+	s.WaitForShutdown()
+	_ = s.lock.Close() // closing gives the lock back; nothing was written to it
+}
+
+// URL is where other processes reach the server.
+func (s *Server) URL() string { return s.ClientURL() }
+
+// splitListen takes host and port apart, and makes sure that the port is free: the server would open its files
+// before it finds out.
+func splitListen(listen string) (host string, port int, err error) {
+	probe, err := net.Listen("tcp", listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("embedded NATS cannot listen on %s (SLUICE_HUB_LISTEN): %w: stop what is there, choose another port, or set NATS_URL to use a NATS of your own", listen, err)
+	}
+	if err := probe.Close(); err != nil {
+		return "", 0, err
+	}
+	host, digits, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, err
+	}
+	if port, err = strconv.Atoi(digits); err != nil {
+		return "", 0, fmt.Errorf("SLUICE_HUB_LISTEN=%q: the port is not a number", listen)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	if host == "" {
+		host = server.DEFAULT_HOST
+	}
+	return host, port, nil
+}
+
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the data folder: %w: set SLUICE_DATA to a folder that this user may write", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write to the data folder: %w: set SLUICE_DATA to a folder that this user may write", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data folder %s is in use by another gateway (%w): stop it, or set SLUICE_DATA to another folder", dir, err), lock.Close())
+	}
+	return lock, nil
+}
+
+// serverLog passes on what the embedded server finds worth a warning; its notices are for debugging.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Debugf(string, ...any)           {}
+func (l serverLog) Tracef(string, ...any)           {}

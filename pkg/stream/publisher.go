@@ -1,0 +1,242 @@
+package stream
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Ack is JetStream's word that a message is stored.
+type Ack struct {
+	Stream    string
+	Sequence  uint64
+	Duplicate bool // it was stored before, under the same Nats-Msg-Id; Sequence is that of the first
+}
+
+// Outgoing is a message on its way into a stream. It must not be changed until it is settled.
+type Outgoing struct {
+	Msg      *nats.Msg // with a Nats-Msg-Id header, which makes sending it again harmless; Reply is the publisher's
+	Deadline time.Time // from then on it is given up
+
+	// Settle is called exactly once, on a goroutine of the publisher's: with a nil error the message is stored as
+	// durably as the stream stores. It must not block.
+	Settle func(Ack, error)
+
+	token  uint64
+	again  time.Time     // when to send it again
+	pause  time.Duration // the pause before that one, which doubles
+	reason error         // why it was not stored so far
+}
+
+// ErrNotStored says that no acknowledgement came before the deadline. The message may be stored all the same; sent
+// again under its Nats-Msg-Id it is stored once.
+var ErrNotStored = errors.New("not acknowledged by JetStream in time")
+
+// How a message without an acknowledgement is sent again.
+const (
+	ackWait    = 500 * time.Millisecond // silence for this long means that message or answer were lost
+	firstPause = 40 * time.Millisecond  // a planned change of leader takes 30 to 90 ms
+	sweepEvery = 20 * time.Millisecond
+)
+
+// Publisher publishes messages and settles each when its own acknowledgement arrives, in whatever order they come: a
+// lost one delays nobody else. What is refused or not answered is sent again under the same Nats-Msg-Id until its
+// deadline. It is safe for concurrent use.
+type Publisher struct {
+	nc     *nats.Conn
+	inbox  string // the acknowledgement of message t comes to inbox + t
+	acks   *nats.Subscription
+	resent atomic.Uint64
+
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]*Outgoing
+
+	busy chan struct{} // holds a token while anything may be waiting
+	quit chan struct{}
+	done chan struct{}
+}
+
+// NewPublisher starts a publisher on a connection, which stays the caller's.
+func NewPublisher(nc *nats.Conn) (*Publisher, error) {
+	p := &Publisher{
+		nc: nc, inbox: nc.NewInbox() + ".", waiting: map[uint64]*Outgoing{},
+		busy: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	var err error
+	if p.acks, err = nc.Subscribe(p.inbox+"*", p.acknowledged); err != nil {
+		return nil, err
+	}
+	if err := p.acks.SetPendingLimits(-1, -1); err != nil { // as many as are waiting, and they are bounded
+		return nil, err
+	}
+	go p.sweepWhileBusy()
+	return p, nil
+}
+
+// Publish sends a group of messages in one flush. It returns without waiting for acknowledgements.
+func (p *Publisher) Publish(group []*Outgoing) {
+	p.enlist(group)
+	for _, m := range group {
+		p.send(m)
+	}
+}
+
+func (p *Publisher) enlist(group []*Outgoing) {
+	silent := time.Now().Add(ackWait)
+	p.mu.Lock()
+	for _, m := range group {
+		p.last++
+		m.token, m.again = p.last, silent
+		m.Msg.Reply = p.inbox + strconv.FormatUint(m.token, 36)
+		p.waiting[m.token] = m
+	}
+	p.mu.Unlock()
+	select {
+	case p.busy <- struct{}{}:
+	default:
+	}
+}
+
+func (p *Publisher) send(m *Outgoing) {
+	if err := p.nc.PublishMsg(m.Msg); err != nil {
+		p.refused(m.token, err)
+	}
+}
+
+// acknowledged takes JetStream's answer to one message.
+func (p *Publisher) acknowledged(answer *nats.Msg) {
+	token, err := strconv.ParseUint(answer.Subject[len(p.inbox):], 36, 64)
+	if err != nil {
+		return // not a subject that we gave out
+	}
+	ack, err := parseAck(answer)
+	if err != nil {
+		p.refused(token, err)
+		return
+	}
+	if m := p.take(token); m != nil {
+		m.Settle(ack, nil)
+	}
+}
+
+func parseAck(answer *nats.Msg) (Ack, error) {
+	if len(answer.Data) == 0 && answer.Header.Get("Status") == "503" {
+		return Ack{}, nats.ErrNoResponders
+	}
+	var body struct {
+		Error *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+		Stream    string `json:"stream"`
+		Sequence  uint64 `json:"seq"`
+		Duplicate bool   `json:"duplicate"`
+	}
+	if err := json.Unmarshal(answer.Data, &body); err != nil {
+		return Ack{}, fmt.Errorf("JetStream's answer is not an acknowledgement: %w", err)
+	}
+	if body.Error != nil {
+		return Ack{}, fmt.Errorf("JetStream: %s (%d)", body.Error.Description, body.Error.Code)
+	}
+	if body.Stream == "" || body.Sequence == 0 {
+		return Ack{}, errors.New("JetStream's answer is not an acknowledgement")
+	}
+	return Ack{Stream: body.Stream, Sequence: body.Sequence, Duplicate: body.Duplicate}, nil
+}
+
+// take removes a message that is settled; nil when it was already.
+func (p *Publisher) take(token uint64) *Outgoing {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	m := p.waiting[token]
+	delete(p.waiting, token)
+	return m
+}
+
+// refused plans to send a message again, soon and then less and less soon.
+func (p *Publisher) refused(token uint64, reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.waiting[token]; m != nil {
+		m.reason = reason
+		m.pause = min(max(2*m.pause, firstPause), ackWait)
+		m.again = time.Now().Add(m.pause)
+	}
+}
+
+// sweepWhileBusy sends again and gives up, and sleeps while nothing is waiting.
+func (p *Publisher) sweepWhileBusy() {
+	defer close(p.done)
+	for {
+		select {
+		case <-p.busy:
+		case <-p.quit:
+			return
+		}
+		for p.sweep(time.Now()) {
+			select {
+			case <-time.After(sweepEvery):
+			case <-p.quit:
+				return
+			}
+		}
+	}
+}
+
+// sweep looks at every waiting message once, and reports whether any is left.
+func (p *Publisher) sweep(now time.Time) bool {
+	var overdue, silent []*Outgoing
+	p.mu.Lock()
+	for token, m := range p.waiting {
+		switch {
+		case !now.Before(m.Deadline):
+			overdue = append(overdue, m)
+			delete(p.waiting, token)
+		case !now.Before(m.again):
+			silent = append(silent, m)
+			m.again = now.Add(ackWait)
+		}
+	}
+	left := len(p.waiting) > 0
+	p.mu.Unlock()
+	for _, m := range overdue {
+		m.giveUp()
+	}
+	for _, m := range silent {
+		p.resent.Add(1)
+		p.send(m)
+	}
+	return left
+}
+
+func (m *Outgoing) giveUp() {
+	if m.reason == nil {
+		m.Settle(Ack{}, ErrNotStored)
+		return
+	}
+	m.Settle(Ack{}, fmt.Errorf("%w: %w", ErrNotStored, m.reason))
+}
+
+// Resent is how many times a message was sent again.
+func (p *Publisher) Resent() uint64 { return p.resent.Load() }
+
+// Close stops the publisher. What is still waiting is given up.
+func (p *Publisher) Close() {
+	close(p.quit)
+	<-p.done
+	_ = p.acks.Unsubscribe() // fails only on a connection that is closed already
+	p.mu.Lock()
+	left := p.waiting
+	p.waiting = map[uint64]*Outgoing{}
+	p.mu.Unlock()
+	for _, m := range left {
+		m.giveUp()
+	}
+}

@@ -1,0 +1,123 @@
+// Package stream is Sluice's use of NATS JetStream: the declaration of the four streams, connecting, the server
+// that runs inside the gateway where nothing is installed, and publishing with each message's own acknowledgement.
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// The streams.
+const (
+	Events     = "EVENTS"     // what happened; every team reads it with its own durable
+	Quarantine = "QUARANTINE" // authentic, but not routable, or late
+	Dead       = "DEAD"       // what a team gave up on, with the reason
+	Replay     = "REPLAY"     // copies that an operator asked for, for one team
+)
+
+// DuplicateWindow is how long JetStream itself knows an event's identity. An identity costs about 260 bytes of the
+// server's memory, so the window bridges retries and restarts; the 24 hours of the contract are kept by package seen.
+const DuplicateWindow = 5 * time.Minute
+
+// Settings are what a deployment chooses about the streams.
+type Settings struct {
+	Replicas int           // 1, or 3 with a cluster
+	MaxAge   time.Duration // how long events are kept; 0 means 7 days
+	MaxBytes int64         // how many bytes of events are kept, the oldest are dropped first; 0 means no bound
+}
+
+const (
+	eventsAge = 7 * 24 * time.Hour
+	keptAge   = 30 * 24 * time.Hour // quarantine and dead letters: as long as the sender keeps its own
+)
+
+// declarations lists every stream as it shall be.
+func (s Settings) declarations() []jetstream.StreamConfig {
+	limits := func(name, description string, age time.Duration) jetstream.StreamConfig {
+		return jetstream.StreamConfig{
+			Name: name, Description: description, Subjects: []string{strings.ToLower(name) + ".>"},
+			Storage: jetstream.FileStorage, Replicas: max(1, s.Replicas), Duplicates: min(DuplicateWindow, age),
+			Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld, MaxAge: age, MaxBytes: -1,
+			AllowDirect: true, Compression: jetstream.S2Compression,
+		}
+	}
+	age := s.MaxAge
+	if age == 0 {
+		age = eventsAge
+	}
+	events := limits(Events, "Sluice: every event, once", age)
+	events.Compression = jetstream.NoCompression // S2 would cost a third more CPU on every publish
+	if s.MaxBytes > 0 {
+		events.MaxBytes = s.MaxBytes
+	}
+	replay := limits(Replay, "Sluice: events replayed to one team", keptAge)
+	replay.Retention = jetstream.WorkQueuePolicy
+	return []jetstream.StreamConfig{
+		events,
+		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
+		limits(Dead, "Sluice: events that a team gave up on", keptAge),
+		replay,
+	}
+}
+
+// Declare creates the four streams, or updates those that are there to what settings say. On return they are
+// stored as durably as the server stores. It refuses, and changes nothing, when a stream of one of the names
+// has other subjects: that stream is somebody else's.
+func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) error {
+	declarations := settings.declarations()
+	for _, want := range declarations {
+		if err := notSomebodyElses(ctx, js, want); err != nil {
+			return err
+		}
+	}
+	for _, want := range declarations {
+		if _, err := js.CreateOrUpdateStream(ctx, want); err != nil {
+			return explain(want.Name, err)
+		}
+	}
+	return nil
+}
+
+func notSomebodyElses(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+	found, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	if err != nil {
+		return explain(want.Name, err)
+	}
+	if subjects := found.CachedInfo().Config.Subjects; !slices.Equal(subjects, want.Subjects) {
+		return fmt.Errorf("stream %s is already there with the subjects %s instead of %s: it is not Sluice's; remove or rename it, or give Sluice an account of its own (NATS_CREDS)",
+			want.Name, strings.Join(subjects, ", "), strings.Join(want.Subjects, ", "))
+	}
+	return nil
+}
+
+// explain adds the remedy to what JetStream says.
+func explain(name string, err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("NATS runs without JetStream (%w): start nats-server with -js, or put jetstream {} into its configuration", err)
+	case errors.As(err, &api) && (api.ErrorCode == insufficientResources || api.ErrorCode == storageExceeded):
+		return fmt.Errorf("stream %s: NATS has no room for it (%w): raise max_file_store, or lower SLUICE_EVENTS_MAX_BYTES", name, err)
+	case errors.As(err, &api) && api.ErrorCode == replicasNotSupported:
+		return fmt.Errorf("stream %s: this NATS is not a cluster (%w): set SLUICE_REPLICAS=1", name, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("stream %s: JetStream did not answer in time (%w): is it enabled (nats-server -js), does the cluster have a leader, and may this account use $JS.API.>?", name, err)
+	}
+	return fmt.Errorf("stream %s: %w", name, err)
+}
+
+// Error codes of the JetStream API, from nats-server's errors.json.
+const (
+	insufficientResources = 10023
+	storageExceeded       = 10047
+	replicasNotSupported  = 10074
+)
