@@ -22,7 +22,7 @@ type EmbedOptions struct {
 }
 
 // EmbeddedMaxPayload is the largest message, headers and body, that the embedded server takes, in bytes.
-const EmbeddedMaxPayload = 64 << 20
+const EmbeddedMaxPayload = 8 << 20
 
 // Server is a nats-server inside this process. It syncs every write to disk before it acknowledges it, so that an
 // acknowledged message survives a power cut.
@@ -126,9 +126,11 @@ func lockFolder(dir string) (*os.File, error) {
 // serverLog passes on what the embedded server finds worth a warning; its notices are for debugging.
 type serverLog struct{ log *slog.Logger }
 
-func (l serverLog) Noticef(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Warnf(format string, v ...any)   { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Errorf(format string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Fatalf(format string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Debugf(string, ...any)           {}
-func (l serverLog) Tracef(string, ...any)           {}
+func (l serverLog) Noticef(format string, v ...any) {
+	l.log.Debug("nats: " + fmt.Sprintf(format, v...))
+}
+func (l serverLog) Warnf(format string, v ...any)  { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Fatalf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Debugf(string, ...any)          {}
+func (l serverLog) Tracef(string, ...any)          {}

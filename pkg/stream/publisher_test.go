@@ -1,0 +1,148 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// fate is what a message was settled with.
+type fate struct {
+	ack Ack
+	err error
+}
+
+func publisher(t *testing.T, nc *nats.Conn) *Publisher {
+	t.Helper()
+	p, err := NewPublisher(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// outgoing is a message whose fate can be waited for.
+func outgoing(id string, budget time.Duration) (*Outgoing, <-chan fate) {
+	settled := make(chan fate, 2) // a second one would be a bug to see
+	msg := nats.NewMsg("events.zorio.test")
+	msg.Header.Set("Nats-Msg-Id", id)
+	return &Outgoing{Msg: msg, Deadline: time.Now().Add(budget), Settle: func(a Ack, err error) { settled <- fate{a, err} }}, settled
+}
+
+func wait(t *testing.T, settled <-chan fate) fate {
+	t.Helper()
+	select {
+	case f := <-settled:
+		return f
+	case <-time.After(20 * time.Second):
+		t.Fatal("never settled")
+		return fate{}
+	}
+}
+
+func TestPublishSettlesEachAtItsOwnAcknowledgement(t *testing.T) {
+	nc, js := embedded(t)
+	if err := Declare(t.Context(), js, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	p := publisher(t, nc)
+	var group []*Outgoing
+	var fates []<-chan fate
+	for i := range 100 {
+		m, settled := outgoing(fmt.Sprint("id-", i%50), time.Minute)
+		group, fates = append(group, m), append(fates, settled)
+	}
+	p.Publish(group)
+	for i, settled := range fates {
+		f := wait(t, settled)
+		if f.err != nil || f.ack.Duplicate != (i >= 50) || f.ack.Sequence != uint64(i%50+1) {
+			t.Errorf("message %d: %+v", i, f)
+		}
+	}
+}
+
+func TestPublishIsSentAgainUntilTheStreamIsThere(t *testing.T) {
+	nc, js := embedded(t)
+	p := publisher(t, nc)
+	m, settled := outgoing("early", time.Minute)
+	p.Publish([]*Outgoing{m})
+	for p.Resent() == 0 { // nobody answers yet
+		time.Sleep(time.Millisecond)
+	}
+	if err := Declare(t.Context(), js, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	if f := wait(t, settled); f.err != nil || f.ack.Duplicate || f.ack.Sequence != 1 {
+		t.Fatalf("got %+v", f)
+	}
+}
+
+func TestPublishGivesUpAtTheDeadlineAndSaysWhy(t *testing.T) {
+	nc, _ := embedded(t)
+	p := publisher(t, nc)
+	m, settled := outgoing("never", 200*time.Millisecond)
+	p.Publish([]*Outgoing{m})
+	f := wait(t, settled)
+	if !errors.Is(f.err, ErrNotStored) || !errors.Is(f.err, nats.ErrNoResponders) {
+		t.Fatalf("got %v", f.err)
+	}
+	select {
+	case again := <-settled:
+		t.Fatalf("settled twice: %+v", again)
+	default:
+	}
+}
+
+func TestPublishOutlivesARestartOfTheServer(t *testing.T) {
+	dir := t.TempDir()
+	s, err := Embed(EmbedOptions{Dir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := s.Addr().String()
+	nc, js := connected(t, Options{URL: s.URL()})
+	if err := Declare(t.Context(), js, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	p := publisher(t, nc)
+	s.Shutdown()
+	m, settled := outgoing("meanwhile", time.Minute)
+	p.Publish([]*Outgoing{m})
+	again, err := Embed(EmbedOptions{Dir: dir, Listen: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(again.Shutdown)
+	if f := wait(t, settled); f.err != nil || f.ack.Duplicate {
+		t.Fatalf("got %+v", f)
+	}
+}
+
+func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
+	nc, _ := embedded(t)
+	p, err := NewPublisher(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, settled := outgoing("left", time.Minute)
+	p.Publish([]*Outgoing{m})
+	p.Close()
+	if f := wait(t, settled); !errors.Is(f.err, ErrNotStored) {
+		t.Fatalf("got %+v", f)
+	}
+}
+
+func FuzzParseAck(f *testing.F) {
+	f.Add([]byte(`{"stream":"EVENTS","seq":7,"duplicate":true}`))
+	f.Add([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ack, err := parseAck(&nats.Msg{Data: data})
+		if err == nil && (ack.Sequence == 0 || ack.Stream == "") {
+			t.Fatalf("%q is taken for an acknowledgement", data)
+		}
+	})
+}
