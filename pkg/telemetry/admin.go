@@ -1,0 +1,172 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Status is how a dependency is.
+type Status string
+
+// A degraded dependency costs something, but not the work: the process stays ready. A down one stops the work.
+const (
+	OK       Status = "ok"
+	Degraded Status = "degraded"
+	Down     Status = "down"
+)
+
+// Health is the state of one dependency.
+type Health struct {
+	Status Status    `json:"status"`
+	Since  time.Time `json:"since"`            // how long it has been so
+	Detail string    `json:"detail,omitempty"` // what is wrong
+	Remedy string    `json:"remedy,omitempty"` // what to do about it
+}
+
+// Dependency is a named Health.
+type Dependency struct {
+	Name string `json:"name"`
+	Health
+}
+
+// Readiness is the body of /readyz. Its status is ready, degraded, unavailable or stopping; the last two come with 503.
+type Readiness struct {
+	Status       string       `json:"status"`
+	Dependencies []Dependency `json:"dependencies"`
+}
+
+// Admin serves /healthz, /readyz, /metrics and /debug/pprof on an address of its own, which does not belong on the
+// internet. It is safe for concurrent use.
+type Admin struct {
+	registry *prometheus.Registry
+	listener net.Listener
+	server   *http.Server
+	stopping atomic.Bool
+
+	mu      sync.Mutex
+	watched []watched
+}
+
+type watched struct {
+	name   string
+	health func() Health
+}
+
+// NewAdmin listens on address (SLUICE_ADMIN), or nowhere when it is empty, for the binary of this name. Serve answers.
+func NewAdmin(binary, address string) (*Admin, error) {
+	a := &Admin{registry: prometheus.NewRegistry()}
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_build_info", Help: "The running binary; its value is 1."}, []string{"binary", "version"})
+	build.WithLabelValues(binary, Version()).Set(1)
+	a.registry.MustRegister(build)
+	if address == "" {
+		return a, nil
+	}
+	var err error
+	if a.listener, err = net.Listen("tcp", address); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s (SLUICE_ADMIN): %w: stop what is there, or choose another port", address, err)
+	}
+	a.server = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	return a, nil
+}
+
+func (a *Admin) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
+	r := a.Readiness()
+	w.Header().Set("Content-Type", "application/json")
+	if r.Status == "unavailable" || r.Status == "stopping" {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(r) // the client is gone, then
+}
+
+// Readiness asks every dependency.
+func (a *Admin) Readiness() Readiness {
+	a.mu.Lock()
+	all := a.watched
+	a.mu.Unlock()
+	r := Readiness{Status: "ready", Dependencies: []Dependency{}}
+	for _, w := range all {
+		h := w.health()
+		r.Dependencies = append(r.Dependencies, Dependency{w.name, h})
+		switch {
+		case h.Status == Down:
+			r.Status = "unavailable"
+		case h.Status == Degraded && r.Status == "ready":
+			r.Status = "degraded"
+		}
+	}
+	if a.stopping.Load() {
+		r.Status = "stopping"
+	}
+	return r
+}
+
+// Watch adds a dependency to /readyz. The function is called on every request for it and must not block.
+func (a *Admin) Watch(name string, health func() Health) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watched = append(a.watched, watched{name, health})
+}
+
+// Registry is where metrics are registered.
+func (a *Admin) Registry() *prometheus.Registry { return a.registry }
+
+// Addr is where it listens; "" when nowhere.
+func (a *Admin) Addr() string {
+	if a.listener == nil {
+		return ""
+	}
+	return a.listener.Addr().String()
+}
+
+// Stopping makes /readyz answer 503 from now on, so that no new work is sent here.
+func (a *Admin) Stopping() { a.stopping.Store(true) }
+
+// Serve answers until Shutdown.
+func (a *Admin) Serve() {
+	if a.server == nil {
+		return
+	}
+	if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		panic(err) // accepting on a listener of ours failed for good
+	}
+}
+
+// Shutdown stops answering within a second.
+func (a *Admin) Shutdown(ctx context.Context) {
+	if a.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close() // a profile may still be running; nothing of it is worth waiting for
+	}
+}

@@ -1,0 +1,75 @@
+// Package telemetry is how every Sluice process is seen and stopped: its log, its metrics, its health, its signals.
+package telemetry
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Logger logs to w: text when it is a terminal, JSON otherwise. Level is debug, info, warn or error.
+func Logger(w io.Writer, level string) (*slog.Logger, error) {
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("SLUICE_LOG=%q: use debug, info, warn or error", level)
+	}
+	options := &slog.HandlerOptions{Level: least}
+	if f, isFile := w.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(w, options)), nil
+	}
+	return slog.New(slog.NewJSONHandler(w, options)), nil
+}
+
+// Limiter logs at most one line a cause and interval, and with it how many were held back: for what strangers can
+// cause as often as they like. It is safe for concurrent use.
+type Limiter struct {
+	log    *slog.Logger
+	every  time.Duration
+	causes sync.Map // string → *cause; the callers' causes are constants, so it is bounded
+}
+
+type cause struct {
+	next atomic.Int64 // when a line may be logged again, in nanoseconds since 1970
+	held atomic.Uint64
+}
+
+// NewLimiter makes a Limiter that logs to log.
+func NewLimiter(log *slog.Logger, every time.Duration) *Limiter {
+	return &Limiter{log: log, every: every}
+}
+
+// Allow reports whether a line for this cause may be logged now, and how many were held back since the last one. A
+// refusal allocates nothing, so ask before making the line's attributes.
+func (l *Limiter) Allow(name string) (held uint64, ok bool) {
+	found, known := l.causes.Load(name)
+	if !known {
+		found, _ = l.causes.LoadOrStore(name, new(cause))
+	}
+	c := found.(*cause)
+	now, next := time.Now().UnixNano(), c.next.Load()
+	if now < next || !c.next.CompareAndSwap(next, now+int64(l.every)) {
+		c.held.Add(1)
+		return 0, false
+	}
+	return c.held.Swap(0), true
+}
+
+// Info logs a line at info if its cause may be logged now.
+func (l *Limiter) Info(name, msg string, key1, value1, key2, value2 string) {
+	if held, ok := l.Allow(name); ok {
+		l.log.Info(msg, key1, value1, key2, value2, "held_back", held)
+	}
+}
+
+// Warn logs a line at warn if its cause may be logged now.
+func (l *Limiter) Warn(name, msg string, err error, remedy string) {
+	if held, ok := l.Allow(name); ok {
+		l.log.Warn(msg, "error", err, "remedy", remedy, "held_back", held)
+	}
+}

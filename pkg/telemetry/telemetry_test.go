@@ -1,0 +1,134 @@
+package telemetry
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestLimiterSaysHowManyItHeldBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := NewLimiter(slog.New(slog.NewJSONHandler(&out, nil)), time.Minute)
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() { l.Info("stale", "refused", "answer", "stale", "reason", "old") })
+		}
+		all.Wait()
+		l.Info("other", "refused", "answer", "invalid", "reason", "wrong")
+		time.Sleep(time.Minute)
+		l.Info("stale", "refused", "answer", "stale", "reason", "old")
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 3 || !strings.Contains(lines[2], `"held_back":9`) {
+			t.Fatalf("got %s", out.String())
+		}
+	})
+}
+
+func TestLimiterHoldsBackWithoutAllocating(t *testing.T) {
+	l := NewLimiter(slog.New(slog.DiscardHandler), time.Hour)
+	l.Info("stale", "refused", "answer", "stale", "reason", "old")
+	if n := testing.AllocsPerRun(100, func() { l.Info("stale", "refused", "answer", "stale", "reason", "old") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestLoggerWritesJSONUnlessOnATerminal(t *testing.T) {
+	var out bytes.Buffer
+	log, err := Logger(&out, "warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Info("quiet")
+	log.Warn("loud", "team", "pbx")
+	var line struct{ Msg, Team string }
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Msg != "loud" || line.Team != "pbx" {
+		t.Errorf("%q: %v", out.String(), err)
+	}
+	if _, err := Logger(&out, "loud"); err == nil || !strings.Contains(err.Error(), "SLUICE_LOG") {
+		t.Errorf("level loud: %v", err)
+	}
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+func TestAdmin(t *testing.T) {
+	a, err := NewAdmin("gateway", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go a.Serve()
+	t.Cleanup(func() { a.Shutdown(t.Context()); http.DefaultClient.CloseIdleConnections() })
+	base := "http://" + a.Addr()
+	states := map[string]Status{"nats": OK, "redis": OK}
+	for _, name := range []string{"nats", "redis"} {
+		a.Watch(name, func() Health { return Health{Status: states[name], Remedy: "start " + name} })
+	}
+	for _, c := range []struct {
+		nats, redis Status
+		stopping    bool
+		code        int
+		status      string
+	}{
+		{OK, OK, false, 200, "ready"},
+		{OK, Degraded, false, 200, "degraded"},
+		{Down, Degraded, false, 503, "unavailable"},
+		{OK, OK, true, 503, "stopping"},
+	} {
+		states["nats"], states["redis"] = c.nats, c.redis
+		if c.stopping {
+			a.Stopping()
+		}
+		code, body := get(t, base+"/readyz")
+		var r Readiness
+		if err := json.Unmarshal([]byte(body), &r); err != nil {
+			t.Fatal(err)
+		}
+		if code != c.code || r.Status != c.status || len(r.Dependencies) != 2 || r.Dependencies[1].Remedy != "start redis" {
+			t.Errorf("%+v: %d %s", c, code, body)
+		}
+	}
+	if code, body := get(t, base+"/healthz"); code != 200 || body != "ok\n" {
+		t.Errorf("/healthz: %d %q", code, body)
+	}
+	if _, body := get(t, base+"/metrics"); !strings.Contains(body, `sluice_build_info{binary="gateway",version="`) || !strings.Contains(body, "go_goroutines") {
+		t.Errorf("/metrics: %s", body)
+	}
+	if code, _ := get(t, base+"/debug/pprof/goroutine?debug=1"); code != 200 {
+		t.Errorf("/debug/pprof: %d", code)
+	}
+}
+
+func TestAdminNamesABusyPort(t *testing.T) {
+	a, err := NewAdmin("gateway", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.listener.Close()
+	if _, err := NewAdmin("gateway", a.Addr()); err == nil || !strings.Contains(err.Error(), "SLUICE_ADMIN") {
+		t.Errorf("got %v", err)
+	}
+}
