@@ -1,0 +1,124 @@
+package settings
+
+import (
+	"fmt"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check holds a parsed value against the tags.
+func (f field) check(given bool) error {
+	if f.tag.Get("required") == "true" && !given {
+		return fmt.Errorf("%s is not set: %s%s", f.name, f.tag.Get("help"), f.orFile())
+	}
+	shown := f.mask(f.text())
+	if choices := f.tag.Get("oneof"); choices != "" && !slices.Contains(strings.Split(choices, ","), f.text()) {
+		return fmt.Errorf("%s=%q: %s", f.name, shown, f.allowed())
+	}
+	least, hasLeast := f.bound("min")
+	most, hasMost := f.bound("max")
+	if n, isNumber := number(f.into); isNumber && (hasLeast && n < least || hasMost && n > most) {
+		return fmt.Errorf("%s=%q: %s", f.name, shown, f.allowed())
+	}
+	return nil
+}
+
+func (f field) orFile() string {
+	if f.tag.Get("file") == "true" {
+		return " (or name a file that holds it in " + f.name + fileSuffix + ")"
+	}
+	return ""
+}
+
+// allowed says in words what a value may be.
+func (f field) allowed() string {
+	if choices := f.tag.Get("oneof"); choices != "" {
+		return "use " + strings.ReplaceAll(choices, ",", " or ")
+	}
+	words := map[reflect.Type]string{
+		reflect.TypeFor[time.Duration](): "use a duration such as 90s, 5m or 24h",
+		reflect.TypeFor[Bytes]():         "use a number of bytes, or one with KiB, MiB, GiB",
+		reflect.TypeFor[int]():           "use a whole number",
+		reflect.TypeFor[bool]():          "use true or false",
+		reflect.TypeFor[time.Time]():     "use a time such as 2026-01-31T08:00:00Z",
+	}[f.into.Type()]
+	if words == "" {
+		words = f.tag.Get("help")
+	}
+	least, most := f.tag.Get("min"), f.tag.Get("max")
+	switch {
+	case least != "" && most != "":
+		return words + ", from " + least + " to " + most
+	case least != "":
+		return words + ", at least " + least
+	case most != "":
+		return words + ", at most " + most
+	}
+	return words
+}
+
+func (f field) bound(which string) (n int64, there bool) {
+	text := f.tag.Get(which)
+	if text == "" {
+		return 0, false
+	}
+	var err error
+	switch f.into.Type() {
+	case reflect.TypeFor[time.Duration]():
+		var d time.Duration
+		d, err = time.ParseDuration(text)
+		n = int64(d)
+	case reflect.TypeFor[Bytes]():
+		var b Bytes
+		err = b.UnmarshalText([]byte(text))
+		n = int64(b)
+	default:
+		n, err = strconv.ParseInt(text, 10, 64)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("the tag %s of %s: %v", which, f.name, err)) // a slip in our source
+	}
+	return n, true
+}
+
+func number(v reflect.Value) (int64, bool) {
+	if v.CanInt() {
+		return v.Int(), true
+	}
+	return 0, false
+}
+
+func (f field) text() string { return fmt.Sprint(f.into.Interface()) }
+
+// mask is a value fit for logs.
+func (f field) mask(value string) string {
+	switch {
+	case value == "":
+		return ""
+	case f.tag.Get("secret") == "true":
+		return fmt.Sprintf("(%d characters)", len(value))
+	case f.tag.Get("secret") == "url":
+		return maskURLs(value)
+	}
+	return value
+}
+
+// maskURLs hides user and password in a list of URLs. In one that cannot be understood everything before an @ goes.
+func maskURLs(list string) string {
+	parts := strings.Split(list, ",")
+	for i, part := range parts {
+		u, err := url.Parse(part)
+		switch at := strings.LastIndexByte(part, '@'); {
+		case err == nil && u.User != nil:
+			u.User = url.User("xxxxx")
+			parts[i] = u.String()
+		case at >= 0:
+			parts[i] = "xxxxx" + part[at:]
+		}
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,185 @@
+package settings
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// Main is the whole of a daemon's main function: it answers --help, --version and --check, fills s, and runs run with
+// a context that ends at the first SIGINT or SIGTERM; a second one ends the process at once. It does not return: the
+// exit code is 0 after a graceful stop, 1 after an error, which is printed as one line, and 2 after a wrong argument.
+func Main(binary, summary string, s any, run func(context.Context) error) {
+	c := command{binary: binary, summary: summary, settings: s, out: os.Stdout, err: os.Stderr}
+	if exit, done := c.answer(os.Args[1:]); done {
+		os.Exit(exit)
+	}
+	if err := run(telemetry.StopContext()); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", binary, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+type command struct {
+	binary, summary string
+	settings        any
+	out, err        io.Writer
+}
+
+// answer deals with the arguments and loads the settings; done means that there is nothing left to do.
+func (c command) answer(args []string) (exit int, done bool) {
+	if len(args) > 1 {
+		return c.misused("takes one argument at most")
+	}
+	check := false
+	for _, arg := range args {
+		switch arg {
+		case "--help", "-h", "-help", "help":
+			c.help()
+			return 0, true
+		case "--version", "-version", "version":
+			fmt.Fprintln(c.out, c.binary, telemetry.Version())
+			return 0, true
+		case "--check", "-check":
+			check = true
+		default:
+			return c.misused("does not know " + arg)
+		}
+	}
+	if err := Load(c.settings); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			fmt.Fprintf(c.err, "%s: %s\n", c.binary, line)
+		}
+		return 1, true
+	}
+	if check {
+		fmt.Fprint(c.out, Effective(c.settings))
+	}
+	for _, warning := range Unknown(c.settings) {
+		fmt.Fprintf(c.err, "%s: %s\n", c.binary, warning)
+	}
+	return 0, check
+}
+
+func (c command) misused(how string) (int, bool) {
+	fmt.Fprintf(c.err, "%s %s: it is configured by its environment, see %s --help\n", c.binary, how, c.binary)
+	return 2, true
+}
+
+func (c command) help() {
+	fmt.Fprintf(c.out, "%s %s\n\nIt is configured by its environment:\n\n", c.binary, c.summary)
+	for _, f := range fields(c.settings) {
+		fmt.Fprintf(c.out, "  %s%s\n      %s\n", f.name, f.defaults(), f.tag.Get("help"))
+	}
+	fmt.Fprintf(c.out, `
+Arguments:
+
+  --check    check the settings, print their effective values without secrets, and stop
+  --version  print the version
+  --help     print this
+`)
+}
+
+// defaults says what holds where a setting is not set, and where else it may come from.
+func (f field) defaults() string {
+	var text strings.Builder
+	if f.tag.Get("file") == "true" {
+		text.WriteString(" or " + f.name + fileSuffix)
+	}
+	switch value := f.tag.Get("envDefault"); {
+	case f.tag.Get("required") == "true":
+		text.WriteString(" (required)")
+	case value != "":
+		text.WriteString(" (default " + value + ")")
+	}
+	return text.String()
+}
+
+// Effective is a block of one line a setting: its name and its value, without secrets.
+func Effective(s any) string {
+	var block strings.Builder
+	table := tabwriter.NewWriter(&block, 0, 0, 2, ' ', 0)
+	for _, f := range fields(s) {
+		value := f.mask(f.text())
+		if value == "" {
+			value = "(not set)"
+		}
+		fmt.Fprintf(table, "%s\t%s\n", f.name, value)
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	return block.String()
+}
+
+// Unknown has a warning for each variable that looks like a setting of Sluice and is none.
+func Unknown(s any) []string { return unknown(s, env.ToMap(os.Environ())) }
+
+func unknown(s any, environment map[string]string) (warnings []string) {
+	known := slices.Clone(elsewhere)
+	for _, f := range fields(s) {
+		known = append(known, f.name)
+		if f.tag.Get("file") == "true" {
+			known = append(known, f.name+fileSuffix)
+		}
+	}
+	for name := range environment {
+		if !strings.HasPrefix(name, "SLUICE_") || slices.Contains(known, name) {
+			continue
+		}
+		warning := name + " is set but is no setting: unset it"
+		if near := nearest(name, known); near != "" {
+			warning = name + " is set but is no setting: did you mean " + near + "?"
+		}
+		warnings = append(warnings, warning)
+	}
+	slices.Sort(warnings)
+	return warnings
+}
+
+// elsewhere are settings of one Sluice binary that the others need not know: an environment may be shared by all.
+var elsewhere = []string{
+	"SLUICE_LISTEN", "SLUICE_PATH", "SLUICE_ADMIN", "SLUICE_DATA", "SLUICE_LOG", "SLUICE_NATS_MONITOR", "SLUICE_HUB_LISTEN",
+	"SLUICE_REPLICAS", "SLUICE_EVENTS_MAX_AGE", "SLUICE_EVENTS_MAX_BYTES", "SLUICE_IDENTITY", "SLUICE_LATE", "SLUICE_LATE_MAX",
+	"SLUICE_MAX_INFLIGHT", "SLUICE_MAX_BODY", "SLUICE_MAX_CONNECTIONS", "SLUICE_MAX_CONNECTIONS_PER_IP", "SLUICE_SEEN_MAX",
+	"SLUICE_CONCURRENCY", "SLUICE_ATTEMPTS", "SLUICE_BACKOFF_MIN", "SLUICE_BACKOFF_MAX", "SLUICE_TIMEOUT", "SLUICE_START",
+}
+
+// nearest is the known name with the fewest slips of the keyboard between, at most two.
+func nearest(name string, known []string) (near string) {
+	best := 3
+	for _, candidate := range known {
+		if d := distance(name, candidate); d < best {
+			best, near = d, candidate
+		}
+	}
+	return near
+}
+
+// distance counts the insertions, deletions and replacements between two strings (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
