@@ -1,5 +1,7 @@
 package event
 
+import "strings"
+
 // MaxName is the longest event name, in bytes.
 const MaxName = 128
 
@@ -35,4 +37,17 @@ func ValidName[T string | []byte](name T) bool {
 		}
 	}
 	return !empty
+}
+
+// ValidPattern reports whether pattern can stand in a [Filter]: an event name in which "*" may stand for one token,
+// and ">" at the end for one or more.
+func ValidPattern(pattern string) bool {
+	tokens := strings.Split(pattern, ".")
+	for i, token := range tokens {
+		wildcard := token == "*" || token == ">" && i == len(tokens)-1
+		if !wildcard && !ValidName(token) {
+			return false
+		}
+	}
+	return len(pattern) <= MaxName
 }

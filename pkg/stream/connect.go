@@ -33,7 +33,8 @@ const (
 
 // Connect connects to NATS. A connection that was made once is kept up for ever: it reconnects by itself and logs
 // both the loss and the return. While it is away a publish fails at once instead of piling up in memory.
-// The error, when the first connection cannot be made, names the address and the remedy.
+// The error, when the first connection cannot be made, names the address and the remedy; it is [ErrUnreachable] where
+// trying again may help.
 func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 	if err := checkURL(o.URL); err != nil {
 		return nil, err
@@ -110,6 +111,9 @@ func knownScheme(scheme string) bool {
 	return false
 }
 
+// ErrUnreachable says that nobody answered at the address: that may pass by itself.
+var ErrUnreachable = errors.New("NATS is not reachable")
+
 // explain adds the remedy to a failed connection.
 func (o Options) explain(err error) error {
 	at := Redacted(o.URL)
@@ -118,9 +122,9 @@ func (o Options) explain(err error) error {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS, or user and password in NATS_URL", at, err)
 	case errors.As(err, &dns):
-		return fmt.Errorf("cannot find NATS at %s (%w): correct the host in NATS_URL", at, err)
+		return fmt.Errorf("%w: cannot find %s (%w): correct the host in NATS_URL", ErrUnreachable, at, err)
 	}
-	return fmt.Errorf("cannot reach NATS at %s (%w): start it, correct NATS_URL, or unset NATS_URL for the gateway to run its own", at, err)
+	return fmt.Errorf("%w at %s (%w): start it, correct NATS_URL, or unset NATS_URL for the gateway to run its own", ErrUnreachable, at, err)
 }
 
 // Redacted is a list of addresses fit for logs: without passwords and tokens.

@@ -1,0 +1,166 @@
+// Package worker is what a team writes its consumer against: a handler takes one event at a time, and what it returns
+// is the event's outcome.
+//
+//	nil                acknowledged: this team is done with the event
+//	an error, a panic  tried again, after a pause that doubles and is drawn at random
+//	[RetryAfter]       tried again after the pause that it names
+//	[Permanent]        given up at once
+//
+// An event whose attempts are used up, or that is given up, goes to the stream DEAD with the reason; only when it is
+// stored there does it end here. Nothing is dropped.
+//
+// What is promised: each event of the team's patterns is handled at least once, by some instance of the team. Within
+// one process, events of the same [Team.Key] are never handled at the same time and start in the order of the stream,
+// except that an event that waits to be tried again may be overtaken. What is not: order between keys, between
+// instances, or across retries. Handlers must therefore stand repetition, for which package inbox is made, and events
+// out of order.
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/settings"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// Team is a consumer of events: who it is and what it wants.
+type Team struct {
+	// Name is letters, digits, "_" and "-". It names the durable consumer in NATS: instances with the same name share
+	// the work, and another name starts from the beginning.
+	Name string
+
+	// Events are patterns of event names: "pbx.call.hangup", "pbx.call.*", or "pbx.>" for all that begin so. None
+	// means every event.
+	Events []string
+
+	// Key says which events must not be handled at the same time. Events with an equal key start in stream order; an
+	// empty key, or no function, binds an event to no other.
+	Key func(*event.Event) string
+}
+
+// Handler does a team's work for one event. Its context ends when the time limit of an attempt (SLUICE_TIMEOUT) is
+// over, or when a stopping process has waited long enough; an error that it returns then is tried again. It is called
+// by several goroutines at once, and must not change the event.
+type Handler func(ctx context.Context, e *event.Event) error
+
+// Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more, lets the
+// handlers that run come to their end, for 5 s at most, and gives back what did not begin. It is configured by the
+// environment alone, see [Settings]. It waits for NATS and for the stream as long as they are not there; an error says
+// what is wrong with the team or the settings, and what to do.
+func Run(ctx context.Context, team Team, handle Handler) error {
+	var s Settings
+	if err := settings.Load(&s); err != nil {
+		return err
+	}
+	log, err := telemetry.Logger(os.Stderr, s.Log)
+	if err != nil {
+		return err
+	}
+	if err := team.check(); err != nil {
+		return err
+	}
+	w := &worker{team: team, handle: handle, settings: s, ackWait: ackWait, log: log.With("team", team.Name)}
+	return w.run(ctx)
+}
+
+type worker struct {
+	team     Team
+	handle   Handler
+	settings Settings
+	ackWait  time.Duration
+	log      *slog.Logger
+
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	metrics *metrics
+	lanes   *lanes
+}
+
+// run connects, takes events from the durable consumer into their lanes until ctx ends, and empties the lanes.
+func (w *worker) run(ctx context.Context) error {
+	admin, err := telemetry.NewAdmin(w.team.Name, w.settings.Admin)
+	if err != nil {
+		return err
+	}
+	go admin.Serve()
+	defer admin.Shutdown(context.WithoutCancel(ctx))
+	w.metrics = newMetrics(admin.Registry(), w)
+
+	if w.nc, err = w.connect(ctx); err != nil {
+		return stopped(ctx, err)
+	}
+	defer w.nc.Close()
+	admin.Watch("nats", w.natsHealth)
+	if w.js, err = jetstream.New(w.nc); err != nil {
+		return err
+	}
+	durable, err := w.declare(ctx)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	w.log.Info("working", "events", w.team.patterns(), "nats", stream.Redacted(w.settings.NATSURL),
+		"concurrency", w.settings.Concurrency, "waiting", durable.CachedInfo().NumPending)
+
+	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w.process)
+	err = w.take(ctx, durable)
+	w.log.Info("stopping: letting the handlers that run come to their end")
+	admin.Stopping()
+	w.lanes.close(grace)
+	if flushed := w.nc.FlushTimeout(flushTimeout); flushed != nil { // acknowledgements are on their way only now
+		w.log.Warn("some acknowledgements may be lost: their events are handled again", "error", flushed)
+	}
+	return err
+}
+
+// grace is how long handlers may take to end when the process stops, and flushTimeout what their acknowledgements
+// may take on top: together with one fetch less than the 10 s after which supervisors kill.
+const (
+	grace        = 5 * time.Second
+	flushTimeout = time.Second
+)
+
+// stopped makes a stop before the start was complete a graceful one.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+var validTeam = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func (t *Team) check() error {
+	if !validTeam.MatchString(t.Name) {
+		return fmt.Errorf("the team's name %q cannot name a consumer: use letters, digits, _ and -, at most 64", t.Name)
+	}
+	for _, pattern := range t.patterns() {
+		if !event.ValidPattern(pattern) {
+			return fmt.Errorf("team %s: %q is no pattern of event names: use names such as pbx.call.hangup, with * for one part, or > at the end for all that follow", t.Name, pattern)
+		}
+	}
+	return nil
+}
+
+func (t *Team) patterns() []string {
+	if len(t.Events) == 0 {
+		return []string{">"}
+	}
+	return t.Events
+}
+
+func (t *Team) filters() (subjects []string) {
+	for _, pattern := range t.patterns() {
+		subjects = append(subjects, event.Filter(pattern))
+	}
+	return subjects
+}

@@ -1,0 +1,477 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// hub is a NATS server of the test's with the streams declared.
+type hub struct {
+	t   *testing.T
+	url string
+	js  jetstream.JetStream
+}
+
+func newHub(t *testing.T) *hub {
+	t.Helper()
+	s, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	h := &hub{t: t, url: s.URL(), js: connect(t, s.URL())}
+	h.declare()
+	return h
+}
+
+func connect(t *testing.T, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func (h *hub) declare() {
+	h.t.Helper()
+	if err := stream.Declare(h.t.Context(), h.js, stream.Settings{}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// publish stores events of one name, with the bodies "0", "1", …
+func (h *hub) publish(name string, count int) {
+	h.t.Helper()
+	for i := range count {
+		msg := nats.NewMsg(event.Subject("zorio", name))
+		msg.Header.Set(event.HeaderID, fmt.Sprintf("%s-%d/0123456789abcdef", name, i))
+		msg.Data = fmt.Append(nil, i)
+		if _, err := h.js.PublishMsg(h.t.Context(), msg); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// start runs a worker; what it returns stops it and fails the test when that was not graceful.
+func (h *hub) start(team Team, s Settings, handle Handler) (stop func()) {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	w := quickly(h.url, team, s, handle)
+	go func() { ended <- w.run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				h.t.Errorf("team %s ended: %v", team.Name, err)
+			}
+		case <-time.After(20 * time.Second):
+			h.t.Errorf("team %s does not stop", team.Name)
+		}
+	})
+	h.t.Cleanup(stop)
+	return stop
+}
+
+// quickly is a worker whose pauses are short.
+func quickly(url string, team Team, s Settings, handle Handler) *worker {
+	defaults := Settings{NATSURL: url, Concurrency: 8, Timeout: time.Minute, Attempts: 4, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
+	if s.Concurrency != 0 {
+		defaults.Concurrency = s.Concurrency
+	}
+	if s.Timeout != 0 {
+		defaults.Timeout = s.Timeout
+	}
+	if s.BackoffMin != 0 {
+		defaults.BackoffMin, defaults.BackoffMax = s.BackoffMin, s.BackoffMin
+	}
+	defaults.Start = s.Start
+	return &worker{team: team, handle: handle, settings: defaults, ackWait: ackWait, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+}
+
+// eventually waits for something to become true.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// settled waits until the team has nothing left to do.
+func (h *hub) settled(team string) {
+	h.t.Helper()
+	eventually(h.t, "team "+team+" has settled everything", func() bool {
+		c, err := h.js.Consumer(h.t.Context(), stream.Events, team)
+		if err != nil {
+			return false
+		}
+		info, err := c.Info(h.t.Context())
+		return err == nil && info.NumPending == 0 && info.NumAckPending == 0
+	})
+}
+
+func (h *hub) dead(team string) (letters []*jetstream.RawStreamMsg) {
+	h.t.Helper()
+	s, err := h.js.Stream(h.t.Context(), stream.Dead)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		m, err := s.GetMsg(h.t.Context(), seq)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if m.Header.Get(HeaderTeam) == team {
+			letters = append(letters, m)
+		}
+	}
+	return letters
+}
+
+// counter counts what is seen under a name.
+type counter struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+func (c *counter) add(name string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count == nil {
+		c.count = map[string]int{}
+	}
+	c.count[name]++
+	return c.count[name]
+}
+
+func (c *counter) get(name string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.count[name]
+}
+
+func TestWhatAHandlerReturnsIsTheOutcome(t *testing.T) {
+	h := newHub(t)
+	for _, name := range []string{"ok", "once", "final", "always", "panics", "later"} {
+		h.publish(name, 1)
+	}
+	var seen counter
+	h.start(Team{Name: "team"}, Settings{}, func(_ context.Context, e *event.Event) error {
+		attempt := seen.add(e.Name)
+		if attempt != e.Attempt {
+			t.Errorf("%s: attempt %d says that it is %d", e.Name, attempt, e.Attempt)
+		}
+		switch {
+		case e.Name == "final":
+			return Permanent(errors.New("no\r\nNats-Msg-Id: forged"))
+		case e.Name == "always":
+			return errors.New("never works")
+		case e.Name == "panics":
+			panic("oops")
+		case e.Name == "once" && attempt == 1:
+			return errors.New("try again")
+		case e.Name == "later" && attempt == 1:
+			return RetryAfter(20*time.Millisecond, nil)
+		}
+		return nil
+	})
+	h.settled("team")
+	for name, want := range map[string]int{"ok": 1, "once": 2, "final": 1, "always": 4, "panics": 4, "later": 2} {
+		if got := seen.get(name); got != want {
+			t.Errorf("%s: %d attempts, want %d", name, got, want)
+		}
+	}
+	letters := map[string]*jetstream.RawStreamMsg{}
+	for _, l := range h.dead("team") {
+		letters[l.Subject] = l
+	}
+	for subject, want := range map[string][3]string{
+		"dead.team.zorio.final":  {ReasonPermanent, "no Nats-Msg-Id: forged", "1"},
+		"dead.team.zorio.always": {ReasonExhausted, "never works", "4"},
+		"dead.team.zorio.panics": {ReasonExhausted, "panic: oops", "4"},
+	} {
+		l := letters[subject]
+		if l == nil {
+			t.Errorf("no dead letter on %s", subject)
+			continue
+		}
+		if got := [3]string{l.Header.Get(HeaderReason), l.Header.Get(HeaderError), l.Header.Get(HeaderAttempts)}; got != want {
+			t.Errorf("%s: %q, want %q", subject, got, want)
+		}
+		if string(l.Data) != "0" || !strings.HasSuffix(l.Header.Get(HeaderIdentity), "/0123456789abcdef") || l.Header.Get(HeaderSequence) == "" {
+			t.Errorf("%s: %q %v", subject, l.Data, l.Header)
+		}
+	}
+	if len(letters) != 3 {
+		t.Errorf("%d dead letters", len(letters))
+	}
+}
+
+func TestEventsOfOneKeyNeverRunTogetherAndStartInOrder(t *testing.T) {
+	h := newHub(t)
+	const count = 60
+	h.publish("keyed", count)
+	var mu sync.Mutex
+	var order [3][]string
+	var running [3]atomic.Int32
+	lane := func(e *event.Event) int { return int(e.Body[len(e.Body)-1]-'0') % 3 }
+	h.start(Team{Name: "keyed", Key: func(e *event.Event) string { return fmt.Sprint(lane(e)) }}, Settings{},
+		func(_ context.Context, e *event.Event) error {
+			l := lane(e)
+			if running[l].Add(1) != 1 {
+				t.Error("two events of one key at the same time")
+			}
+			defer running[l].Add(-1)
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			order[l] = append(order[l], string(e.Body))
+			return nil
+		})
+	h.settled("keyed")
+	var want [3][]string
+	for i := range count {
+		body := fmt.Sprint(i)
+		l := lane(&event.Event{Body: []byte(body)})
+		want[l] = append(want[l], body)
+	}
+	if fmt.Sprint(order) != fmt.Sprint(want) {
+		t.Errorf("order %v\n want %v", order, want)
+	}
+}
+
+func TestEventsThatWaitHoldNothingElseUp(t *testing.T) {
+	h := newHub(t)
+	h.publish("failing", 1500) // more than JetStream's default of 1,000 unacknowledged
+	var failed, good atomic.Int32
+	h.start(Team{Name: "team"}, Settings{BackoffMin: time.Hour}, func(_ context.Context, e *event.Event) error {
+		if e.Name == "good" {
+			good.Add(1)
+			return nil
+		}
+		failed.Add(1)
+		return RetryAfter(time.Hour, errors.New("not now"))
+	})
+	eventually(t, "all have failed", func() bool { return failed.Load() == 1500 })
+	h.publish("good", 1)
+	eventually(t, "the good one is processed", func() bool { return good.Load() == 1 })
+}
+
+func TestAStopLetsHandlersEndAndLosesNothing(t *testing.T) {
+	h := newHub(t)
+	h.publish("slow", 40)
+	var begun, ended atomic.Int32
+	handle := func(_ context.Context, _ *event.Event) error {
+		begun.Add(1)
+		time.Sleep(20 * time.Millisecond)
+		ended.Add(1)
+		return nil
+	}
+	stop := h.start(Team{Name: "team"}, Settings{Concurrency: 2}, handle)
+	eventually(t, "the work has begun", func() bool { return begun.Load() > 2 })
+	stop()
+	if begun.Load() != ended.Load() {
+		t.Errorf("%d handlers had begun, %d had ended when the worker was gone", begun.Load(), ended.Load())
+	}
+	h.start(Team{Name: "team"}, Settings{Concurrency: 2}, handle)
+	h.settled("team")
+	if ended.Load() != 40 {
+		t.Errorf("%d events were processed, want each of 40 once", ended.Load())
+	}
+}
+
+func TestAHandlerThatHangsIsCancelledAndTriedAgain(t *testing.T) {
+	h := newHub(t)
+	h.publish("hangs", 1)
+	var attempts atomic.Int32
+	h.start(Team{Name: "team"}, Settings{Timeout: 50 * time.Millisecond}, func(ctx context.Context, _ *event.Event) error {
+		if attempts.Add(1) == 1 {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	})
+	h.settled("team")
+	if attempts.Load() != 2 {
+		t.Errorf("%d attempts", attempts.Load())
+	}
+}
+
+func TestASlowHandlerKeepsItsEvent(t *testing.T) {
+	h := newHub(t)
+	h.publish("slow", 3)
+	var attempts atomic.Int32
+	w := quickly(h.url, Team{Name: "team", Key: func(*event.Event) string { return "one" }}, Settings{}, func(context.Context, *event.Event) error {
+		attempts.Add(1)
+		time.Sleep(900 * time.Millisecond) // three in a lane: the last waits and runs far longer than the server waits for a word
+		return nil
+	})
+	w.ackWait = 600 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.run(ctx) }()
+	h.settled("team")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if attempts.Load() != 3 {
+		t.Errorf("%d attempts for 3 events", attempts.Load())
+	}
+}
+
+func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
+	dir := t.TempDir()
+	first, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := first.Addr().String()
+	first.Shutdown()
+
+	h := &hub{t: t, url: "nats://" + address}
+	var got atomic.Int32
+	h.start(Team{Name: "early", Events: []string{"pbx.>"}}, Settings{}, func(context.Context, *event.Event) error { got.Add(1); return nil })
+	s, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.js = connect(t, h.url)
+	eventually(t, "the worker is connected", func() bool { return s.NumClients() > 1 })
+	h.declare()
+	h.publish("pbx.call.hangup", 1)
+	h.publish("telesales.lead.created", 1)
+	eventually(t, "its event is processed", func() bool { return got.Load() == 1 })
+
+	s.Shutdown() // and it outlives a restart
+	again, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(again.Shutdown)
+	h.js = connect(t, h.url)
+	h.publish("pbx.call.answered", 1)
+	eventually(t, "an event after the restart is processed", func() bool { return got.Load() == 2 })
+	h.settled("early")
+}
+
+func TestADeadLetterThatCannotBeStoredIsNotLost(t *testing.T) {
+	h := newHub(t)
+	if err := h.js.DeleteStream(t.Context(), stream.Dead); err != nil {
+		t.Fatal(err)
+	}
+	h.publish("final", 1)
+	var attempts atomic.Int32
+	stop := h.start(Team{Name: "team"}, Settings{}, func(context.Context, *event.Event) error {
+		attempts.Add(1)
+		return Permanent(errors.New("no"))
+	})
+	eventually(t, "it was tried", func() bool { return attempts.Load() == 1 })
+	h.declare()
+	h.settled("team")
+	stop()
+	if got := len(h.dead("team")); got != 1 {
+		t.Errorf("%d dead letters, want 1", got)
+	}
+}
+
+func TestANewTeamStartsWhereItIsToldAndGoesOnWhereItWas(t *testing.T) {
+	h := newHub(t)
+	h.publish("before", 3)
+	for name, c := range map[string]struct {
+		start string
+		want  int32 // of the three before, and two published since
+	}{
+		"all": {"beginning", 5}, "new": {"now", 2}, "past": {time.Now().Add(-time.Hour).UTC().Format(time.RFC3339), 5},
+	} {
+		var s Settings
+		if err := s.Start.UnmarshalText([]byte(c.start)); err != nil || s.Start.String() != c.start {
+			t.Fatalf("%q: %v, %v", c.start, s.Start, err)
+		}
+		var got atomic.Int32
+		team := Team{Name: name, Events: []string{"before", name + ".>"}}
+		handle := func(context.Context, *event.Event) error { got.Add(1); return nil }
+		stop := h.start(team, s, handle)
+		h.settled(name)
+		h.publish(name+".first", 1)
+		h.settled(name)
+		stop()
+		h.publish(name+".second", 1)
+		h.start(team, Settings{}, handle)
+		h.settled(name)
+		if got.Load() != c.want {
+			t.Errorf("start at %s: %d events, want %d", c.start, got.Load(), c.want)
+		}
+	}
+	var s Start
+	if err := s.UnmarshalText([]byte("yesterday")); err == nil {
+		t.Error("yesterday is taken for a time")
+	}
+}
+
+func TestTeamsAreChecked(t *testing.T) {
+	for _, team := range []Team{{Name: ""}, {Name: "a.b"}, {Name: "a b"}, {Name: "pbx", Events: []string{"pbx.>.x"}}, {Name: "pbx", Events: []string{""}}, {Name: "pbx", Events: []string{"events zorio"}}} {
+		if err := Run(t.Context(), team, nil); err == nil {
+			t.Errorf("%+v is taken for a team", team)
+		}
+	}
+}
+
+func TestADurableOfSomebodyElsesIsLeftAlone(t *testing.T) {
+	h := newHub(t)
+	if _, err := h.js.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: "theirs", AckPolicy: jetstream.AckNonePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	err := quickly(h.url, Team{Name: "theirs"}, Settings{}, nil).run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "is not Sluice's") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheLogNamesTheEvent(t *testing.T) {
+	h := newHub(t)
+	h.publish("final", 1)
+	var out bytes.Buffer
+	w := quickly(h.url, Team{Name: "team"}, Settings{}, func(context.Context, *event.Event) error { return Permanent(errors.New("no such call")) })
+	w.log = slog.New(slog.NewTextHandler(&out, nil))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.run(ctx) }()
+	h.settled("team")
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"giving up", "event=final", "delivery=final-0", `error="no such call"`, "reason=permanent"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, out.String())
+		}
+	}
+}
