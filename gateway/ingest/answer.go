@@ -1,0 +1,76 @@
+package ingest
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sluicehq/sluice/gateway/source"
+)
+
+// answer is what a request ends with. There is one of each, so that they can be compared by address.
+type answer struct {
+	source.Answer
+	label      string // in metrics and logs
+	retryAfter string // seconds; empty for none
+}
+
+// retryAfter asks the sender to come back once an election or a restart is over.
+const retryAfter = 30
+
+// answers is the one table from an outcome to what is said to the sender.
+type answers struct {
+	ok, duplicate, stale, invalid                 *answer
+	quarantinedUnroutable, quarantinedLate        *answer
+	notFound, wrongMethod, malformed              *answer
+	tooLarge, headerTooLarge, timeout, overloaded *answer
+	notStored, stopping, broken                   *answer
+	all                                           []*answer
+}
+
+func newAnswers(words source.Answers) *answers {
+	a := &answers{}
+	add := func(label string, said source.Answer) *answer {
+		one := &answer{Answer: said, label: label}
+		if said.Status == http.StatusServiceUnavailable {
+			one.retryAfter = strconv.Itoa(retryAfter)
+		}
+		a.all = append(a.all, one)
+		return one
+	}
+	say := func(label string, status int, text string) *answer {
+		return add(label, source.Answer{Status: status, Text: text})
+	}
+
+	a.ok = add("ok", words.OK)
+	a.duplicate = add("duplicate", words.Duplicate)
+	a.stale = add("stale", words.Stale)
+	a.invalid = add("invalid", words.Invalid)
+	a.quarantinedUnroutable = add("quarantined_unroutable", words.OK)
+	a.quarantinedLate = add("quarantined_late", words.Stale)
+
+	a.notFound = say("not_found", http.StatusNotFound, "Not found")
+	a.wrongMethod = say("wrong_method", http.StatusMethodNotAllowed, "Method not allowed")
+	a.malformed = say("malformed", http.StatusBadRequest, "Bad request")
+	a.tooLarge = say("too_large", http.StatusRequestEntityTooLarge, "Body too large")
+	a.headerTooLarge = say("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "Headers too large")
+	a.timeout = say("timeout", http.StatusRequestTimeout, "Request timeout")
+	a.overloaded = say("overloaded", http.StatusServiceUnavailable, "Overloaded")
+	a.notStored = say("not_stored", http.StatusServiceUnavailable, "Not stored, try again")
+	a.stopping = say("stopping", http.StatusServiceUnavailable, "Stopping, try again")
+	a.broken = say("broken", http.StatusInternalServerError, "Internal error")
+	return a
+}
+
+func (a *answer) write(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
+	ctx.Response.SetStatusCode(a.Status)
+	ctx.Response.SetBodyString(a.Text)
+	if a.retryAfter != "" {
+		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, a.retryAfter)
+	}
+	if a.Status == http.StatusMethodNotAllowed {
+		ctx.Response.Header.Set(fasthttp.HeaderAllow, fasthttp.MethodPost)
+	}
+}

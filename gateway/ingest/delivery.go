@@ -1,0 +1,96 @@
+package ingest
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// delivery is one authentic request between its verification and its answer. It owns its bytes: nothing of it points
+// into the server's buffers.
+type delivery struct {
+	stream.Outgoing        // the message it becomes
+	identity        string // what it is deduplicated by
+	quarantined     reason // why it is not an ordinary event; empty for one that is
+	name            string // the event's name; empty when unroutable
+	received        time.Time
+	published       time.Time
+	fate            chan *answer // takes its one answer without blocking
+}
+
+// reason says why an authentic request lies in quarantine.
+type reason string
+
+const (
+	unroutable reason = "unroutable" // no event name that can be a subject
+	late       reason = "late"       // the timestamp is out of tolerance
+)
+
+// maxDeliveryID is the longest delivery id that is taken as it is, in bytes; the contract's are UUIDs of 36.
+const maxDeliveryID = 128
+
+// identityOf is what makes a delivery itself: its id and its signature, or the signature alone. An id that is missing
+// or cannot be one is replaced by one derived from the signature, because headers are not signed: they cannot make an
+// authentic body invalid.
+func identityOf(deliveryID, signatureHeader []byte, bodyOnly bool) string {
+	digits := signature.Hex(string(signatureHeader))
+	if bodyOnly {
+		return digits
+	}
+	if !validDeliveryID(deliveryID) {
+		return event.Identity("sig-"+digits[:32], digits)
+	}
+	return event.Identity(string(deliveryID), digits)
+}
+
+func validDeliveryID(id []byte) bool {
+	if len(id) == 0 || len(id) > maxDeliveryID {
+		return false
+	}
+	for _, c := range id {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// message builds what is published. The header's values share one slice: a map entry each is cost enough.
+func (r *request) message(source string, d *delivery, subject, id string) *nats.Msg {
+	header := make(nats.Header, r.count+5)
+	values := make([]string, 0, r.count+5)
+	set := func(key, value string) {
+		values = append(values, value)
+		header[key] = values[len(values)-1:]
+	}
+	for _, f := range r.fields[:r.count] {
+		set(string(f.key), string(f.value))
+	}
+	set(event.HeaderID, id)
+	set(event.HeaderSource, source)
+	set(event.HeaderReceived, d.received.UTC().Format(time.RFC3339Nano))
+	if len(r.traceparent) > 0 {
+		set(event.HeaderTraceparent, string(r.traceparent))
+	}
+	if len(r.encoding) > 0 {
+		set("Content-Encoding", string(r.encoding))
+	}
+	return &nats.Msg{Subject: subject, Header: header, Data: append([]byte(nil), r.body...)}
+}
+
+// seconds reads a timestamp header: 0 for what is missing, zero, negative or not a number of seconds.
+func seconds(header []byte) int64 {
+	if len(header) == 0 || len(header) > 11 { // 11 digits last until the year 5138
+		return 0
+	}
+	n, err := strconv.ParseInt(string(header), 10, 64)
+	if err != nil || header[0] == '+' {
+		return 0
+	}
+	return max(n, 0)
+}

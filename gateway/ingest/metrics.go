@@ -1,0 +1,116 @@
+package ingest
+
+import (
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// Instruments are where the path reports to.
+type Instruments struct {
+	Log      *slog.Logger
+	Refused  *telemetry.Limiter // one line a cause and interval
+	Registry prometheus.Registerer
+}
+
+// metrics are resolved once: looking up a label costs more than counting.
+type metrics struct {
+	requests    map[*answer]prometheus.Counter
+	seconds     prometheus.Histogram
+	bytes       prometheus.Histogram
+	groups      prometheus.Histogram
+	lookup      prometheus.Observer
+	mark        prometheus.Observer
+	memoryFails prometheus.Counter
+	marksMissed prometheus.Counter
+	publish     prometheus.Histogram
+	quarantined map[reason]prometheus.Counter
+	matches     [maxSecrets]prometheus.Counter
+	lastMatch   [maxSecrets]prometheus.Gauge
+}
+
+// maxSecrets bounds the labels; there are two secrets while one is being rotated.
+const maxSecrets = 8
+
+func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
+	f := promauto.With(registry)
+	latency := prometheus.ExponentialBuckets(0.0001, 2, 16) // 0.1 ms to 3.3 s
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return f.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
+	}
+	memory := f.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "sluice_seen_seconds", Help: "One batched look-up or mark in the memory of seen deliveries (Redis).", Buckets: latency,
+	}, []string{"op"})
+	m := &metrics{
+		requests: map[*answer]prometheus.Counter{}, quarantined: map[reason]prometheus.Counter{},
+		seconds:     histogram("sluice_request_seconds", "From the first look at a request to its answer.", latency),
+		bytes:       histogram("sluice_request_bytes", "Body sizes.", prometheus.ExponentialBuckets(128, 4, 8)),
+		groups:      histogram("sluice_group_deliveries", "How many deliveries are committed together.", prometheus.ExponentialBuckets(1, 2, 10)),
+		publish:     histogram("sluice_publish_seconds", "From a publish to its own acknowledgement.", latency),
+		lookup:      memory.WithLabelValues("lookup"),
+		mark:        memory.WithLabelValues("mark"),
+		memoryFails: f.NewCounter(prometheus.CounterOpts{Name: "sluice_seen_failures_total", Help: "Look-ups that the memory of seen deliveries did not answer: the stream's duplicate window decided."}),
+		marksMissed: f.NewCounter(prometheus.CounterOpts{Name: "sluice_marks_missed_total", Help: "Stored deliveries that could not be marked at once; they are refilled from the stream."}),
+	}
+	requests := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_requests_total", Help: "Requests by answer."}, []string{"answer"})
+	for _, a := range p.answers.all {
+		m.requests[a] = requests.WithLabelValues(a.label)
+	}
+	quarantined := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_quarantined_total", Help: "Authentic deliveries put into quarantine, by reason."}, []string{"reason"})
+	for _, why := range []reason{unroutable, late} {
+		m.quarantined[why] = quarantined.WithLabelValues(string(why))
+	}
+	m.countSecrets(f)
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight", Help: "Requests inside."}, func() float64 { return float64(p.inside.Load()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_resent_total", Help: "Messages published again for want of an acknowledgement."}, func() float64 { return float64(p.hub.Resent()) })
+	return m
+}
+
+func (m *metrics) countSecrets(f promauto.Factory) {
+	matches := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them, counted from 1 in the order of ZORIO_WEBHOOK_SECRET."}, []string{"secret"})
+	last := f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_secret_last_match_timestamp_seconds", Help: "When a secret last signed an authentic delivery."}, []string{"secret"})
+	for i := range m.matches {
+		label := strconv.Itoa(i + 1)
+		m.matches[i], m.lastMatch[i] = matches.WithLabelValues(label), last.WithLabelValues(label)
+	}
+}
+
+func (m *metrics) answered(a *answer, took time.Duration, size int) {
+	m.requests[a].Inc()
+	m.seconds.Observe(took.Seconds())
+	m.bytes.Observe(float64(size))
+}
+
+func (m *metrics) matched(secret int, now time.Time) {
+	i := min(secret, maxSecrets-1)
+	m.matches[i].Inc()
+	m.lastMatch[i].Set(float64(now.Unix()))
+}
+
+func (m *metrics) looked(took time.Duration, err error) {
+	m.lookup.Observe(took.Seconds())
+	if err != nil {
+		m.memoryFails.Inc()
+	}
+}
+
+func (m *metrics) marked(took time.Duration, err error) {
+	if err == nil {
+		m.mark.Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) settled(d *delivery, err error) {
+	if err != nil {
+		return
+	}
+	m.publish.Observe(time.Since(d.published).Seconds())
+	if d.quarantined != "" {
+		m.quarantined[d.quarantined].Inc()
+	}
+}

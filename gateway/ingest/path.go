@@ -1,0 +1,291 @@
+// Package ingest is the path of a request: verify → seen? → publish → mark → answer.
+//
+// It is a group commit. Handlers verify without I/O, hand their delivery to the committer and wait for its fate. The
+// committer takes what is queued, be it one or five hundred, asks for all of it in one look-up, publishes what is new
+// in one flush, and each delivery is answered when its own acknowledgement comes.
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sluicehq/sluice/gateway/source"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/seen"
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// Budget is how long a delivery may take from its first byte read to its answer. Zorio hangs up after 5 s.
+const Budget = 4 * time.Second
+
+// maxGroup bounds how many deliveries are committed together.
+const maxGroup = 512
+
+// Seen remembers which deliveries are stored. Both methods take a batch in one round trip, and an error of either
+// costs nothing but the memory: the stream's own duplicate window stands behind it.
+type Seen interface {
+	// Lookup sets seen[i] where identities[i] is remembered.
+	Lookup(ctx context.Context, identities []string, seen []bool) error
+	// Mark remembers what is stored.
+	Mark(ctx context.Context, marks []seen.Mark) error
+}
+
+// Config is what a deployment chooses.
+type Config struct {
+	Source       source.Source
+	URLPath      string        // the one path that webhooks come to
+	MaxInflight  int           // requests inside; one more is answered 503
+	MaxBody      int           // bytes
+	BodyIdentity bool          // deduplicate on the signature alone
+	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
+}
+
+// Path takes requests in. Serve is safe for concurrent use; Close ends it.
+type Path struct {
+	Config
+	source  *source.Source
+	answers *answers
+	keys    atomic.Pointer[signature.Keys]
+	seen    Seen
+	hub     *stream.Publisher
+	marks   *marks
+	metrics *metrics
+	log     *slog.Logger
+	refused *telemetry.Limiter
+
+	inside   atomic.Int64
+	stopping atomic.Bool
+	queue    chan *delivery
+	done     sync.WaitGroup
+}
+
+// New starts the path. It publishes through hub, which stays the caller's to close, after Close.
+func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, instruments *Instruments) *Path {
+	p := &Path{
+		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
+		log: instruments.Log, refused: instruments.Refused,
+		queue: make(chan *delivery, c.MaxInflight), // as many as may be inside: queueing never blocks
+	}
+	p.keys.Store(keys)
+	p.metrics = newMetrics(instruments.Registry, p)
+	p.marks = newMarks(memory, p.metrics)
+	p.done.Go(p.commitGroups)
+	return p
+}
+
+// SetKeys replaces the secrets, for deliveries from now on.
+func (p *Path) SetKeys(keys *signature.Keys) { p.keys.Store(keys) }
+
+// Serve takes one request from its first look to its answer.
+func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
+	begin := time.Now()
+	given := p.admit(ctx, begin)
+	given.write(ctx)
+	p.metrics.answered(given, time.Since(begin), len(ctx.Request.Body()))
+}
+
+// admit bounds how many requests are inside, and lets none take the others down with it.
+func (p *Path) admit(ctx *fasthttp.RequestCtx, now time.Time) (given *answer) {
+	defer p.inside.Add(-1)
+	defer func() {
+		if cause := recover(); cause != nil { // fasthttp would let it end the process
+			p.log.Error("a request caused a panic", "panic", cause, "stack", string(debug.Stack()))
+			given = p.answers.broken
+		}
+	}()
+	switch {
+	case p.inside.Add(1) > int64(p.MaxInflight):
+		return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
+	case p.stopping.Load():
+		ctx.SetConnectionClose()
+		return p.answers.stopping
+	}
+	d, refusal := p.verify(&ctx.Request, now)
+	if refusal != nil {
+		return refusal
+	}
+	p.queue <- d
+	return <-d.fate
+}
+
+// verify turns a request into a delivery, or into the answer that refuses it. It does no I/O and allocates nothing
+// for a refused request. The order of its questions is the contract's.
+func (p *Path) verify(in *fasthttp.Request, now time.Time) (*delivery, *answer) {
+	if string(in.Header.RequestURI()) != p.URLPath && string(in.URI().Path()) != p.URLPath {
+		return nil, p.answers.notFound
+	}
+	if !in.Header.IsPost() {
+		return nil, p.answers.wrongMethod
+	}
+	var r request
+	if !p.read(&r, in) {
+		return nil, p.refuse(p.answers.malformed, "ambiguous request: a repeated header of the sender's, a trailer, or two lengths")
+	}
+	sent := seconds(r.timestamp)
+	age := now.Sub(time.Unix(sent, 0))
+	stale := sent == 0 || age.Abs() > p.source.Tolerance
+	secret, authentic := p.source.Verify(p.keys.Load(), r.signature, r.body)
+	switch {
+	case stale && !authentic:
+		return nil, p.refuse(p.answers.stale, "stale timestamp, and the signature is wrong too")
+	case !authentic:
+		return nil, p.refuse(p.answers.invalid, "no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console")
+	}
+	p.metrics.matched(secret, now)
+	if acceptable := sent != 0 && age > 0 && age <= p.AcceptLate; stale && !acceptable {
+		p.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
+		return p.quarantine(&r, late, now), nil
+	}
+	return p.event(&r, now), nil
+}
+
+// event makes an ordinary delivery, or one for quarantine when it cannot be routed.
+func (p *Path) event(r *request, now time.Time) *delivery {
+	name, err := p.source.EventName(r.body)
+	if err != nil {
+		p.refuse(p.answers.quarantinedUnroutable, err.Error())
+		return p.quarantine(r, unroutable, now)
+	}
+	d := p.newDelivery(now)
+	d.name = name
+	d.identity = identityOf(r.delivery, r.signature, p.BodyIdentity)
+	d.Msg = r.message(p.source.Name, d, event.Subject(p.source.Name, name), d.identity)
+	return d
+}
+
+// quarantine makes a delivery that is kept although it is not an event. Its identity is its signature: whatever else
+// differs between two copies is not signed.
+func (p *Path) quarantine(r *request, why reason, now time.Time) *delivery {
+	d := p.newDelivery(now)
+	d.quarantined = why
+	d.identity = signature.Hex(string(r.signature))
+	d.Msg = r.message(p.source.Name, d, event.QuarantineSubject(p.source.Name, string(why)), d.identity)
+	return d
+}
+
+func (p *Path) newDelivery(now time.Time) *delivery {
+	d := &delivery{received: now, fate: make(chan *answer, 1)}
+	d.Deadline = now.Add(Budget)
+	d.Settle = func(ack stream.Ack, err error) { p.settle(d, ack, err) }
+	return d
+}
+
+// commitGroups takes whatever is queued and commits it together, until the queue is closed.
+func (p *Path) commitGroups() {
+	group := make([]*delivery, 0, maxGroup)
+	for first := range p.queue {
+		group = append(group[:0], first)
+		for more := min(len(p.queue), maxGroup-1); more > 0; more-- {
+			group = append(group, <-p.queue)
+		}
+		p.commit(group)
+	}
+}
+
+// commit settles a group: what is already stored is a duplicate, the rest is published. Each delivery of it is settled
+// when its own acknowledgement comes, while the next group is already on its way.
+func (p *Path) commit(group []*delivery) {
+	p.metrics.groups.Observe(float64(len(group)))
+	fresh := p.answerSeen(group)
+	p.publish(fresh)
+}
+
+// answerSeen answers what is known to be stored and returns the rest. Without its memory everything is new: the
+// stream's duplicate window decides.
+func (p *Path) answerSeen(group []*delivery) []*delivery {
+	identities := make([]string, len(group))
+	for i, d := range group {
+		identities[i] = d.identity
+	}
+	known := make([]bool, len(group))
+	begin := time.Now()
+	err := p.seen.Lookup(context.Background(), identities, known)
+	p.metrics.looked(time.Since(begin), err)
+	if err != nil {
+		return group
+	}
+	fresh := group[:0]
+	for i, d := range group {
+		if known[i] && d.quarantined == "" {
+			d.fate <- p.answers.duplicate
+			continue
+		}
+		fresh = append(fresh, d)
+	}
+	return fresh
+}
+
+// publish sends a group in one flush.
+func (p *Path) publish(fresh []*delivery) {
+	if len(fresh) == 0 {
+		return
+	}
+	now := time.Now()
+	messages := make([]*stream.Outgoing, len(fresh))
+	for i, d := range fresh {
+		d.published = now
+		messages[i] = &d.Outgoing
+	}
+	p.hub.Publish(messages)
+}
+
+// settle ends a delivery at its own acknowledgement: only now is it marked as stored, and answered.
+func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
+	p.metrics.settled(d, err)
+	if err == nil && d.quarantined == "" {
+		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
+	}
+	p.logSettled(d, ack, err)
+	d.fate <- p.outcome(d, ack, err)
+}
+
+func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
+	switch {
+	case err != nil:
+		return p.answers.notStored
+	case d.quarantined == late:
+		return p.answers.quarantinedLate
+	case d.quarantined == unroutable:
+		return p.answers.quarantinedUnroutable
+	case ack.Duplicate:
+		return p.answers.duplicate
+	}
+	return p.answers.ok
+}
+
+func (p *Path) logSettled(d *delivery, ack stream.Ack, err error) {
+	if err != nil {
+		p.refused.Warn("not_stored", "cannot store deliveries: the sender is asked to come back", err, "see /readyz for the state of NATS")
+		return
+	}
+	if !p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	p.log.Debug("stored", "event", d.name, "delivery", event.DeliveryOf(d.identity), "source", p.source.Name,
+		"stream", ack.Stream, "sequence", ack.Sequence, "duplicate", ack.Duplicate, "quarantine", string(d.quarantined),
+		"took", time.Since(d.received))
+}
+
+// refuse notes why a request is refused or put aside, one line a cause and interval.
+func (p *Path) refuse(a *answer, why string) *answer {
+	p.refused.Info(a.label, "refused", "answer", a.label, "reason", why)
+	return a
+}
+
+// Stop refuses what comes from now on with 503; what is inside is answered as ever.
+func (p *Path) Stop() { p.stopping.Store(true) }
+
+// Close ends the path. Call it when no request is inside any more: on return every mark is written or given up.
+func (p *Path) Close() {
+	close(p.queue)
+	p.done.Wait()
+	p.marks.close()
+}

@@ -1,0 +1,143 @@
+// The gateway takes signed webhooks in: it verifies each one, deduplicates it and publishes it to NATS JetStream
+// before it answers 200.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sluicehq/sluice/gateway/ingest"
+	"github.com/sluicehq/sluice/gateway/source"
+	"github.com/sluicehq/sluice/pkg/settings"
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+const summary = "takes signed webhooks in and stores each one in NATS JetStream before it answers 200"
+
+// shutdownTimeout bounds how long connections may finish what they are in; with the budget of what is inside it stays
+// below the 10 s after which supervisors kill.
+const shutdownTimeout = 4500 * time.Millisecond
+
+func main() {
+	var s Settings
+	settings.Main("gateway", summary, &s, func(ctx context.Context) error { return run(ctx, &s) })
+}
+
+// run wires the gateway in the order that an event flows, serves until ctx ends, and takes it apart in the same order.
+func run(ctx context.Context, s *Settings) (err error) {
+	log, err := telemetry.Logger(os.Stderr, s.Log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(os.Stderr, settings.Effective(s))
+
+	keys, err := signature.Parse(s.Secret)
+	if err != nil {
+		return fmt.Errorf("ZORIO_WEBHOOK_SECRET: %w", err)
+	}
+	webhooks, err := listen(s) // first of all: while the rest starts, the kernel holds the senders' connections
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closed(webhooks.Close())) }()
+
+	admin, err := telemetry.NewAdmin("gateway", s.Admin)
+	if err != nil {
+		return err
+	}
+	go admin.Serve()
+	defer admin.Shutdown(context.WithoutCancel(ctx))
+
+	hub, err := openHub(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	defer hub.close()
+	admin.Watch("nats", hub.health)
+
+	memory, err := openMemory(s, hub.js, admin, log)
+	if err != nil {
+		return err
+	}
+	defer memory.close()
+
+	publisher, err := stream.NewPublisher(hub.nc)
+	if err != nil {
+		return err
+	}
+	defer publisher.Close()
+
+	path := ingest.New(ingest.Config{
+		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: hub.maxBody,
+		BodyIdentity: s.Identity == "body", AcceptLate: s.acceptLate(),
+	}, keys, memory.Seen, publisher, &ingest.Instruments{
+		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(),
+	})
+	defer path.Close()
+	reloadOnHangup(ctx, path, log)
+
+	server := path.Server(ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP})
+	log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
+	return serve(ctx, server, webhooks, admin, log)
+}
+
+// serve answers until ctx ends, and then until every connection has finished what it is in.
+func serve(ctx context.Context, server *fasthttp.Server, webhooks *listener, admin *telemetry.Admin, log *slog.Logger) error {
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(webhooks) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("the server for webhooks ended by itself: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping: taking no more, answering what is inside")
+	admin.Stopping()
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.ShutdownWithContext(bounded); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// reloadOnHangup reads the secrets again on SIGHUP, for a rotation without a restart.
+func reloadOnHangup(ctx context.Context, path *ingest.Path, log *slog.Logger) {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		defer signal.Stop(hangup)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+				reload(path, log)
+			}
+		}
+	}()
+}
+
+func reload(path *ingest.Path, log *slog.Logger) {
+	var again Settings
+	if err := settings.Load(&again); err != nil {
+		log.Error("SIGHUP: keeping the secrets as they were", "error", err)
+		return
+	}
+	keys, err := signature.Parse(again.Secret)
+	if err != nil {
+		log.Error("SIGHUP: keeping the secrets as they were", "error", fmt.Errorf("ZORIO_WEBHOOK_SECRET: %w", err))
+		return
+	}
+	path.SetKeys(keys)
+	log.Info("SIGHUP: read the secrets again", "secrets", keys.Len())
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sluicehq/sluice/gateway/ingest"
+	"github.com/sluicehq/sluice/pkg/seen"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// memory remembers which deliveries are stored, in Redis or in this process, and is refilled from the stream where it
+// has gaps.
+type memory struct {
+	ingest.Seen
+	stop func()
+}
+
+func openMemory(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
+	if s.RedisURL == "" {
+		return inProcess(s, js, admin, log), nil
+	}
+	return inRedis(s, js, admin, log)
+}
+
+// inProcess is rebuilt at start, behind the first requests: until it is, the stream's duplicate window decides.
+func inProcess(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *slog.Logger) *memory {
+	m := seen.NewMemory(s.SeenMax)
+	f := promauto.With(admin.Registry())
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
+	return &memory{Seen: m, stop: background(func(ctx context.Context) {
+		if err := refill(ctx, js, m, log, time.Now().Add(-seen.TTL)); err != nil && ctx.Err() == nil {
+			log.Warn("cannot remember what was stored before the start: the stream's duplicate window decides", "error", err)
+		}
+	})}
+}
+
+func inRedis(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
+	r, err := seen.NewRedis(s.RedisURL, log)
+	if err != nil {
+		return nil, err
+	}
+	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the breaker keeps requests from asking Redis."}, func() float64 {
+		if r.State().Away {
+			return 1
+		}
+		return 0
+	})
+	admin.Watch("redis", func() telemetry.Health { return redisHealth(r.State()) })
+	stop := background(func(ctx context.Context) {
+		r.Run(ctx, func(ctx context.Context, since time.Time) error { return refill(ctx, js, r, log, since) })
+	})
+	return &memory{Seen: r, stop: func() { stop(); _ = r.Close() }}, nil
+}
+
+func redisHealth(s seen.State) telemetry.Health {
+	if !s.Away {
+		return telemetry.Health{Status: telemetry.OK, Since: s.Since}
+	}
+	return telemetry.Health{
+		Status: telemetry.Degraded, Since: s.Since, Detail: s.Err.Error(),
+		Remedy: "deliveries go on and JetStream's duplicate window of 5 minutes stands in: start Redis, or correct REDIS_URL",
+	}
+}
+
+func refill(ctx context.Context, js jetstream.JetStream, m ingest.Seen, log *slog.Logger, since time.Time) error {
+	begin := time.Now()
+	count, err := ingest.Refill(ctx, js, m, since)
+	if err == nil && count > 0 {
+		log.Info("remembered what was stored", "events", count, "since", since.UTC(), "took", time.Since(begin))
+	}
+	return err
+}
+
+// close stops the refilling and the connections. It is called when nothing looks up or marks any more.
+func (m *memory) close() { m.stop() }
+
+// background runs f and returns what stops it and waits for its end.
+func background(f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { f(ctx) })
+	return func() { cancel(); running.Wait() }
+}

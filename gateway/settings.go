@@ -1,0 +1,46 @@
+package main
+
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/settings"
+)
+
+// Settings are everything that a deployment can choose about the gateway.
+type Settings struct {
+	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"secret of the webhook as Zorio's console showed it; two, separated by a comma, while it is being rotated; a file is read again on SIGHUP"`
+
+	Listen string `env:"SLUICE_LISTEN" envDefault:":3000" help:"address for webhooks"`
+	Path   string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL that is registered with Zorio"`
+	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
+	Data   string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
+	Log    string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per event"`
+
+	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several separated by commas are a Cluster; unset: seen deliveries are remembered in memory and rebuilt from the stream at start"`
+	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, several separated by commas; unset: the gateway runs a NATS of its own"`
+	NATSCreds   string `env:"NATS_CREDS" help:"credentials file for NATS"`
+	NATSMonitor string `env:"SLUICE_NATS_MONITOR" help:"monitoring address of NATS, to check that it syncs always; unset: port 8222 of the host in NATS_URL"`
+	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" help:"address of the embedded NATS, for consumers on this machine"`
+
+	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
+	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
+	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"how many bytes of events are kept, the oldest are dropped first; 0: as many as there is room for"`
+
+	Identity string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature, or the signature alone"`
+	Late     string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what happens to an authentic delivery with a stale timestamp"`
+	LateMax  time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"how old a delivery SLUICE_LATE=accept takes"`
+
+	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"requests inside; one more is answered 503"`
+	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"largest body; a larger one is answered 413"`
+	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"open connections; one more is answered 503"`
+	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"open connections from one address; one more is answered 429; 0: no bound of its own"`
+	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"deliveries remembered in memory, about 200 bytes each, where there is no Redis"`
+}
+
+// acceptLate is the age up to which late deliveries are ordinary events; 0 puts them into quarantine.
+func (s *Settings) acceptLate() time.Duration {
+	if s.Late == "accept" {
+		return s.LateMax
+	}
+	return 0
+}

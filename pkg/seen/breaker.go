@@ -1,0 +1,73 @@
+package seen
+
+import (
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// State is whether Redis is away, and since when it is or is not.
+type State struct {
+	Away  bool
+	Since time.Time
+	Err   error // why it is away
+}
+
+// breaker keeps requests from asking a Redis that does not answer. The first failure opens it, and only a probe closes
+// it: no request is the one that finds out.
+type breaker struct {
+	log     *slog.Logger
+	address string
+	away    atomic.Bool
+
+	mu    sync.Mutex
+	state State
+}
+
+// trip opens the breaker and says so, once.
+func (b *breaker) trip(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.away.Swap(true) {
+		return
+	}
+	b.state = State{Away: true, Since: time.Now(), Err: err}
+	b.log.Warn("Redis is away: deduplicating with the stream's duplicate window of 5 minutes alone",
+		"redis", b.address, "error", err, "remedy", remedy(err))
+}
+
+// reset closes it.
+func (b *breaker) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.away.Swap(false) {
+		return
+	}
+	b.log.Info("Redis is back", "redis", b.address, "away", time.Since(b.state.Since).Round(time.Millisecond))
+	b.state = State{Since: time.Now()}
+}
+
+// State is safe to ask at any time and does not ask Redis.
+func (b *breaker) State() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state
+}
+
+func remedy(err error) string {
+	text := err.Error()
+	for _, word := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
+		if strings.Contains(text, word) {
+			return "correct user and password in REDIS_URL; the user needs GET, SET and PING on " + keyPrefix + "* and " + coveredKey
+		}
+	}
+	switch {
+	case strings.Contains(text, "OOM"):
+		return "Redis is full: raise maxmemory, or set maxmemory-policy volatile-ttl"
+	case strings.Contains(text, "READONLY"):
+		return "this is a replica: let REDIS_URL name the master, or the Sentinels with ?master_name=…"
+	}
+	return "start Redis, or correct REDIS_URL; nothing is lost meanwhile"
+}

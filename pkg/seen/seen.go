@@ -1,0 +1,31 @@
+// Package seen remembers which deliveries are stored, for 24 hours: in Redis, or in the memory of this process where
+// there is none.
+//
+// It remembers only what is stored: a mark is made after the stream's acknowledgement, never before. What it does not
+// know costs nothing but a publish that the stream's own duplicate window answers; what it wrongly knew would lose an
+// event. So every doubt is "not seen".
+package seen
+
+import (
+	"errors"
+	"time"
+)
+
+// TTL is how long a delivery is remembered after it was stored; the sender's last attempt comes 35 minutes after its
+// first, and its contract says 24 hours.
+const TTL = 24 * time.Hour
+
+// Mark says that a delivery is stored.
+type Mark struct {
+	Identity string // see event.Identity
+	Sequence uint64 // its place in the stream EVENTS
+	Stored   time.Time
+}
+
+// left is how much longer a mark is worth keeping, in whole seconds; none is kept for less than one.
+func (m *Mark) left(now time.Time) time.Duration {
+	return (TTL - now.Sub(m.Stored)).Truncate(time.Second)
+}
+
+// ErrAway says that Redis did not answer a moment ago, and was not asked this time.
+var ErrAway = errors.New("redis is away")
