@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // coveredKey holds a time, in milliseconds since 1970: what was stored before it is marked. It is gone with everything
@@ -105,21 +103,27 @@ func (k *keeper) look(ctx context.Context) {
 	go func() { k.ended <- refilled{since, now, k.refill(ctx, since)} }()
 }
 
-// missing is the time from which marks are missing; zero when none are.
-func missing(covered, missed time.Time, started bool, now time.Time) (since time.Time) {
-	switch {
-	case covered.IsZero():
-		return now.Add(-TTL)
-	case !started, now.Sub(covered) > staleAfter:
-		since = covered.Add(-margin)
-	}
-	if missed = missed.Add(-margin); !missed.Before(time.Time{}) && (since.IsZero() || missed.Before(since)) {
-		since = missed
-	}
-	if oldest := now.Add(-TTL); !since.IsZero() && since.Before(oldest) {
+// missing is the time from which marks are missing; zero when none are. covered is zero in a Redis that was wiped or is
+// new, and missed is zero when no mark failed.
+func missing(covered, missed time.Time, started bool, now time.Time) time.Time {
+	oldest := now.Add(-TTL)
+	if covered.IsZero() {
 		return oldest
 	}
-	return since
+	since := now
+	if !started || now.Sub(covered) > staleAfter {
+		since = covered.Add(-margin)
+	}
+	if !missed.IsZero() && missed.Add(-margin).Before(since) {
+		since = missed.Add(-margin)
+	}
+	switch {
+	case since.Before(oldest):
+		return oldest
+	case since.Before(now):
+		return since
+	}
+	return time.Time{}
 }
 
 func (k *keeper) finish(ctx context.Context, end refilled) {
@@ -159,7 +163,7 @@ const probeKey = coveredKey + ":probe"
 // cover notes that what was stored before a time is marked.
 func (r *Redis) cover(ctx context.Context, until time.Time) {
 	err := r.ask(ctx, func(ctx context.Context) error {
-		return r.client.Set(ctx, coveredKey, until.UnixMilli(), redis.KeepTTL).Err()
+		return r.client.Set(ctx, coveredKey, until.UnixMilli(), 0).Err()
 	})
 	if err != nil {
 		r.log.Debug(fmt.Sprintf("cannot write %s", coveredKey), "error", err)

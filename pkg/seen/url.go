@@ -1,6 +1,7 @@
 package seen
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -36,6 +37,8 @@ func parseURL(list string) (*redis.UniversalOptions, error) {
 			continue
 		}
 		all.Addrs = append(all.Addrs, next.Addrs...)
+		all.IsClusterMode = all.IsClusterMode || next.IsClusterMode
+		all.MasterName = cmp.Or(all.MasterName, next.MasterName)
 	}
 	tune(all)
 	return all, nil

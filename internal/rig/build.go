@@ -1,0 +1,66 @@
+package rig
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Root is the folder of the module.
+func Root(t testing.TB) string {
+	t.Helper()
+	gomod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		t.Fatalf("go env GOMOD: %v", err)
+	}
+	return filepath.Dir(strings.TrimSpace(string(gomod)))
+}
+
+var built struct {
+	sync.Mutex
+	dir string
+	all map[string]string
+}
+
+// Build compiles a program of this module, or a tool of its go.mod, once a run of tests, and returns its path. The
+// race detector is in it when it is in the test.
+func Build(t testing.TB, pkg string) string {
+	t.Helper()
+	built.Lock()
+	defer built.Unlock()
+	if path, done := built.all[pkg]; done {
+		return path
+	}
+	if built.dir == "" {
+		dir, err := os.MkdirTemp("", "sluice-bin-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		built.dir, built.all = dir, map[string]string{}
+	}
+	path := filepath.Join(built.dir, filepath.Base(strings.TrimSuffix(pkg, "/v2")))
+	arguments := []string{"build", "-o", path}
+	if raceEnabled && strings.HasPrefix(pkg, "./") {
+		arguments = append(arguments, "-race")
+	}
+	build := exec.Command("go", append(arguments, pkg)...)
+	build.Dir = Root(t)
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build %s: %v\n%s", pkg, err, output)
+	}
+	built.all[pkg] = path
+	return path
+}
+
+// NatsServer is the path of a nats-server of the version in go.mod.
+func NatsServer(t testing.TB) string { return Build(t, "github.com/nats-io/nats-server/v2") }
+
+// Main runs a package's tests and removes what was built for them.
+func Main(m *testing.M) int {
+	code := m.Run()
+	_ = os.RemoveAll(built.dir)
+	return code
+}

@@ -1,0 +1,202 @@
+// Package rig starts real servers and real binaries for tests, as processes that can be killed, stopped and started
+// again. What it starts listens on loopback and ends with the test. A server that is not installed fails the test and
+// names the remedy: nothing is skipped.
+package rig
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Process is a program that runs. Its methods fail the test when they cannot do what they say.
+type Process struct {
+	t    testing.TB
+	name string
+	path string
+	args []string
+	env  []string
+	user *syscall.Credential
+
+	output lockedBuffer
+	cmd    *exec.Cmd
+	ended  chan struct{}
+	exit   error
+}
+
+// Start runs a program with these arguments and exactly this environment, until the test ends.
+func Start(t testing.TB, path string, args, env []string) *Process {
+	t.Helper()
+	p := &Process{t: t, name: path[strings.LastIndexByte(path, '/')+1:], path: path, args: args, env: env}
+	p.Start()
+	t.Cleanup(p.cleanup)
+	return p
+}
+
+// Start runs it again, with what it was given first.
+func (p *Process) Start() {
+	p.t.Helper()
+	p.cmd = exec.Command(p.path, p.args...)
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = p.env, &p.output, &p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.user}
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatalf("start %s: %v", p.name, err)
+	}
+	cmd, ended := p.cmd, make(chan struct{})
+	p.ended = ended
+	go func() {
+		p.exit = cmd.Wait()
+		close(ended)
+	}()
+}
+
+// Signal sends a signal to it: SIGSTOP makes it hang with its connections open, SIGCONT lets it go on.
+func (p *Process) Signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("%s: %v: %v", p.name, s, err)
+	}
+}
+
+// Kill ends it with SIGKILL and waits for its end.
+func (p *Process) Kill() {
+	p.t.Helper()
+	p.Signal(syscall.SIGKILL)
+	<-p.ended
+}
+
+// Stop asks it to end with SIGTERM, waits, and returns its exit code.
+func (p *Process) Stop(within time.Duration) int {
+	p.t.Helper()
+	p.Signal(syscall.SIGTERM)
+	return p.Wait(within)
+}
+
+// Wait waits for its end and returns its exit code.
+func (p *Process) Wait(within time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.ended:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(within):
+		p.t.Fatalf("%s has not ended within %s; its output:\n%s", p.name, within, p.Output())
+		return -1
+	}
+}
+
+// Running reports whether it has not ended.
+func (p *Process) Running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// PID is its process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Output is what it wrote so far, in all its runs.
+func (p *Process) Output() string { return p.output.String() }
+
+// WaitFor waits until its output contains a text.
+func (p *Process) WaitFor(text string, within time.Duration) {
+	p.t.Helper()
+	Eventually(p.t, within, "the output of "+p.name+" contains "+text, func() bool {
+		return strings.Contains(p.Output(), text) || !p.Running()
+	})
+	if !strings.Contains(p.Output(), text) {
+		p.t.Fatalf("%s has ended without %q; its output:\n%s", p.name, text, p.Output())
+	}
+}
+
+func (p *Process) cleanup() {
+	if p.Running() {
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		<-p.ended
+	}
+	if p.t.Failed() {
+		p.t.Logf("output of %s:\n%s", p.name, tail(p.Output(), 8<<10))
+	}
+}
+
+func tail(text string, size int) string { return text[max(0, len(text)-size):] }
+
+// Eventually polls until a condition holds.
+func Eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(within); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+	}
+}
+
+// Address returns an address on loopback that is free now.
+func Address(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Listening waits until an address takes connections.
+func (p *Process) Listening(address string) {
+	p.t.Helper()
+	Eventually(p.t, 20*time.Second, p.name+" listens on "+address, func() bool {
+		if !p.Running() {
+			p.t.Fatalf("%s has ended: %v; its output:\n%s", p.name, p.exit, p.Output())
+		}
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return false
+		}
+		_ = conn.Close()
+		return true
+	})
+}
+
+// find is the path of a server's program.
+func find(t testing.TB, program string, places ...string) string {
+	t.Helper()
+	for _, candidate := range append([]string{program}, places...) {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("%s is not installed: `make deps` installs it", program)
+	return ""
+}
+
+// Environment is a minimal environment with these settings, NAME=value.
+func Environment(settings ...string) []string {
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}, settings...)
+}
+
+type lockedBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
+}

@@ -1,0 +1,172 @@
+package rig
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Redis is a redis-server.
+type Redis struct {
+	*Process
+	Address string
+}
+
+// StartRedis starts a redis-server on a free port, with further arguments ("--requirepass", "x").
+func StartRedis(t testing.TB, args ...string) *Redis {
+	t.Helper()
+	address := Address(t)
+	_, port, _ := strings.Cut(address, ":")
+	base := []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir(), "--daemonize", "no"}
+	r := &Redis{Start(t, find(t, "redis-server"), append(base, args...), Environment()), address}
+	r.Listening(address)
+	return r
+}
+
+// StartSentinel starts a Redis Sentinel that watches one master under the name main.
+func StartSentinel(t testing.TB, master *Redis) *Redis {
+	t.Helper()
+	address := Address(t)
+	_, port, _ := strings.Cut(address, ":")
+	_, watched, _ := strings.Cut(master.Address, ":")
+	file := filepath.Join(t.TempDir(), "sentinel.conf")
+	text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 %s 1\n", port, watched)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &Redis{Start(t, find(t, "redis-server"), []string{file, "--sentinel"}, Environment()), address}
+	r.Listening(address)
+	return r
+}
+
+// URL is its REDIS_URL.
+func (r *Redis) URL() string { return "redis://" + r.Address }
+
+// Restart starts it again after a Kill or Stop, and waits until it listens.
+func (r *Redis) Restart() {
+	r.t.Helper()
+	r.Start()
+	r.Listening(r.Address)
+}
+
+// Command sends it one command and returns the answer.
+func (r *Redis) Command(args ...string) string {
+	r.t.Helper()
+	_, port, _ := strings.Cut(r.Address, ":")
+	output, err := exec.Command(find(r.t, "redis-cli"), append([]string{"-p", port}, args...)...).CombinedOutput()
+	if err != nil {
+		r.t.Fatalf("redis-cli %v: %v: %s", args, err, output)
+	}
+	return strings.TrimSpace(string(output))
+}
+
+// Nats is a nats-server, with JetStream and its monitoring port.
+type Nats struct {
+	*Process
+	Address, Monitor string
+}
+
+// StartNats starts a nats-server with JetStream on free ports; config is added to its configuration file.
+func StartNats(t testing.TB, config string) *Nats {
+	t.Helper()
+	n := &Nats{Address: Address(t), Monitor: Address(t)}
+	dir := t.TempDir()
+	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 2MB\njetstream { store_dir: %q, sync_interval: always }\n%s\n", n.Address, n.Monitor, dir, config)
+	file := filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.Process = Start(t, NatsServer(t), []string{"-c", file}, Environment())
+	n.Listening(n.Address)
+	return n
+}
+
+// URL is its NATS_URL.
+func (n *Nats) URL() string { return "nats://" + n.Address }
+
+// Restart starts it again after a Kill or Stop, and waits until it listens.
+func (n *Nats) Restart() {
+	n.t.Helper()
+	n.Start()
+	n.Listening(n.Address)
+}
+
+// Postgres is a PostgreSQL server with one empty database.
+type Postgres struct {
+	*Process
+	Address string
+}
+
+// postgresPlaces is where Debian puts what it keeps out of the PATH.
+const postgresPlaces = "/usr/lib/postgresql/*/bin/"
+
+// StartPostgres starts a PostgreSQL server on a free port. It does not run as root: as root, the tests run it as the
+// user postgres of the distribution's package.
+func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sluice-postgres-") // not t.TempDir: the other user could not reach it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	credential := postgresUser(t, dir)
+	data := filepath.Join(dir, "data")
+	initdb := exec.Command(findPostgres(t, "initdb"), "-D", data, "-U", "sluice", "-A", "trust", "-E", "UTF8", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: credential}, dir
+	initdb.Env = Environment("LC_ALL=C")
+	if output, err := initdb.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, output)
+	}
+	p := &Postgres{Address: Address(t)}
+	_, port, _ := strings.Cut(p.Address, ":")
+	p.Process = &Process{
+		t: t, name: "postgres", path: findPostgres(t, "postgres"), user: credential, env: Environment("LC_ALL=C"),
+		args: []string{"-D", data, "-p", port, "-h", "127.0.0.1", "-k", dir},
+	}
+	p.Start()
+	t.Cleanup(p.cleanup)
+	p.Ready()
+	return p
+}
+
+// Ready waits until it takes queries.
+func (p *Postgres) Ready() {
+	p.t.Helper()
+	Eventually(p.t, 30*time.Second, "postgres is ready: "+p.Output(), func() bool {
+		return strings.Contains(p.Output(), "ready to accept connections")
+	})
+	p.Listening(p.Address)
+}
+
+// URL is its DATABASE_URL.
+func (p *Postgres) URL() string { return "postgres://sluice@" + p.Address + "/postgres" }
+
+func findPostgres(t testing.TB, program string) string {
+	t.Helper()
+	places, _ := filepath.Glob(postgresPlaces + program)
+	return find(t, program, places...)
+}
+
+func postgresUser(t testing.TB, dir string) *syscall.Credential {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		t.Fatalf("PostgreSQL does not run as root, and there is no user postgres: %v: `make deps` installs the distribution's package", err)
+	}
+	uid, _ := strconv.Atoi(account.Uid)
+	gid, _ := strconv.Atoi(account.Gid)
+	if err := os.Chown(dir, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}

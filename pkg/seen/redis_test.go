@@ -1,0 +1,243 @@
+package seen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func TestKeysAndValuesAreThoseOfTheSamples(t *testing.T) {
+	server := rig.StartRedis(t)
+	r := open(t, server.URL())
+	mark(t, r, time.Now(), "id-1/"+digitsA)
+	mark(t, r, time.Now(), "id-1/"+digitsB)
+	if got := server.Command("get", "zorio:delivery:id-1"); got != digitsA+":1" {
+		t.Errorf("value %q", got)
+	}
+	if got := server.Command("get", "zorio:delivery:id-1/"+digitsB); got != digitsB+":1" {
+		t.Errorf("value of the other body %q", got)
+	}
+	ttl, err := strconv.Atoi(server.Command("ttl", "zorio:delivery:id-1"))
+	if err != nil || ttl < 86390 || ttl > 86400 {
+		t.Errorf("expires after %d s (%v), want 86400", ttl, err)
+	}
+	mark(t, r, time.Now().Add(-23*time.Hour), "id-2/"+digitsA) // as a refill does
+	if ttl, _ := strconv.Atoi(server.Command("ttl", "zorio:delivery:id-2")); ttl < 3590 || ttl > 3600 {
+		t.Errorf("expires after %d s, want an hour", ttl)
+	}
+}
+
+// A receiver that marks before it stores may have left its marks in the same Redis.
+func TestMarksOfOtherReceiversCountForNothing(t *testing.T) {
+	server := rig.StartRedis(t)
+	r := open(t, server.URL())
+	server.Command("set", "zorio:delivery:id-1", "1")
+	expect(t, lookup(t, r, "id-1/"+digitsA), false)
+	mark(t, r, time.Now(), "id-1/"+digitsA)
+	expect(t, lookup(t, r, "id-1/"+digitsA), true)
+}
+
+// fault is a way for Redis to be away, and how it comes back.
+type fault struct{ begin, end func(*rig.Redis) }
+
+var faults = map[string]fault{
+	"hangs":           {func(r *rig.Redis) { r.Signal(syscall.SIGSTOP) }, func(r *rig.Redis) { r.Signal(syscall.SIGCONT) }},
+	"killed and gone": {(*rig.Redis).Kill, (*rig.Redis).Restart},
+}
+
+func TestRedisAwayCostsOneShortWaitAndNeverMore(t *testing.T) {
+	for name, f := range faults {
+		t.Run(name, func(t *testing.T) {
+			server := rig.StartRedis(t)
+			r := open(t, server.URL())
+			mark(t, r, time.Now(), "id/"+digitsA)
+
+			f.begin(server)
+			defer f.end(server)
+			if took, err := timed(r); err == nil || took > 500*time.Millisecond {
+				t.Errorf("the first look-up took %s: %v", took, err)
+			}
+			for range 100 { // no other one waits at all
+				if took, err := timed(r); !errors.Is(err, ErrAway) || took > 20*time.Millisecond {
+					t.Errorf("a further look-up took %s: %v", took, err)
+				}
+			}
+			if s := r.State(); !s.Away || s.Err == nil || time.Since(s.Since) > 10*time.Second {
+				t.Errorf("state %+v", s)
+			}
+		})
+	}
+}
+
+func TestRedisThatNeverAnswered(t *testing.T) {
+	hole, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hole.Close()
+	for name, address := range map[string]string{"refused": rig.Address(t), "black hole": hole.Addr().String()} {
+		t.Run(name, func(t *testing.T) {
+			r, err := NewRedis("redis://"+address, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if took, err := timed(r); err == nil || took > 500*time.Millisecond {
+				t.Errorf("took %s: %v", took, err)
+			}
+			if took, err := timed(r); !errors.Is(err, ErrAway) {
+				t.Errorf("took %s: %v", took, err)
+			}
+		})
+	}
+}
+
+func timed(r *Redis) (time.Duration, error) {
+	begin := time.Now()
+	err := r.Lookup(context.Background(), []string{"id/" + digitsA}, make([]bool, 1))
+	return time.Since(begin), err
+}
+
+func TestTheLogNamesTheRemedy(t *testing.T) {
+	for name, c := range map[string]struct {
+		args   []string
+		remedy string
+	}{
+		"wrong password": {[]string{"--requirepass", "other"}, "correct user and password"},
+		"full":           {[]string{"--maxmemory", "1mb", "--maxmemory-policy", "noeviction"}, "volatile-ttl"},
+		"replica":        {[]string{"--replicaof", "127.0.0.1 1"}, "master_name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log lockedLog
+			r, err := NewRedis(rig.StartRedis(t, c.args...).URL(), slog.New(slog.NewTextHandler(&log, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			stop := running(t, r, func(context.Context, time.Time) error { return nil })
+			defer stop()
+			rig.Eventually(t, 10*time.Second, "the log names the remedy", func() bool { return strings.Contains(log.String(), c.remedy) })
+			if n := strings.Count(log.String(), "Redis is away"); n != 1 {
+				t.Errorf("said %d times:\n%s", n, log.String())
+			}
+		})
+	}
+}
+
+// refills notes from when on a refill was asked for.
+type refills chan time.Time
+
+func (c refills) refill(_ context.Context, since time.Time) error { c <- since; return nil }
+
+func (c refills) expect(t *testing.T, about time.Time) {
+	t.Helper()
+	select {
+	case since := <-c:
+		if off := since.Sub(about).Abs(); off > 30*time.Second {
+			t.Errorf("refilled since %s, want about %s", since, about)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatalf("not refilled since %s", about)
+	}
+}
+
+// covers waits until Redis says that everything is marked.
+func covers(t *testing.T, r *Redis) {
+	t.Helper()
+	rig.Eventually(t, 10*time.Second, "all is marked again", func() bool {
+		covered, err := r.probe(t.Context())
+		return err == nil && time.Since(covered) < 2*time.Second
+	})
+}
+
+func running(t *testing.T, r *Redis, refill func(context.Context, time.Time) error) (stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() { r.Run(ctx, refill) })
+	return func() { cancel(); done.Wait() }
+}
+
+func TestRedisIsRefilledWhereMarksAreMissing(t *testing.T) {
+	server := rig.StartRedis(t)
+	r := open(t, server.URL())
+	asked := make(refills)
+	stop := running(t, r, asked.refill)
+	asked.expect(t, time.Now().Add(-TTL)) // it is empty
+	covers(t, r)
+
+	server.Command("flushall")
+	asked.expect(t, time.Now().Add(-TTL))
+	covers(t, r)
+
+	r.Missed(time.Now().Add(-time.Hour))
+	asked.expect(t, time.Now().Add(-time.Hour))
+	covers(t, r)
+
+	server.Kill()
+	rig.Eventually(t, 10*time.Second, "it is away", func() bool { return r.State().Away })
+	server.Restart() // without what it knew
+	asked.expect(t, time.Now().Add(-TTL))
+	covers(t, r)
+
+	stop()
+	stop = running(t, r, asked.refill) // the gateway was away for a moment
+	defer stop()
+	asked.expect(t, time.Now())
+}
+
+func TestARefillThatFailsIsTriedAgainFromWhereItBegan(t *testing.T) {
+	r := open(t, rig.StartRedis(t).URL())
+	asked, failed := make(refills), false
+	stop := running(t, r, func(ctx context.Context, since time.Time) error {
+		_ = asked.refill(ctx, since)
+		if !failed {
+			failed = true
+			return errors.New("no stream")
+		}
+		return nil
+	})
+	defer stop()
+	asked.expect(t, time.Now().Add(-TTL))
+	asked.expect(t, time.Now().Add(-TTL))
+	covers(t, r)
+}
+
+func TestAHangingRedisComesBackByItself(t *testing.T) {
+	server := rig.StartRedis(t)
+	r := open(t, server.URL())
+	stop := running(t, r, func(context.Context, time.Time) error { return nil })
+	defer stop()
+	server.Signal(syscall.SIGSTOP)
+	rig.Eventually(t, 10*time.Second, "it is away", func() bool { return r.State().Away })
+	server.Signal(syscall.SIGCONT)
+	rig.Eventually(t, 10*time.Second, "it is back", func() bool { return !r.State().Away })
+	mark(t, r, time.Now(), "id/"+digitsA)
+	expect(t, lookup(t, r, "id/"+digitsA), true)
+}
+
+type lockedLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

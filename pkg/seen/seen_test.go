@@ -1,0 +1,153 @@
+package seen
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// memory is what both implementations do.
+type memory interface {
+	Lookup(ctx context.Context, identities []string, seen []bool) error
+	Mark(ctx context.Context, marks []Mark) error
+}
+
+// every runs a test against each implementation.
+func every(t *testing.T, test func(t *testing.T, m memory)) {
+	t.Run("Memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
+	t.Run("Redis", func(t *testing.T) { test(t, open(t, rig.StartRedis(t).URL())) })
+	t.Run("Cluster", func(t *testing.T) { test(t, open(t, startCluster(t)+"?cluster=true")) })
+	t.Run("Sentinel", func(t *testing.T) { test(t, open(t, startSentinel(t)+"?master_name=main")) })
+	t.Run("unix socket", func(t *testing.T) {
+		socket := t.TempDir() + "/redis.sock"
+		rig.StartRedis(t, "--unixsocket", socket)
+		test(t, open(t, "unix://"+socket))
+	})
+}
+
+func open(t *testing.T, url string) *Redis {
+	t.Helper()
+	r, err := NewRedis(url, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	rig.Eventually(t, 20*time.Second, "the first look-up at "+url+" works", func() bool {
+		_, err := r.probe(t.Context())
+		return err == nil
+	})
+	return r
+}
+
+// startCluster is a Cluster of one node that has all slots.
+func startCluster(t *testing.T) string {
+	t.Helper()
+	r := rig.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
+	r.Command("cluster", "addslotsrange", "0", "16383")
+	rig.Eventually(t, 10*time.Second, "the cluster is whole", func() bool {
+		return strings.Contains(r.Command("cluster", "info"), "cluster_state:ok")
+	})
+	return r.URL()
+}
+
+// startSentinel is a Sentinel that watches one master.
+func startSentinel(t *testing.T) string {
+	t.Helper()
+	master := rig.StartRedis(t)
+	sentinel := rig.StartSentinel(t, master)
+	return sentinel.URL()
+}
+
+func lookup(t *testing.T, m memory, identities ...string) []bool {
+	t.Helper()
+	seen := make([]bool, len(identities))
+	if err := m.Lookup(t.Context(), identities, seen); err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}
+
+func mark(t *testing.T, m memory, stored time.Time, identities ...string) {
+	t.Helper()
+	marks := make([]Mark, len(identities))
+	for i, identity := range identities {
+		marks[i] = Mark{Identity: identity, Sequence: uint64(i + 1), Stored: stored}
+	}
+	if err := m.Mark(t.Context(), marks); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func expect(t *testing.T, got []bool, want ...bool) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("seen %v, want %v", got, want)
+	}
+}
+
+const (
+	digitsA = "aaaaaaaaaaaaaaaa"
+	digitsB = "bbbbbbbbbbbbbbbb"
+)
+
+func TestOnlyWhatIsMarkedIsSeen(t *testing.T) {
+	every(t, func(t *testing.T, m memory) {
+		expect(t, lookup(t, m, "one/"+digitsA, "two/"+digitsA), false, false)
+		mark(t, m, time.Now(), "one/"+digitsA)
+		expect(t, lookup(t, m, "one/"+digitsA, "two/"+digitsA), true, false)
+		mark(t, m, time.Now(), "one/"+digitsA, "two/"+digitsA)
+		expect(t, lookup(t, m, "two/"+digitsA, "one/"+digitsA), true, true)
+	})
+}
+
+func TestAnotherBodyUnderAKnownIDIsAnotherDelivery(t *testing.T) {
+	every(t, func(t *testing.T, m memory) {
+		mark(t, m, time.Now(), "id/"+digitsA)
+		expect(t, lookup(t, m, "id/"+digitsB, "id/"+digitsA), false, true)
+		mark(t, m, time.Now(), "id/"+digitsB)
+		expect(t, lookup(t, m, "id/"+digitsB, "id/"+digitsA, "id/cccccccccccccccc"), true, true, false)
+	})
+}
+
+func TestIdentitiesOfTheSignatureAlone(t *testing.T) {
+	every(t, func(t *testing.T, m memory) {
+		digits := strings.Repeat("0f", 32)
+		expect(t, lookup(t, m, digits), false)
+		mark(t, m, time.Now(), digits)
+		expect(t, lookup(t, m, digits, strings.Repeat("1f", 32)), true, false)
+	})
+}
+
+func TestWhatIsOlderThanTheContractIsNotRemembered(t *testing.T) {
+	every(t, func(t *testing.T, m memory) {
+		mark(t, m, time.Now().Add(-TTL), "old/"+digitsA)
+		mark(t, m, time.Now().Add(-TTL+time.Hour), "young/"+digitsA)
+		expect(t, lookup(t, m, "old/"+digitsA, "young/"+digitsA), false, true)
+	})
+}
+
+func TestBatchesOfAnySize(t *testing.T) {
+	every(t, func(t *testing.T, m memory) {
+		expect(t, lookup(t, m))
+		mark(t, m, time.Now())
+		identities := make([]string, 2000)
+		for i := range identities {
+			identities[i] = fmt.Sprintf("many-%d/%s", i, digitsA)
+		}
+		mark(t, m, time.Now(), identities[:1500]...)
+		for i, seen := range lookup(t, m, identities...) {
+			if seen != (i < 1500) {
+				t.Fatalf("%s: seen %v", identities[i], seen)
+			}
+		}
+	})
+}
