@@ -280,11 +280,13 @@ func (p *Path) refuse(a *answer, why string) *answer {
 	return a
 }
 
-// Stop refuses what comes from now on with 503; what is inside is answered as ever.
-func (p *Path) Stop() { p.stopping.Store(true) }
-
-// Close ends the path. Call it when no request is inside any more: on return every mark is written or given up.
+// Close ends the path: what comes from now on is refused with 503, and what is inside is answered as ever, which takes
+// [Budget] at most. On return every mark is written or given up.
 func (p *Path) Close() {
+	p.stopping.Store(true)
+	for p.inside.Load() > 0 { // admit counts first and asks then: nobody enters unseen
+		time.Sleep(time.Millisecond)
+	}
 	close(p.queue)
 	p.done.Wait()
 	p.marks.close()

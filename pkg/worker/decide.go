@@ -18,6 +18,12 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
 
+// IsPermanent reports whether an event that was answered with err is given up at once, for tests of handlers.
+func IsPermanent(err error) bool {
+	var final *permanentError
+	return errors.As(err, &final)
+}
+
 // RetryAfter makes an error wait for d, not less and not more, before the next attempt, which counts like any other.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
