@@ -70,7 +70,8 @@ func (p *Path) answerTo(err error, length int) *answer {
 	var header *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
-	case errors.Is(err, fasthttp.ErrBodyTooLarge) && (length >= 0 && length <= p.MaxBody || length < 0 && p.full()):
+	// The length is 0 for a chunked body that was begun: the server has forgotten the request then.
+	case errors.Is(err, fasthttp.ErrBodyTooLarge) && (length > 0 && length <= p.MaxBody || length <= 0 && p.full()):
 		return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		return p.refuse(p.answers.tooLarge, "the body is larger than SLUICE_MAX_BODY")

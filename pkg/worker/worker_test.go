@@ -425,6 +425,7 @@ func TestANewTeamStartsWhereItIsToldAndGoesOnWhereItWas(t *testing.T) {
 		stop()
 		h.publish(name+".second", 1)
 		h.start(team, Settings{}, handle)
+		eventually(t, "the event that came meanwhile was handled", func() bool { return got.Load() >= c.want })
 		h.settled(name)
 		if got.Load() != c.want {
 			t.Errorf("start at %s: %d events, want %d", c.start, got.Load(), c.want)

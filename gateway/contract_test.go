@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// The four answers, in the contract's order.
+func TestContract(t *testing.T) {
+	g := startGateway(t)
+	known := body("pbx.call.hangup", 0)
+	if got := g.send("pbx.call.hangup", "known", known); got != "200 OK" {
+		t.Fatalf("the first delivery: %s", got)
+	}
+	at := func(d time.Duration) string { return strconv.FormatInt(time.Now().Add(d).Unix(), 10) }
+	for n, c := range []struct {
+		name string
+		edit func(h http.Header, b *[]byte)
+		want string
+	}{
+		{"as it should be", func(http.Header, *[]byte) {}, "200 OK"},
+		{"299 s old", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(-299*time.Second)) }, "200 OK"},
+		{"298 s ahead", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(298*time.Second)) }, "200 OK"},
+		{"302 s old", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(-302*time.Second)) }, "400 Stale timestamp"},
+		{"302 s ahead", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(302*time.Second)) }, "400 Stale timestamp"},
+		{"no timestamp", func(h http.Header, _ *[]byte) { h.Del(zorio.HeaderTimestamp) }, "400 Stale timestamp"},
+		{"timestamp 0", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, "0") }, "400 Stale timestamp"},
+		{"timestamp is text", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, "now") }, "400 Stale timestamp"},
+		{"timestamp in ms", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(0)+"000") }, "400 Stale timestamp"},
+		{"timestamp with a fraction", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(0)+".5") }, "400 Stale timestamp"},
+		{"timestamp is negative", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, "-"+at(0)) }, "400 Stale timestamp"},
+		{"timestamp is huge", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, strings.Repeat("9", 100)) }, "400 Stale timestamp"},
+		{"stale and unsigned: stale comes first", func(h http.Header, _ *[]byte) { h.Del(zorio.HeaderTimestamp); h.Del(zorio.HeaderSignature) }, "400 Stale timestamp"},
+		{"no signature", func(h http.Header, _ *[]byte) { h.Del(zorio.HeaderSignature) }, "401 Invalid signature"},
+		{"signature without scheme", func(h http.Header, b *[]byte) {
+			h.Set(zorio.HeaderSignature, signature.Hex(signature.Sign(secret, *b)))
+		}, "401 Invalid signature"},
+		{"signature cut short", func(h http.Header, b *[]byte) { h.Set(zorio.HeaderSignature, signature.Sign(secret, *b)[:40]) }, "401 Invalid signature"},
+		{"signature of another secret", func(h http.Header, b *[]byte) { h.Set(zorio.HeaderSignature, signature.Sign("another secret", *b)) }, "401 Invalid signature"},
+		{"one bit of the body", func(_ http.Header, b *[]byte) { (*b)[10] ^= 1 }, "401 Invalid signature"},
+		{"a byte more", func(_ http.Header, b *[]byte) { *b = append(*b, '\n') }, "401 Invalid signature"},
+		{"unsigned, of a known id", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderDelivery, "known"); h.Del(zorio.HeaderSignature) }, "401 Invalid signature"},
+		{"the same again", func(h http.Header, b *[]byte) {
+			*b = known
+			maps.Copy(h, zorio.Headers(secret, "pbx.call.hangup", "known", time.Now(), known))
+		}, "200 Duplicate"},
+		{"another body under a known id", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderDelivery, "known") }, "200 OK"},
+		{"no delivery id", func(h http.Header, _ *[]byte) { h.Del(zorio.HeaderDelivery) }, "200 OK"},
+		{"no delivery id, another body", func(h http.Header, _ *[]byte) { h.Del(zorio.HeaderDelivery) }, "200 OK"},
+		{"a delivery id of 200 bytes", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderDelivery, strings.Repeat("x", 200)) }, "200 OK"},
+		{"another event in the header", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderEvent, "pbx.>") }, "200 OK"},
+		{"no content type", func(h http.Header, _ *[]byte) { h.Del("Content-Type") }, "200 OK"},
+		{"lower-case header names", func(h http.Header, _ *[]byte) {
+			for key, values := range maps.Clone(h) {
+				delete(h, key)
+				h[strings.ToLower(key)] = values
+			}
+		}, "200 OK"},
+	} {
+		b := body("pbx.call.hangup", n+1)
+		h := zorio.Headers(secret, "pbx.call.hangup", fmt.Sprint("delivery-", n), time.Now(), b)
+		c.edit(h, &b)
+		if got := g.post(h, b); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAnEventIsStoredAsItCame(t *testing.T) {
+	g := startGateway(t)
+	sample, _ := zorio.Sample("telesales.lead.updated")
+	h := zorio.Headers(secret, "something.else", "id-1", time.Now(), sample)
+	h.Set("Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	h.Set("Authorization", "not ours to keep")
+	if got := g.post(h, sample); got != "200 OK" {
+		t.Fatal(got)
+	}
+	m := g.last("EVENTS", "events.zorio.telesales.lead.updated")
+	if !bytes.Equal(m.Data, sample) {
+		t.Errorf("stored %s", m.Data)
+	}
+	digits := signature.Hex(signature.Sign(secret, sample))
+	for key, want := range map[string]string{
+		"Nats-Msg-Id": "id-1/" + digits[:16], "Sluice-Source": "zorio", "traceparent": h.Get("Traceparent"),
+		zorio.HeaderEvent: "something.else", zorio.HeaderDelivery: "id-1", zorio.HeaderSignature: h.Get(zorio.HeaderSignature),
+		zorio.HeaderTimestamp: h.Get(zorio.HeaderTimestamp), "Authorization": "",
+	} {
+		if got := m.Header.Get(key); got != want {
+			t.Errorf("header %s: %q, want %q", key, got, want)
+		}
+	}
+	if received, err := time.Parse(time.RFC3339Nano, m.Header.Get("Sluice-Received")); err != nil || time.Since(received) > time.Minute || received.Location() != time.UTC {
+		t.Errorf("received %s: %v", received, err)
+	}
+}
+
+func TestAuthenticButNotRoutableGoesToQuarantine(t *testing.T) {
+	g := startGateway(t)
+	for n, b := range []string{"", "not JSON", "[]", "{}", `{"event":7}`, `{"event":""}`, `{"event":"a..b"}`, `{"event":"pbx.>"}`, `{"event":"a b"}`, `{"event":"a","event":"b"}`,
+		`{"event":"a"} more`, `{"event":"a"`, `{"Event":"a"}`, `{"event":"` + strings.Repeat("x", 129) + `"}`, strings.Repeat("[", 100_000), "\x00\xff"} {
+		if got := g.send("x", fmt.Sprint("q", n), []byte(b)); got != "200 OK" {
+			t.Errorf("%.60q: %s", b, got)
+		}
+		m := g.last("QUARANTINE", "quarantine.zorio.unroutable")
+		if !bytes.Equal(m.Data, []byte(b)) || m.Header.Get(zorio.HeaderDelivery) != fmt.Sprint("q", n) {
+			t.Errorf("%.60q: in quarantine is %.60q", b, m.Data)
+		}
+	}
+	if n := g.count("EVENTS"); n != 0 {
+		t.Errorf("%d events", n)
+	}
+	if !g.metric(`sluice_quarantined_total{reason="unroutable"} 16`) {
+		t.Error("not counted")
+	}
+}
+
+func TestLateDeliveriesAreKept(t *testing.T) {
+	late := func(age time.Duration) (http.Header, []byte) {
+		b := body("pbx.call.hangup", int(age))
+		return zorio.Headers(secret, "pbx.call.hangup", fmt.Sprint(age), time.Now().Add(-age), b), b
+	}
+	g := startGateway(t)
+	h, b := late(36 * time.Minute) // the sender's fourth attempt with its first timestamp
+	for range 2 {
+		if got := g.post(h, b); got != "400 Stale timestamp" {
+			t.Error(got)
+		}
+	}
+	if n := g.count("QUARANTINE"); n != 1 || !bytes.Equal(g.last("QUARANTINE", "quarantine.zorio.late").Data, b) {
+		t.Errorf("%d in quarantine", n)
+	}
+
+	g = startGateway(t, "SLUICE_LATE=accept")
+	for age, want := range map[time.Duration]string{36 * time.Minute: "200 OK", 46 * time.Minute: "400 Stale timestamp", -10 * time.Minute: "400 Stale timestamp"} {
+		h, b := late(age)
+		if got := g.post(h, b); got != want {
+			t.Errorf("%s old: %s, want %s", age, got, want)
+		}
+	}
+	if events, kept := g.count("EVENTS"), g.count("QUARANTINE"); events != 1 || kept != 2 {
+		t.Errorf("%d events, %d in quarantine", events, kept)
+	}
+}
+
+func TestIdentityOfTheBodyAlone(t *testing.T) {
+	g := startGateway(t, "SLUICE_IDENTITY=body")
+	b := body("pbx.call.hangup", 1)
+	for delivery, want := range []string{"200 OK", "200 Duplicate", "200 Duplicate"} {
+		if got := g.send("x", fmt.Sprint(delivery), b); got != want {
+			t.Errorf("delivery %d: %s, want %s", delivery, got, want)
+		}
+	}
+}
+
+func TestSecretsAreRotatedWithoutARestart(t *testing.T) {
+	file := t.TempDir() + "/secret"
+	write(t, file, secret+"\n")
+	g := startGateway(t, "ZORIO_WEBHOOK_SECRET=", "ZORIO_WEBHOOK_SECRET_FILE="+file)
+	signed := func(secret string) string {
+		b := body("pbx.call.hangup", int(time.Now().UnixNano()))
+		return g.post(zorio.Headers(secret, "pbx.call.hangup", rand.Text(), time.Now(), b), b)
+	}
+	const next = "the-next-secret-of-this-webhook!"
+	if a, b := signed(secret), signed(next); a != "200 OK" || b != "401 Invalid signature" {
+		t.Fatalf("%s, %s", a, b)
+	}
+	write(t, file, next+","+secret)
+	g.Signal(syscall.SIGHUP)
+	g.WaitFor("read the secrets again", 10*time.Second)
+	if a, b := signed(secret), signed(next); a != "200 OK" || b != "200 OK" {
+		t.Errorf("while rotating: %s, %s", a, b)
+	}
+	if !g.metric(`sluice_secret_matches_total{secret="2"} 1`) {
+		t.Error("which secret matched is not counted")
+	}
+	write(t, file, "short")
+	g.Signal(syscall.SIGHUP)
+	g.WaitFor("keeping the secrets as they were", 10*time.Second)
+	if got := signed(secret); got != "200 OK" {
+		t.Errorf("after a bad file: %s", got)
+	}
+	if strings.Contains(g.Output(), next) || strings.Contains(g.Output(), secret) {
+		t.Error("a secret is in the log")
+	}
+}
+
+// What a client library would tidy, sent as bytes.
+func TestRequestHygiene(t *testing.T) {
+	g := startGateway(t, "SLUICE_MAX_BODY=64KiB")
+	n := 0
+	for _, c := range []struct{ name, request, want string }{
+		{"as it should be", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200"},
+		{"chunked", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "200"},
+		{"HTTP/1.0", "POST /webhook HTTP/1.0\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200"},
+		{"multipart", "POST /webhook HTTP/1.1\r\n{H}Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {L}\r\n\r\n{B}", "200"},
+		{"gzip is stored as it came", "POST /webhook HTTP/1.1\r\n{H}Content-Encoding: gzip\r\nContent-Length: {L}\r\n\r\n{B}", "200"},
+		{"with a query", "POST /webhook?x=1 HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200"},
+		{"a signature twice", "POST /webhook HTTP/1.1\r\n{H}X-Zorio-Signature: sha256=00\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
+		{"a delivery id twice, once in capitals", "POST /webhook HTTP/1.1\r\n{H}X-ZORIO-DELIVERY: other\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
+		{"a trailer", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\nTrailer: X-Zorio-Late\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400"},
+		{"a trailer that was not announced", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400"},
+		{"two lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nTransfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "400"},
+		{"two content lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nContent-Length: 3\r\n\r\n{B}", "400"},
+		{"a NUL in a header", "POST /webhook HTTP/1.1\r\n{H}X-Odd: a\x00b\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
+		{"no HTTP", "hello\r\n\r\n", "400"},
+		{"too large", "POST /webhook HTTP/1.1\r\n{H}Content-Length: 70000\r\n\r\n", "413"},
+		{"too large, chunked", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat("x", 70000) + "\r\n0\r\n\r\n", "413"},
+		{"headers too large", "POST /webhook HTTP/1.1\r\n{H}X-Odd: " + strings.Repeat("x", 20000) + "\r\nContent-Length: {L}\r\n\r\n{B}", "431"},
+		{"GET", "GET /webhook HTTP/1.1\r\n{H}\r\n", "405"},
+		{"another path", "POST /other HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404"},
+		{"the root", "GET / HTTP/1.1\r\n{H}\r\n", "404"},
+	} {
+		n++
+		b := string(body("pbx.call.hangup", n))
+		var h strings.Builder
+		for key, values := range zorio.Headers(secret, "pbx.call.hangup", fmt.Sprint("raw", n), time.Now(), []byte(b)) {
+			if key != "Content-Type" {
+				fmt.Fprintf(&h, "%s: %s\r\n", key, values[0])
+			}
+		}
+		request := strings.NewReplacer("{H}", "Host: sluice\r\n"+h.String(), "{L}", strconv.Itoa(len(b)), "{B}", b, "{C}", fmt.Sprintf("%x\r\n%s\r\n", len(b), b)).Replace(c.request)
+		stored := g.count("EVENTS")
+		status, text := g.raw(request)
+		if status != c.want {
+			t.Errorf("%s: %s %s, want %s", c.name, status, text, c.want)
+		}
+		if now := g.count("EVENTS"); now-stored != map[bool]uint64{true: 1}[c.want == "200"] {
+			t.Errorf("%s: %d stored", c.name, now-stored)
+		}
+		if c.want == "200" {
+			if m := g.last("EVENTS", "events.zorio.pbx.call.hangup"); string(m.Data) != b {
+				t.Errorf("%s: stored %q", c.name, m.Data)
+			}
+		}
+	}
+}
+
+func TestBoundsAnswerHonestly(t *testing.T) {
+	g := startGateway(t, "SLUICE_MAX_CONNECTIONS_PER_IP=3")
+	request, _ := http.NewRequest(http.MethodPut, g.url(), nil)
+	answer, err := g.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != 405 || answer.Header.Get("Allow") != "POST" || answer.Header.Get("Server") != "" {
+		t.Errorf("%d %s %v", answer.StatusCode, text, answer.Header)
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+const secret = "0123456789abcdefghijABCDEFGHIJ01"
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+// gateway is the real binary with real settings.
+type gateway struct {
+	*rig.Process
+	t                   testing.TB
+	address, admin, hub string
+	client              *http.Client
+}
+
+// startGateway starts it with an embedded NATS and no Redis, unless the settings say otherwise.
+func startGateway(t testing.TB, settings ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), client: &http.Client{Timeout: 10 * time.Second}}
+	environment := append([]string{
+		"ZORIO_WEBHOOK_SECRET=" + secret, "SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN=" + g.admin, "SLUICE_HUB_LISTEN=" + g.hub,
+		"SLUICE_DATA=" + t.TempDir(),
+	}, settings...)
+	g.Process = rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(environment...))
+	g.ready()
+	t.Cleanup(g.client.CloseIdleConnections)
+	return g
+}
+
+func (g *gateway) ready() {
+	g.t.Helper()
+	g.Listening(g.admin)
+	rig.Eventually(g.t, 20*time.Second, "the gateway is ready", func() bool {
+		if !g.Running() {
+			g.t.Fatalf("the gateway has ended:\n%s", g.Output())
+		}
+		answer, err := g.client.Get("http://" + g.admin + "/metrics")
+		if err != nil {
+			return false
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		return bytes.Contains(text, []byte("sluice_inflight"))
+	})
+}
+
+func (g *gateway) url() string { return "http://" + g.address + "/webhook" }
+
+func (g *gateway) js(url string) jetstream.JetStream {
+	g.t.Helper()
+	nc, err := stream.Connect(g.t.Context(), stream.Options{URL: url})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return js
+}
+
+// last is the newest message on a subject.
+func (g *gateway) last(streamName, subject string) *jetstream.RawStreamMsg {
+	g.t.Helper()
+	s, err := g.js("nats://"+g.hub).Stream(g.t.Context(), streamName)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	m, err := s.GetLastMsgForSubject(g.t.Context(), subject)
+	if err != nil {
+		g.t.Fatalf("%s %s: %v", streamName, subject, err)
+	}
+	return m
+}
+
+func (g *gateway) count(streamName string) uint64 {
+	g.t.Helper()
+	s, err := g.js("nats://"+g.hub).Stream(g.t.Context(), streamName)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// post sends a request and returns the answer as "status text".
+func (g *gateway) post(header http.Header, body []byte) string {
+	g.t.Helper()
+	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(body))
+	request.Header = header
+	answer, err := g.client.Do(request)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return fmt.Sprint(answer.StatusCode, " ", string(text))
+}
+
+func (g *gateway) send(event, delivery string, body []byte) string {
+	g.t.Helper()
+	return g.post(zorio.Headers(secret, event, delivery, time.Now(), body), body)
+}
+
+// raw sends bytes as they are and returns the first answer.
+func (g *gateway) raw(text string) (status string, body string) {
+	g.t.Helper()
+	conn, err := net.Dial("tcp", g.address)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
+	if _, err := io.WriteString(conn, text); err != nil {
+		g.t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "closed", ""
+	}
+	defer answer.Body.Close()
+	all, _ := io.ReadAll(answer.Body)
+	return fmt.Sprint(answer.StatusCode), string(all)
+}
+
+func body(event string, n int) []byte {
+	return fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-23T03:30:00Z","data":{"call_uuid":"%d"}}`, event, n)
+}
+
+func (g *gateway) metric(line string) bool {
+	g.t.Helper()
+	answer, err := g.client.Get("http://" + g.admin + "/metrics")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	return strings.Contains(string(text), line)
+}

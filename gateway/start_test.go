@@ -1,0 +1,135 @@
+package main
+
+import (
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every start that cannot work ends with one line that names the remedy.
+func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
+	busy, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer busy.Close()
+	file := t.TempDir() + "/file"
+	write(t, file, "")
+	plain := rig.Address(t)
+	rig.Start(t, rig.NatsServer(t), []string{"-a", "127.0.0.1", "-p", plain[strings.LastIndexByte(plain, ':')+1:]}, rig.Environment()).Listening(plain)
+	foreign := rig.StartNats(t, "")
+	js := (&gateway{t: t}).js(foreign.URL())
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"theirs.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		setting string
+		want    []string
+	}{
+		"no secret":             {"ZORIO_WEBHOOK_SECRET=", []string{"ZORIO_WEBHOOK_SECRET"}},
+		"a secret that is none": {"ZORIO_WEBHOOK_SECRET=short", []string{"ZORIO_WEBHOOK_SECRET"}},
+		"port is busy":          {"SLUICE_LISTEN=" + busy.Addr().String(), []string{"SLUICE_LISTEN", "choose another port"}},
+		"admin port is busy":    {"SLUICE_ADMIN=" + busy.Addr().String(), []string{"SLUICE_ADMIN", "choose another port"}},
+		"hub port is busy":      {"SLUICE_HUB_LISTEN=" + busy.Addr().String(), []string{"SLUICE_HUB_LISTEN", "NATS_URL"}},
+		"data is no folder":     {"SLUICE_DATA=" + file, []string{"SLUICE_DATA"}},
+		"NATS_URL is none":      {"NATS_URL=localhost", []string{"NATS_URL", "nats://host:4222"}},
+		"nobody at NATS_URL":    {"NATS_URL=nats://" + rig.Address(t), []string{"not reachable", "start it"}},
+		"NATS without streams":  {"NATS_URL=nats://" + plain, []string{"JetStream", "-js"}},
+		"another EVENTS":        {"NATS_URL=" + foreign.URL(), []string{"EVENTS", "theirs.>", "remove or rename"}},
+		"three copies, one":     {"SLUICE_REPLICAS=3", []string{"SLUICE_REPLICAS=1"}},
+		"REDIS_URL is none":     {"REDIS_URL=localhost:6379", []string{"REDIS_URL", "redis://host:6379"}},
+		"bad number":            {"SLUICE_MAX_INFLIGHT=many", []string{"SLUICE_MAX_INFLIGHT", "many"}},
+		"bad path":              {"SLUICE_PATH=webhook", []string{"SLUICE_PATH", "slash"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := rig.Environment("ZORIO_WEBHOOK_SECRET="+secret, "SLUICE_LISTEN="+rig.Address(t), "SLUICE_ADMIN="+rig.Address(t),
+				"SLUICE_HUB_LISTEN="+rig.Address(t), "SLUICE_DATA="+t.TempDir(), c.setting)
+			p := rig.Start(t, rig.Build(t, "./gateway"), nil, environment)
+			if code := p.Wait(40 * time.Second); code != 1 {
+				t.Errorf("exit code %d", code)
+			}
+			lines := strings.Split(strings.TrimSpace(p.Output()), "\n")
+			last := lines[len(lines)-1]
+			for _, want := range append(c.want, "gateway: ") {
+				if !strings.Contains(last, want) {
+					t.Errorf("%q is not in: %s", want, last)
+				}
+			}
+		})
+	}
+}
+
+func TestAStartSaysWhatHolds(t *testing.T) {
+	n := rig.StartNats(t, "")
+	g := startGateway(t, "NATS_URL="+strings.Replace(n.URL(), "nats://", "nats://user:hunter2@", 1), "SLUICE_NATS_MONITOR=http://"+n.Monitor)
+	for _, want := range []string{"SLUICE_LATE ", "quarantine", "SLUICE_LISTEN", g.address, "listening"} {
+		if !strings.Contains(g.Output(), want) {
+			t.Errorf("%q is not in the output", want)
+		}
+	}
+	for _, never := range []string{"hunter2", secret, "sync_interval"} {
+		if strings.Contains(g.Output(), never) {
+			t.Errorf("%q is in the output", never)
+		}
+	}
+}
+
+func TestAServerThatDoesNotSyncIsNamed(t *testing.T) {
+	address, monitor := rig.Address(t), rig.Address(t)
+	config := t.TempDir() + "/nats.conf"
+	write(t, config, "listen: \""+address+"\"\nhttp: \""+monitor+"\"\nmax_payload: 2MB\njetstream { store_dir: \""+t.TempDir()+"\" }\n")
+	rig.Start(t, rig.NatsServer(t), []string{"-c", config}, rig.Environment()).Listening(address)
+	g := startGateway(t, "NATS_URL=nats://"+address, "SLUICE_NATS_MONITOR=http://"+monitor)
+	g.WaitFor("a 200 survives a crash of the process, not a power cut: set sync_interval: always", 10*time.Second)
+}
+
+func TestSIGTERMAnswersWhatIsInsideAndEndsWithZero(t *testing.T) {
+	g := startGateway(t)
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Fatal(got)
+	}
+	idle, err := net.Dial("tcp", g.address) // a connection that never says anything
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	begin := time.Now()
+	if code := g.Stop(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d after %s", code, time.Since(begin))
+	}
+}
+
+func TestASecondSignalEndsItAtOnce(t *testing.T) {
+	n := rig.StartNats(t, "")
+	g := startGateway(t, "NATS_URL="+n.URL())
+	n.Signal(syscall.SIGSTOP)
+	defer n.Signal(syscall.SIGCONT)
+	go func() { // it stays inside until its budget ends
+		b := body("pbx.call.hangup", 1)
+		if conn, err := net.Dial("tcp", g.address); err == nil {
+			_, _ = conn.Write(append([]byte("POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"), b...))
+		}
+	}()
+	time.Sleep(200 * time.Millisecond) // the order does not matter for the outcome: either way it must end
+	g.Signal(syscall.SIGTERM)
+	g.WaitFor("stopping", 5*time.Second)
+	g.Signal(syscall.SIGINT)
+	begin := time.Now()
+	if code := g.Wait(3 * time.Second); code != 1 {
+		t.Errorf("exit code %d after %s", code, time.Since(begin))
+	}
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "run", Short: "Run the gateway and the consumers pbx and telesales together on this machine", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return run(c.Context(), c.OutOrStdout()) },
+	}
+}
+
+// stopWithin is how long a process may take to stop before it is killed.
+const stopWithin = 12 * time.Second
+
+// run starts everything, says what to do next, and stops the consumers before the gateway, in which NATS runs.
+func run(ctx context.Context, out io.Writer) error {
+	environment, err := sharedEnvironment(out)
+	if err != nil {
+		return err
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 3)}
+	gateway, err := r.start("gateway", environment)
+	if err != nil {
+		return err
+	}
+	var consumers []*child
+	err = r.waitReady(ctx)
+	for _, name := range []string{"pbx", "telesales"} {
+		if err != nil {
+			break
+		}
+		var c *child
+		if c, err = r.start(name, append(environment, "SLUICE_ADMIN=", "NATS_URL="+hubURL())); err == nil {
+			consumers = append(consumers, c)
+		}
+	}
+	if err == nil {
+		r.sayNext()
+		err = r.wait(ctx)
+	}
+	stopAll(consumers...)
+	stopAll(gateway)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func sharedEnvironment(out io.Writer) ([]string, error) {
+	environment := os.Environ()
+	if os.Getenv(secretVariable) != "" || os.Getenv(secretVariable+"_FILE") != "" {
+		return environment, nil
+	}
+	secret, made, err := makeSecret()
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep a secret in the data folder: %w: set SLUICE_DATA to a folder that this user may write", err)
+	}
+	if made {
+		fmt.Fprintf(out, "made a webhook secret and keep it in %s; set %s to use the one of Zorio's console\n", secretFile(), secretVariable)
+	}
+	return append(environment, secretVariable+"="+secret), nil
+}
+
+func hubURL() string {
+	return cmp.Or(os.Getenv("NATS_URL"), "nats://"+cmp.Or(os.Getenv("SLUICE_HUB_LISTEN"), "127.0.0.1:4222"))
+}
+
+type runner struct {
+	bin   string
+	mu    sync.Mutex // lines of several processes do not mix
+	out   io.Writer
+	ended chan error
+}
+
+// child is a process of ours in a process group of its own, so that a Ctrl-C reaches it through us alone.
+type child struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func (r *runner) start(name string, environment []string) (*child, error) {
+	cmd := exec.Command(filepath.Join(r.bin, name))
+	cmd.Env = environment
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr = write, write
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start %s: %w: `make build` makes it", name, err)
+	}
+	_ = write.Close() // the child has its own
+	c := &child{cmd: cmd, done: make(chan struct{})}
+	go func() {
+		r.copyLines(name, read)
+		err := cmd.Wait()
+		close(c.done)
+		r.ended <- fmt.Errorf("%s has ended by itself (%v): see its last lines above", name, cmp.Or(err, error(errNone)))
+	}()
+	return c, nil
+}
+
+type noError struct{}
+
+func (noError) Error() string { return "exit status 0" }
+
+var errNone noError
+
+func (r *runner) copyLines(name string, from io.ReadCloser) {
+	defer from.Close()
+	for lines := bufio.NewScanner(from); lines.Scan(); {
+		r.say(fmt.Sprintf("%-9s | %s", name, lines.Text()))
+	}
+}
+
+func (r *runner) say(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprintln(r.out, line)
+}
+
+// waitReady waits until the gateway can store events.
+func (r *runner) waitReady(ctx context.Context) error {
+	admin := cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin)
+	client := http.Client{Timeout: time.Second}
+	for {
+		answer, err := client.Get("http://" + admin + "/readyz")
+		if err == nil {
+			text, _ := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			if answer.StatusCode == http.StatusOK && strings.Contains(string(text), `"nats"`) {
+				return nil
+			}
+		}
+		select {
+		case err := <-r.ended:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (r *runner) sayNext() {
+	listen := cmp.Or(os.Getenv("SLUICE_LISTEN"), ":3000")
+	if strings.HasPrefix(listen, ":") {
+		listen = "127.0.0.1" + listen
+	}
+	url := "http://" + listen + cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook")
+	next := "bin/sluicectl send pbx.call.hangup"
+	if url != defaultURL {
+		next += " --url " + url
+	}
+	r.say(fmt.Sprintf("\nSluice listens on %s. In another terminal:\n\n    %s\n\nCtrl-C stops everything.\n", url, next))
+}
+
+func (r *runner) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		r.say("stopping")
+		return nil
+	case err := <-r.ended:
+		return err
+	}
+}
+
+// stopAll asks processes to stop, and kills one that does not.
+func stopAll(children ...*child) {
+	for _, c := range children {
+		_ = c.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	}
+	for _, c := range children {
+		select {
+		case <-c.done:
+		case <-time.After(stopWithin):
+			_ = c.cmd.Process.Kill()
+			<-c.done
+		}
+	}
+}

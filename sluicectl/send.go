@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+const defaultURL = "http://127.0.0.1:3000/webhook"
+
+// sender posts events as Zorio does.
+type sender struct {
+	url, secret, nats, bodyFile string
+	all, repeat                 bool
+	count                       int
+	rate                        float64
+	wait                        time.Duration
+
+	out    io.Writer
+	client *http.Client
+}
+
+func sendCommand() *cobra.Command {
+	s := &sender{}
+	c := &cobra.Command{
+		Use: "send [event name]", Short: "Sign and post a sample event as Zorio would, and follow its way", Args: cobra.MaximumNArgs(1),
+		Long:              "Sign and post a sample event as Zorio would, and follow its way.\n\nEvents: " + strings.Join(zorio.Names(), ", "),
+		ValidArgsFunction: cobra.FixedCompletions(zorio.Names(), cobra.ShellCompDirectiveNoFileComp),
+		RunE: func(c *cobra.Command, args []string) error {
+			s.out = c.OutOrStdout()
+			return s.send(c.Context(), args)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL")
+	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that `make run` keeps in its data folder)")
+	f.StringVar(&s.nats, "nats", cmp.Or(os.Getenv("NATS_URL"), "nats://127.0.0.1:4222"), "NATS to follow the event in; empty: do not follow")
+	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample")
+	f.BoolVar(&s.all, "all", false, "send one of each kind")
+	f.BoolVar(&s.repeat, "repeat", false, "send the same delivery twice; the second one is answered Duplicate")
+	f.IntVar(&s.count, "count", 1, "how many to send; more than one are not followed")
+	f.Float64Var(&s.rate, "rate", 0, "how many to send a second; 0: as fast as they are answered")
+	f.DurationVar(&s.wait, "wait", 5*time.Second, "how long to follow an event")
+	return c
+}
+
+// send checks what is asked for and does it.
+func (s *sender) send(ctx context.Context, args []string) (err error) {
+	names := args
+	if s.all {
+		names = zorio.Names()
+	}
+	if len(names) == 0 {
+		return errors.New("name an event, or use --all: " + strings.Join(zorio.Names(), ", "))
+	}
+	if s.secret == "" {
+		if s.secret, err = findSecret(); err != nil {
+			return err
+		}
+	}
+	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: lanes}}
+	if s.count > 1 {
+		return s.load(ctx, names)
+	}
+	for _, name := range names {
+		if err := s.sendAndFollow(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delivery is one event on its way.
+type delivery struct {
+	name, id string
+	body     []byte
+	digits   string // of its signature
+}
+
+func (s *sender) newDelivery(name string) (delivery, error) {
+	body, known := zorio.Sample(name)
+	if s.bodyFile != "" {
+		var err error
+		if body, err = os.ReadFile(s.bodyFile); err != nil {
+			return delivery{}, err
+		}
+	} else if !known {
+		return delivery{}, fmt.Errorf("there is no sample of %q: send one with --body, or one of these: %s", name, strings.Join(zorio.Names(), ", "))
+	}
+	return delivery{name: name, id: uuid.NewString(), body: body, digits: signature.Hex(signature.Sign(s.secret, body))}, nil
+}
+
+// post sends a delivery once and returns the answer as "200 OK".
+func (s *sender) post(ctx context.Context, d delivery) (answer string, took time.Duration, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(d.body))
+	if err != nil {
+		return "", 0, fmt.Errorf("--url %s: %w", s.url, err)
+	}
+	request.Header = zorio.Headers(s.secret, d.name, d.id, time.Now(), d.body)
+	begin := time.Now()
+	response, err := s.client.Do(request)
+	if err != nil {
+		return "", 0, fmt.Errorf("%w: is the gateway running there? `make run` starts one", err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+	return fmt.Sprintf("%d %s", response.StatusCode, text), time.Since(begin), err
+}
+
+func (s *sender) sendAndFollow(ctx context.Context, name string) error {
+	d, err := s.newDelivery(name)
+	if err != nil {
+		return err
+	}
+	f := s.follow(ctx)
+	defer f.close()
+	fmt.Fprintf(s.out, "%s, delivery %s\n", d.name, d.id)
+	if err := s.deliver(ctx, d); err != nil {
+		return err
+	}
+	f.tell(ctx, d, s.out)
+	if s.repeat {
+		fmt.Fprintln(s.out, "  the same delivery again")
+		return s.deliver(ctx, d)
+	}
+	return nil
+}
+
+// deliver posts and says the answer. What is not taken is an error that says what to do.
+func (s *sender) deliver(ctx context.Context, d delivery) error {
+	answer, took, err := s.post(ctx, d)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "  answered %s in %s\n", answer, milliseconds(took))
+	switch {
+	case strings.HasPrefix(answer, "200 "):
+		return nil
+	case strings.HasPrefix(answer, "401 "):
+		return errors.New("the gateway has another secret: sign with its own (--secret or " + secretVariable + ")")
+	}
+	return fmt.Errorf("the gateway did not take it: %s", answer)
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
