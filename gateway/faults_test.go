@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// load is a sender that tries each delivery again until it is answered 200, as Zorio does but sooner.
+type load struct {
+	g        *gateway
+	stop     chan struct{}
+	senders  sync.WaitGroup
+	refused  atomic.Int64 // answers other than 200
+	broken   atomic.Int64 // no answer at all
+	mu       sync.Mutex
+	answered map[string]string // delivery id → its 200's text
+}
+
+const senders = 32
+
+func (g *gateway) load() *load {
+	l := &load{g: g, stop: make(chan struct{}), answered: map[string]string{}}
+	for s := range senders {
+		l.senders.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-l.stop:
+					return
+				default:
+					l.deliver(fmt.Sprintf("%d-%d", s, n))
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) deliver(id string) {
+	b := fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{"call_uuid":%q}}`, id)
+	for {
+		request, _ := http.NewRequest(http.MethodPost, l.g.url(), bytes.NewReader(b))
+		request.Header = zorio.Headers(secret, "pbx.call.hangup", id, time.Now(), b)
+		answer, err := l.g.client.Do(request)
+		if err != nil {
+			l.broken.Add(1)
+			time.Sleep(5 * time.Millisecond)
+			continue
+		}
+		text, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			l.mu.Lock()
+			l.answered[id] = string(text)
+			l.mu.Unlock()
+			return
+		}
+		l.refused.Add(1)
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// reach waits until so many deliveries are answered.
+func (l *load) reach(t *testing.T, count int) {
+	t.Helper()
+	rig.Eventually(t, 60*time.Second, fmt.Sprintf("%d deliveries are answered", count), func() bool { return l.count() >= count })
+}
+
+func (l *load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.answered)
+}
+
+// more waits until so many further deliveries are answered.
+func (l *load) more(t *testing.T, count int) { t.Helper(); l.reach(t, l.count()+count) }
+
+// balance ends the load and compares what was answered 200 with what is stored: each delivery exactly once.
+func (l *load) balance(t *testing.T, url string) {
+	t.Helper()
+	close(l.stop)
+	l.senders.Wait()
+	stored := stored(t, l.g.js(url))
+	duplicates := 0
+	for id, text := range l.answered {
+		if text == "Duplicate" {
+			duplicates++
+		}
+		if stored[id] != 1 {
+			t.Errorf("delivery %s was answered %s and is stored %d times", id, text, stored[id])
+		}
+	}
+	if len(stored) != len(l.answered) {
+		t.Errorf("%d deliveries are stored, %d were answered 200", len(stored), len(l.answered))
+	}
+	t.Logf("account: %d deliveries answered 200 (%d of them Duplicate), each stored once; %d refusals, %d broken connections on the way",
+		len(l.answered), duplicates, l.refused.Load(), l.broken.Load())
+}
+
+// stored counts the copies of each delivery in EVENTS.
+func stored(t *testing.T, js jetstream.JetStream) map[string]int {
+	t.Helper()
+	consumer, err := js.OrderedConsumer(t.Context(), "EVENTS", jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := consumer.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Stop()
+	copies := map[string]int{}
+	for range info.NumPending {
+		m, err := messages.Next(jetstream.NextContext(t.Context()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		copies[event.DeliveryOf(m.Headers().Get(event.HeaderID))]++
+	}
+	return copies
+}
+
+func TestA2xxMeansStored(t *testing.T) {
+	g := startGateway(t)
+	l := g.load()
+	for range 5 {
+		l.more(t, 300)
+		g.Kill()
+		g.Start()
+	}
+	l.more(t, 300)
+	l.balance(t, "nats://"+g.hub)
+}
+
+func TestA2xxMeansStoredWithRedisAndNATSOutside(t *testing.T) {
+	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
+	g := startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	l := g.load()
+	for range 5 {
+		l.more(t, 300)
+		g.Kill()
+		g.Start()
+	}
+	l.more(t, 300)
+	l.balance(t, nats.URL())
+}
+
+// Redis may hang, die, come back empty or be wiped: no delivery is refused for it.
+func TestRedisNeverFailsARequest(t *testing.T) {
+	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
+	g := startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	l := g.load()
+	l.more(t, 300)
+	redis.Signal(syscall.SIGSTOP)
+	l.more(t, 300)
+	if !g.metric("sluice_redis_away 1") {
+		t.Error("the breaker is not to be seen")
+	}
+	redis.Signal(syscall.SIGCONT)
+	l.more(t, 300)
+	redis.Kill()
+	l.more(t, 300)
+	redis.Restart()
+	rig.Eventually(t, 10*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
+	l.more(t, 300)
+	redis.Command("flushall")
+	l.more(t, 300)
+	l.balance(t, nats.URL())
+	if n := l.refused.Load() + l.broken.Load(); n > 0 {
+		t.Errorf("%d requests failed", n)
+	}
+	rig.Eventually(t, 20*time.Second, "what the wiped Redis knew is marked again", func() bool {
+		return len(redis.Command("--scan", "--pattern", "zorio:delivery:0-0")) > 0
+	})
+}
+
+// NATS may be killed, hang and be restarted: what is answered 200 is stored once, and 503 asks for the rest again.
+func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
+	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
+	g := startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	l := g.load()
+	for range 2 {
+		l.more(t, 300)
+		nats.Kill()
+		nats.Restart()
+		l.more(t, 300)
+		nats.Signal(syscall.SIGSTOP)
+		rig.Eventually(t, 20*time.Second, "deliveries are refused", func() bool { return l.refused.Load() > 0 })
+		nats.Signal(syscall.SIGCONT)
+		l.more(t, 300)
+		nats.Stop(10 * time.Second)
+		nats.Restart()
+	}
+	l.more(t, 300)
+	l.balance(t, nats.URL())
+}
+
+// A request that the stream cannot store is answered within the sender's five seconds, and asked for again.
+func TestWithoutNATSTheAnswerIsTryAgain(t *testing.T) {
+	nats := rig.StartNats(t, "")
+	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	nats.Kill()
+	b := body("pbx.call.hangup", 1)
+	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
+	request.Header = zorio.Headers(secret, "pbx.call.hangup", "1", time.Now(), b)
+	begin := time.Now()
+	answer, err := g.client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") != "30" || time.Since(begin) > 5*time.Second {
+		t.Errorf("%d, Retry-After %q, after %s", answer.StatusCode, answer.Header.Get("Retry-After"), time.Since(begin))
+	}
+	rig.Eventually(t, 10*time.Second, "/readyz says so", func() bool {
+		ready, err := g.client.Get("http://" + g.admin + "/readyz")
+		if err != nil {
+			return false
+		}
+		defer ready.Body.Close()
+		return ready.StatusCode == 503
+	})
+}

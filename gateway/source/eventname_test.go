@@ -1,0 +1,59 @@
+package source
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+func TestTopLevelEvent(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"event":"a.b"}`: "a.b", ` { "data" : {"event":"inner"}, "event" : "last" } `: "last", `{"\u0065vent":"escaped.key"}`: "escaped.key",
+		`{"event":"a","event":"a"}`: "a", `{"event":"\u0061"}`: "a",
+	} {
+		if got, err := topLevelEvent([]byte(body)); got != want || err != nil {
+			t.Errorf("%s: %q, %v", body, got, err)
+		}
+	}
+	for body, want := range map[string]error{
+		`[]`: errNotObject, ``: errNotObject, `{}`: errNoName, `{"Event":"a"}`: errNoName, `{"event":null}`: errNotString,
+		`{"event":"a","event":"b"}`: errTwoNames, `{"event":"a"}{}`: errTrailing, `{"event":"a b"}`: errBadName,
+	} {
+		if _, err := topLevelEvent([]byte(body)); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", body, err, want)
+		}
+	}
+	for _, name := range zorio.Names() {
+		body, _ := zorio.Sample(name)
+		if got, err := topLevelEvent(body); got != name || err != nil {
+			t.Errorf("sample %s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func FuzzTopLevelEvent(f *testing.F) {
+	for _, seed := range []string{`{"event":"a.b","data":{}}`, `{"event":"a","event":"b"}`, `{"\u0065vent":"x"}`, `[`, strings.Repeat(`{"a":`, 50)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		name, err := topLevelEvent(body)
+		if err != nil {
+			return
+		}
+		if !event.ValidName(name) {
+			t.Fatalf("%q cannot be a subject", name)
+		}
+		var other map[string]json.RawMessage // what a team's parser sees
+		if err := json.Unmarshal(body, &other); err != nil {
+			t.Fatalf("routed as %q, and is no JSON: %v", name, err)
+		}
+		var seen string
+		if err := json.Unmarshal(other["event"], &seen); err != nil || seen != name {
+			t.Fatalf("routed as %q, and a team reads %q (%v)", name, seen, err)
+		}
+	})
+}
