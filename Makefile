@@ -3,7 +3,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/sluicehq/sluice/pkg/telemetry.version=$(VERSION)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-.PHONY: help build run test race fuzz lint fmt deps ci
+.PHONY: help build run test race fuzz bench lint fmt deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
 	go test -run '^$$' -fuzz FuzzTopLevelEvent -fuzztime 30s ./gateway/source
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
+
+bench: deps ## measure the gateway beside a plain receiver, in one run
+	go run ./bench
 
 lint: ## go vet and golangci-lint
 	go vet ./...

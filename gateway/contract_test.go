@@ -255,7 +255,7 @@ func TestBoundsAnswerHonestly(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != 405 || answer.Header.Get("Allow") != "POST" || answer.Header.Get("Server") != "" {
+	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Allow") != "POST" || answer.Header.Get("Server") != "" {
 		t.Errorf("%d %s %v", answer.StatusCode, text, answer.Header)
 	}
 }

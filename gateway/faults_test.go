@@ -225,7 +225,7 @@ func TestWithoutNATSTheAnswerIsTryAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != 503 || answer.Header.Get("Retry-After") != "30" || time.Since(begin) > 5*time.Second {
+	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "30" || time.Since(begin) > 5*time.Second {
 		t.Errorf("%d, Retry-After %q, after %s", answer.StatusCode, answer.Header.Get("Retry-After"), time.Since(begin))
 	}
 	rig.Eventually(t, 10*time.Second, "/readyz says so", func() bool {
@@ -234,6 +234,6 @@ func TestWithoutNATSTheAnswerIsTryAgain(t *testing.T) {
 			return false
 		}
 		defer ready.Body.Close()
-		return ready.StatusCode == 503
+		return ready.StatusCode == http.StatusServiceUnavailable
 	})
 }

@@ -42,6 +42,8 @@ func (s *sender) follow(ctx context.Context) *follower {
 }
 
 func (f *follower) open(ctx context.Context, url string) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.wait)
+	defer cancel()
 	if f.nc, err = stream.Connect(ctx, stream.Options{URL: url, Name: "sluicectl send"}); err != nil {
 		return err
 	}

@@ -114,18 +114,12 @@ func (r *runner) start(name string, environment []string) (*child, error) {
 	c := &child{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		r.copyLines(name, read)
-		err := cmd.Wait()
+		_ = cmd.Wait() // the state says more
 		close(c.done)
-		r.ended <- fmt.Errorf("%s has ended by itself (%v): see its last lines above", name, cmp.Or(err, error(errNone)))
+		r.ended <- fmt.Errorf("%s has ended by itself (%s): see its last lines above", name, cmd.ProcessState)
 	}()
 	return c, nil
 }
-
-type noError struct{}
-
-func (noError) Error() string { return "exit status 0" }
-
-var errNone noError
 
 func (r *runner) copyLines(name string, from io.ReadCloser) {
 	defer from.Close()

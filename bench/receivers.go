@@ -1,0 +1,52 @@
+package main
+
+import (
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// serveAs makes this process one of the receivers that the gateway is compared with.
+func serveAs(role, address string) {
+	switch role {
+	case "static":
+		log.Fatal(fasthttp.ListenAndServe(address, func(ctx *fasthttp.RequestCtx) { ctx.SetBodyString("OK") }))
+	case "plain":
+		log.Fatal(http.ListenAndServe(address, http.HandlerFunc(plain)))
+	}
+	log.Fatalf("no receiver %q", role)
+}
+
+var (
+	keys, _ = signature.New(secret)
+	logger  = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+)
+
+// plain does what the contract says and keeps nothing: no deduplication, no queue.
+func plain(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
+	if err != nil {
+		http.Error(w, "Bad request", http.StatusBadRequest)
+		return
+	}
+	sent, _ := strconv.ParseInt(r.Header.Get(zorio.HeaderTimestamp), 10, 64)
+	if time.Since(time.Unix(sent, 0)).Abs() > 300*time.Second {
+		http.Error(w, "Stale timestamp", http.StatusBadRequest)
+		return
+	}
+	if _, ok := keys.Verify([]byte(r.Header.Get(zorio.HeaderSignature)), body); !ok {
+		http.Error(w, "Invalid signature", http.StatusUnauthorized)
+		return
+	}
+	logger.Info("webhook", "event", r.Header.Get(zorio.HeaderEvent), "delivery", r.Header.Get(zorio.HeaderDelivery), "bytes", len(body))
+	_, _ = io.WriteString(w, "OK")
+}

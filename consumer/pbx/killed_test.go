@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/inbox"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+// The real consumer, killed with SIGKILL in the middle of its work and restarted: each event has its effect once.
+func TestAConsumerThatIsKilledHasEachEffectOnce(t *testing.T) {
+	const events = 1500
+	server := rig.StartNats(t, "")
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range events {
+		msg := nats.NewMsg(event.Subject("zorio", ringing))
+		msg.Header.Set(event.HeaderID, fmt.Sprintf("id-%d/0123456789abcdef", n))
+		msg.Data = fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-23T03:30:00Z","data":{"call_uuid":"%d"}}`, ringing, n)
+		if _, err := js.PublishMsg(t.Context(), msg); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	data := t.TempDir()
+	tables := open(t, inbox.Settings{Data: data})
+	count := func(table string) (n int) {
+		if err := tables.DB().QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	consumer := rig.Start(t, rig.Build(t, "./consumer/pbx"), nil, rig.Environment("NATS_URL="+server.URL(), "SLUICE_DATA="+data))
+	for kill := 1; kill <= 4; kill++ {
+		rig.Eventually(t, 30*time.Second, "it works", func() bool { return count("calls") >= kill*200 })
+		consumer.Kill()
+		consumer.Start()
+	}
+	// What it held when it was killed comes again after 30 s without a word.
+	rig.Eventually(t, 90*time.Second, "every event has its effect", func() bool { return count("calls") >= events })
+	durable, err := js.Consumer(t.Context(), stream.Events, "pbx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, 90*time.Second, "every event is acknowledged", func() bool {
+		info, err := durable.Info(t.Context())
+		return err == nil && info.NumPending == 0 && info.NumAckPending == 0
+	})
+	if calls, handled := count("calls"), count("sluice_inbox"); calls != events || handled != events {
+		t.Errorf("%d calls and %d handled events of %d", calls, handled, events)
+	}
+	if code := consumer.Stop(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,102 @@
+// Package deploy holds what a deployment is configured with. Its tests start the same files and the same environment as
+// processes.
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+func load(t *testing.T) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{filepath.Join(rig.Root(t), "docker-compose.yml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+func TestOnlyTheGatewayIsPublishedAndEveryServiceIsChecked(t *testing.T) {
+	for name, service := range load(t).Services {
+		if published := len(service.Ports) > 0; published != (name == "gateway") {
+			t.Errorf("%s: published %v", name, published)
+		}
+		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 {
+			t.Errorf("%s has no health check", name)
+		}
+		for _, value := range service.Environment {
+			if value != nil && strings.Contains(strings.ToLower(*value), "password") {
+				t.Errorf("%s has a secret in its environment", name)
+			}
+		}
+	}
+}
+
+// The containers' addresses become free ports on loopback; everything else is as the files say.
+func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
+	project := load(t)
+	root, dir := rig.Root(t), t.TempDir()
+	redis, nats, monitor, listen, admin := rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t)
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("0123456789abcdefghijABCDEFGHIJ01\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := func(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
+	found, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Fatalf("%v: `make deps` installs it", err)
+	}
+	conf, err := os.ReadFile(filepath.Join(root, "deploy/nats.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	natsConf := filepath.Join(dir, "nats.conf")
+	if err := os.WriteFile(natsConf, []byte(strings.Replace(string(conf), "/data", dir, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rig.Start(t, found, []string{filepath.Join(root, "deploy/redis.conf"), "--port", port(redis), "--bind", "127.0.0.1", "--dir", dir}, rig.Environment()).Listening(redis)
+	rig.Start(t, rig.NatsServer(t), []string{"-c", natsConf, "-a", "127.0.0.1", "-p", port(nats), "-m", port(monitor)}, rig.Environment()).Listening(nats)
+
+	places := strings.NewReplacer("nats:4222", nats, "nats:8222", monitor, "redis:6379", redis, "/run/secrets/zorio_webhook_secret", secret, "/data", dir)
+	start := func(name, pkg string, more ...string) *rig.Process {
+		environment := rig.Environment()
+		for key, value := range project.Services[name].Environment {
+			environment = append(environment, key+"="+places.Replace(*value))
+		}
+		return rig.Start(t, rig.Build(t, pkg), nil, append(environment, more...))
+	}
+	gateway := start("gateway", "./gateway", "SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin)
+	gateway.WaitFor("listening", 20*time.Second)
+	for _, name := range []string{"pbx", "telesales"} {
+		start(name, "./consumer/"+name, "SLUICE_ADMIN="+rig.Address(t)).WaitFor("working", 20*time.Second)
+	}
+	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales"} {
+		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", "http://"+listen+"/webhook", "--nats", "nats://"+nats, "--wait", "10s")
+		send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET_FILE=" + secret)
+		output, err := send.CombinedOutput()
+		if err != nil || !strings.Contains(string(output), "processed by "+team) {
+			t.Errorf("%v\n%s", err, output)
+		}
+	}
+	if strings.Contains(gateway.Output(), `"level":"WARN"`) {
+		t.Errorf("the gateway has something to say against this configuration:\n%s", gateway.Output())
+	}
+	if code := gateway.Stop(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+// everything is `sluicectl run` on ports of its own.
+type everything struct {
+	*rig.Process
+	t           *testing.T
+	environment []string
+	url, admin  string
+}
+
+func runEverything(t *testing.T) *everything {
+	t.Helper()
+	for _, pkg := range []string{"./gateway", "./consumer/pbx", "./consumer/telesales"} {
+		rig.Build(t, pkg)
+	}
+	listen, admin, hub := rig.Address(t), rig.Address(t), rig.Address(t)
+	e := &everything{t: t, url: "http://" + listen + "/webhook", admin: admin, environment: rig.Environment(
+		"SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin, "SLUICE_HUB_LISTEN="+hub, "SLUICE_DATA="+t.TempDir(), "NATS_URL=")}
+	e.Process = rig.Start(t, rig.Build(t, "./sluicectl"), []string{"run"}, e.environment)
+	e.WaitFor("bin/sluicectl send pbx.call.hangup --url "+e.url, 30*time.Second)
+	e.WaitFor(`"team":"pbx"`, 10*time.Second)
+	e.WaitFor(`"team":"telesales"`, 10*time.Second)
+	e.environment = append(e.environment, "NATS_URL=nats://"+hub)
+	return e
+}
+
+// ctl runs a sluicectl command and returns its output and exit code.
+func (e *everything) ctl(args ...string) (string, int) {
+	e.t.Helper()
+	c := exec.Command(rig.Build(e.t, "./sluicectl"), args...)
+	c.Env = e.environment
+	output, err := c.CombinedOutput()
+	if err != nil && c.ProcessState == nil {
+		e.t.Fatal(err)
+	}
+	return string(output), c.ProcessState.ExitCode()
+}
+
+func TestANewcomerSeesAnEventHappen(t *testing.T) {
+	e := runEverything(t)
+	if !strings.Contains(e.Output(), "made a webhook secret") {
+		t.Error("it does not say that it made a secret")
+	}
+	for _, c := range []struct {
+		args []string
+		want string // a regular expression
+		code int
+	}{
+		{[]string{"send", "pbx.call.hangup", "--url", e.url}, `answered 200 OK in [\d.]+ ms\n  stored as EVENTS #1 on events\.zorio\.pbx\.call\.hangup\n  processed by pbx in [\d.]+ ms\n$`, 0},
+		{[]string{"send", "telesales.lead.created", "--url", e.url, "--repeat"}, `(?s)processed by telesales.*answered 200 Duplicate`, 0},
+		{[]string{"send", "autocall.dtmf.pressed", "--url", e.url}, `no team takes this event yet`, 0},
+		{[]string{"send", "--all", "--url", e.url}, `(?s)(answered 200 OK.*){18}`, 0},
+		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--count", "200", "--rate", "1000"}, `200 OK: 200`, 0},
+		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret"}, `401 Invalid signature(?s).*another secret`, 1},
+		{[]string{"send", "pbx.call.nonsense", "--url", e.url}, `pbx\.call\.hangup`, 1},
+		{[]string{"send", "pbx.call.ringing", "--url", "http://" + rig.Address(t)}, `make run`, 1},
+		{[]string{"send"}, `--all`, 1},
+		{[]string{"ready"}, `"status": "ready"`, 0},
+		{[]string{"ready", "--admin", rig.Address(t)}, `SLUICE_ADMIN`, 1},
+	} {
+		output, code := e.ctl(c.args...)
+		if code != c.code || !regexp.MustCompile(c.want).MatchString(output) {
+			t.Errorf("sluicectl %s: exit code %d\n%s", strings.Join(c.args, " "), code, output)
+		}
+	}
+	e.Signal(syscall.SIGINT)
+	if code := e.Wait(20 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	// Whoever still held one of the addresses would be a process left behind.
+	for _, name := range []string{"SLUICE_LISTEN", "SLUICE_ADMIN", "SLUICE_HUB_LISTEN"} {
+		for _, setting := range e.environment {
+			if address, found := strings.CutPrefix(setting, name+"="); found {
+				l, err := net.Listen("tcp", address)
+				if err != nil {
+					t.Fatalf("still running: %v", err)
+				}
+				_ = l.Close()
+			}
+		}
+	}
+}
+
+func TestTheSecretIsKeptForTheNextRun(t *testing.T) {
+	t.Setenv("SLUICE_DATA", t.TempDir()+"/data")
+	first, made, err := makeSecret()
+	if err != nil || !made || len(first) != 32 {
+		t.Fatalf("%d characters, made %v: %v", len(first), made, err)
+	}
+	if again, made, err := makeSecret(); again != first || made || err != nil {
+		t.Errorf("another one: made %v: %v", made, err)
+	}
+	if found, err := findSecret(); found != first || err != nil {
+		t.Errorf("not found: %v", err)
+	}
+}
+
+func TestParseWord(t *testing.T) {
+	for subject, want := range map[string]uint64{
+		"$JS.ACK.EVENTS.pbx.1.42.7.1764000000000000000.0":                 42,
+		"$JS.ACK.hub.ACCHASH.EVENTS.pbx.1.42.7.1764000000000000000.0.tok": 42,
+		"$JS.ACK.DEAD.pbx.1.42.7.1764000000000000000.0":                   0,
+		"$JS.ACK": 0,
+	} {
+		team, got, ok := parseWord(subject)
+		if got != want || ok != (want != 0) || ok && team != "pbx" {
+			t.Errorf("%s: %q %d %v", subject, team, got, ok)
+		}
+	}
+}
