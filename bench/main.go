@@ -60,7 +60,7 @@ func measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{dir: dir}
 	defer b.stop()
 	if err := b.start(); err != nil {

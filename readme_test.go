@@ -1,0 +1,107 @@
+// Package sluice is the product's documentation; its test keeps the README true.
+package sluice
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var (
+	shown      = regexp.MustCompile("(?s)```sh\n(.*?)```")
+	program    = regexp.MustCompile("(?s)```go\n(.*?)```")
+	setting    = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)`)
+	testName   = regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
+	linkedFile = regexp.MustCompile(`\]\(([a-z][^):]*)\)`)
+)
+
+// What each command does is tested where it lives; here, that what is shown can be typed. `make run` and
+// `sluicectl send` as a newcomer types them are in the tests of sluicectl.
+func TestEveryCommandShownWorks(t *testing.T) {
+	for _, block := range shown.FindAllStringSubmatch(readme(t), -1) {
+		for line := range strings.Lines(block[1]) {
+			line = strings.TrimSpace(line)
+			words := strings.Fields(line)
+			for strings.Contains(words[0], "=") {
+				words = words[1:]
+			}
+			var c *exec.Cmd
+			switch words[0] {
+			case "make":
+				c = exec.Command("make", "-n", words[1])
+			case "bin/sluicectl": // an address where nobody listens: it must fail there, and not on its arguments
+				c = exec.Command(rig.Build(t, "./sluicectl"), append(words[1:], "--help")...)
+			case "bin/gateway":
+				rig.Build(t, "./gateway")
+				c = exec.Command("sh", "-c", strings.Replace(line, "bin/gateway", rig.Build(t, "./gateway"), 1))
+				c.Env = append(os.Environ(), "ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01")
+			default:
+				t.Errorf("nobody tests %q", line)
+				continue
+			}
+			if output, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%s: %v\n%s", line, err, output)
+			}
+		}
+	}
+}
+
+func TestEverySettingIsInTheREADME(t *testing.T) {
+	text := readme(t)
+	for _, pkg := range []string{"./gateway", "./consumer/pbx", "./consumer/telesales"} {
+		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range setting.FindAllStringSubmatch(string(output), -1) {
+			if !strings.Contains(text, "| `"+name[1]+"` |") {
+				t.Errorf("%s of %s is not in the README", name[1], pkg)
+			}
+		}
+	}
+}
+
+func TestTheConsumerShownCompiles(t *testing.T) {
+	dir, err := os.MkdirTemp(".", "readme-consumer-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	source := program.FindStringSubmatch(readme(t))[1]
+	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, err := exec.Command("go", "vet", "./"+dir).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
+
+func TestEveryTestAndFileNamedExists(t *testing.T) {
+	text := readme(t)
+	for _, name := range testName.FindAllStringSubmatch(text, -1) {
+		if output, err := exec.Command("grep", "-rq", "--include=*_test.go", "func "+name[1]+"(", ".").CombinedOutput(); err != nil {
+			t.Errorf("%s: no such test %s", name[1], output)
+		}
+	}
+	for _, file := range linkedFile.FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(file[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
