@@ -133,7 +133,17 @@ func (h *hub) settled(team string) {
 			return false
 		}
 		info, err := c.Info(h.t.Context())
-		return err == nil && info.NumPending == 0 && info.NumAckPending == 0
+		// Of a consumer that was just made the server may count what is pending only later.
+		return err == nil && info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Consumer > 0
+	})
+}
+
+// declared waits until a team's consumer is there.
+func (h *hub) declared(team string) {
+	h.t.Helper()
+	eventually(h.t, "team "+team+" has its consumer", func() bool {
+		_, err := h.js.Consumer(h.t.Context(), stream.Events, team)
+		return err == nil
 	})
 }
 
@@ -255,6 +265,11 @@ func TestEventsOfOneKeyNeverRunTogetherAndStartInOrder(t *testing.T) {
 			order[l] = append(order[l], string(e.Body))
 			return nil
 		})
+	eventually(t, "every event was handled", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(order[0])+len(order[1])+len(order[2]) >= count
+	})
 	h.settled("keyed")
 	var want [3][]string
 	for i := range count {
@@ -419,7 +434,7 @@ func TestANewTeamStartsWhereItIsToldAndGoesOnWhereItWas(t *testing.T) {
 		team := Team{Name: name, Events: []string{"before", name + ".>"}}
 		handle := func(context.Context, *event.Event) error { got.Add(1); return nil }
 		stop := h.start(team, s, handle)
-		h.settled(name)
+		h.declared(name)
 		h.publish(name+".first", 1)
 		h.settled(name)
 		stop()
