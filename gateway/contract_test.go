@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
@@ -247,15 +247,32 @@ func TestRequestHygiene(t *testing.T) {
 	}
 }
 
-func TestBoundsAnswerHonestly(t *testing.T) {
-	g := startGateway(t, "SLUICE_MAX_CONNECTIONS_PER_IP=3")
+func TestAWrongMethodIsToldTheRightOne(t *testing.T) {
+	g := startGateway(t)
 	request, _ := http.NewRequest(http.MethodPut, g.url(), nil)
 	answer, err := g.client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Allow") != "POST" || answer.Header.Get("Server") != "" {
-		t.Errorf("%d %s %v", answer.StatusCode, text, answer.Header)
+	if answer.StatusCode != http.StatusMethodNotAllowed || answer.Header.Get("Allow") != "POST" || answer.Header.Get("Server") != "" {
+		t.Errorf("%d %v", answer.StatusCode, answer.Header)
+	}
+}
+
+// At SLUICE_MAX_INFLIGHT one more is refused before its body is sent, and asked to come back.
+func TestOverloadIsRefusedWithoutReadingTheBody(t *testing.T) {
+	nats := rig.StartNats(t, "")
+	g := startGateway(t, "SLUICE_MAX_INFLIGHT=1", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	nats.Signal(syscall.SIGSTOP) // so that the first one stays inside
+	defer nats.Signal(syscall.SIGCONT)
+	first := make(chan string, 1)
+	go func() { first <- g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)) }()
+	rig.Eventually(t, 5*time.Second, "one is inside", func() bool { return g.metric("sluice_inflight 1") })
+	if status, text := g.raw("POST /webhook HTTP/1.1\r\nHost: sluice\r\nContent-Length: 1000\r\n\r\n"); status != "503" || text != "Overloaded" {
+		t.Errorf("%s %s", status, text)
+	}
+	if got := <-first; got != "503 Not stored, try again" {
+		t.Errorf("the first one: %s", got)
 	}
 }
