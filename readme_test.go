@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -102,6 +103,36 @@ func TestEveryTestAndFileNamedExists(t *testing.T) {
 	for _, file := range linkedFile.FindAllStringSubmatch(text, -1) {
 		if _, err := os.Stat(file[1]); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// One environment may be shared by all: no binary takes another's setting for a slip of the keyboard.
+func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
+	binaries := []string{"./gateway", "./consumer/pbx", "./consumer/telesales"}
+	own := map[string][]string{}
+	for _, pkg := range binaries {
+		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range setting.FindAllStringSubmatch(string(output), -1) {
+			own[pkg] = append(own[pkg], name[1])
+		}
+	}
+	for _, pkg := range binaries {
+		environment := rig.Environment("ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01")
+		for _, other := range binaries {
+			for _, name := range own[other] {
+				if !slices.Contains(own[pkg], name) {
+					environment = append(environment, name+"=1")
+				}
+			}
+		}
+		check := exec.Command(rig.Build(t, pkg), "--check")
+		check.Env = environment
+		if output, err := check.CombinedOutput(); err != nil || strings.Contains(string(output), "is no setting") {
+			t.Errorf("%s: %v\n%s", pkg, err, output)
 		}
 	}
 }

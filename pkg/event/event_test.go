@@ -63,3 +63,14 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func TestValidPattern(t *testing.T) {
+	for pattern, want := range map[string]bool{
+		">": true, "pbx.>": true, "pbx.call.*": true, "*.call.hangup": true, "pbx.call.hangup": true,
+		"": false, "pbx.": false, "pbx.>.x": false, ">.x": false, "pbx.call*": false, "pbx call": false, strings.Repeat("x.", 100) + "x": false,
+	} {
+		if got := ValidPattern(pattern); got != want {
+			t.Errorf("ValidPattern(%q) = %v, want %v", pattern, got, want)
+		}
+	}
+}
