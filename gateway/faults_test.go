@@ -136,35 +136,41 @@ func stored(t *testing.T, js jetstream.JetStream) map[string]int {
 	return copies
 }
 
+// startWithEngines starts a gateway with a Redis and a NATS outside of it.
+func startWithEngines(t *testing.T) (*gateway, *rig.Redis, *rig.Nats) {
+	t.Helper()
+	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
+	return startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor), redis, nats
+}
+
+// killGateway kills the gateway five times while it answers.
+func (l *load) killGateway(t *testing.T) {
+	t.Helper()
+	for range 5 {
+		l.more(t, 300)
+		l.g.Kill()
+		l.g.Start()
+	}
+	l.more(t, 300)
+}
+
 func TestA2xxMeansStored(t *testing.T) {
 	g := startGateway(t)
 	l := g.load()
-	for range 5 {
-		l.more(t, 300)
-		g.Kill()
-		g.Start()
-	}
-	l.more(t, 300)
+	l.killGateway(t)
 	l.balance(t, "nats://"+g.hub)
 }
 
 func TestA2xxMeansStoredWithRedisAndNATSOutside(t *testing.T) {
-	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
-	g := startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g, _, nats := startWithEngines(t)
 	l := g.load()
-	for range 5 {
-		l.more(t, 300)
-		g.Kill()
-		g.Start()
-	}
-	l.more(t, 300)
+	l.killGateway(t)
 	l.balance(t, nats.URL())
 }
 
 // Redis may hang, die, come back empty or be wiped: no delivery is refused for it.
 func TestRedisNeverFailsARequest(t *testing.T) {
-	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
-	g := startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g, redis, nats := startWithEngines(t)
 	l := g.load()
 	l.more(t, 300)
 	redis.Signal(syscall.SIGSTOP)
@@ -192,8 +198,7 @@ func TestRedisNeverFailsARequest(t *testing.T) {
 
 // NATS may be killed, hang and be restarted: what is answered 200 is stored once, and 503 asks for the rest again.
 func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
-	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
-	g := startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g, _, nats := startWithEngines(t)
 	l := g.load()
 	for range 2 {
 		l.more(t, 300)

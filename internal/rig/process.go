@@ -24,7 +24,7 @@ type Process struct {
 	env  []string
 	user *syscall.Credential
 
-	output lockedBuffer
+	output Buffer
 	cmd    *exec.Cmd
 	ended  chan struct{}
 	exit   error
@@ -184,18 +184,21 @@ func Environment(settings ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}, settings...)
 }
 
-type lockedBuffer struct {
+// Buffer collects what is written to it. It is safe for concurrent use.
+type Buffer struct {
 	mu  sync.Mutex
 	all bytes.Buffer
 }
 
-func (b *lockedBuffer) Write(p []byte) (int, error) {
+// Write implements [io.Writer].
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+// String is all that was written.
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all.String()

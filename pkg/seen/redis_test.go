@@ -1,7 +1,6 @@
 package seen
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -118,7 +117,7 @@ func TestTheLogNamesTheRemedy(t *testing.T) {
 		"replica":        {[]string{"--replicaof", "127.0.0.1 1"}, "master_name"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log lockedLog
+			var log rig.Buffer
 			r, err := NewRedis(rig.StartRedis(t, c.args...).URL(), slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
@@ -223,21 +222,4 @@ func TestAHangingRedisComesBackByItself(t *testing.T) {
 	rig.Eventually(t, 10*time.Second, "it is back", func() bool { return !r.State().Away })
 	mark(t, r, time.Now(), "id/"+digitsA)
 	expect(t, lookup(t, r, "id/"+digitsA), true)
-}
-
-type lockedLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
