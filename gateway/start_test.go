@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -11,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func write(t *testing.T, file, text string) {
@@ -118,13 +121,18 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	g := startGateway(t, "NATS_URL="+n.URL())
 	n.Signal(syscall.SIGSTOP)
 	defer n.Signal(syscall.SIGCONT)
-	go func() { // it stays inside until its budget ends
-		b := body("pbx.call.hangup", 1)
-		if conn, err := net.Dial("tcp", g.address); err == nil {
-			_, _ = conn.Write(append([]byte("POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"), b...))
-		}
-	}()
-	time.Sleep(200 * time.Millisecond) // the order does not matter for the outcome: either way it must end
+	conn, err := net.Dial("tcp", g.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	b := body("pbx.call.hangup", 1)
+	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
+	request.Header = zorio.Headers(secret, "pbx.call.hangup", "1", time.Now(), b)
+	if err := request.Write(conn); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, 3*time.Second, "it is inside, until its budget ends", func() bool { return g.metric("sluice_inflight 1") })
 	g.Signal(syscall.SIGTERM)
 	g.WaitFor("stopping", 5*time.Second)
 	g.Signal(syscall.SIGINT)
