@@ -11,13 +11,13 @@ import (
 
 // Message headers, beside the sender's own, which travel verbatim.
 const (
-	HeaderID          = "Nats-Msg-Id"     // the event's identity; JetStream deduplicates on it
+	HeaderID          = "Nats-Msg-Id"     // the event's identity, a copy's own id; JetStream deduplicates on it
 	HeaderSource      = "Sluice-Source"   // the sender: "zorio"
 	HeaderReceived    = "Sluice-Received" // when the gateway took it: RFC 3339, nanoseconds, UTC
 	HeaderTraceparent = "traceparent"     // W3C trace context, passed on as it came
 )
 
-// Event is one authentic webhook as it is stored in the stream.
+// Event is one authentic webhook as it is stored in the stream, or a copy of it for one team; see [Event.Copy].
 //
 // An Event is made once and then only read: handlers may share it between goroutines but must not change it.
 type Event struct {
@@ -29,26 +29,30 @@ type Event struct {
 	Header   map[string][]string // every message header, the sender's X-Zorio-* among them
 	Body     []byte              // byte for byte as it came
 	Sequence uint64              // its place in the stream EVENTS; 0 where unknown
-	Attempt  int                 // which delivery to this team this is, counted from 1; 0 outside a worker
+	Replay   string              // the replay that this copy belongs to; empty for the event itself and its retries
+	Attempt  int                 // which attempt of this team this is, counted from 1; 0 outside a worker
+	Failures []Failure           // the attempts before that failed, the oldest first; of many only the first and the last
 }
 
-// ErrSubject says that a message does not lie on a subject of the form events.<source>.<name>.
+// ErrSubject says that a message does not lie on the subject of an event or of a copy of one.
 var ErrSubject = errors.New("not the subject of an event")
 
-// Parse makes an Event of a stored message. The Event keeps header and body, it does not copy them.
-// It returns an error wrapping [ErrSubject] when the subject is not an event's; a missing or malformed
-// Sluice-Received leaves Received zero.
+// Parse makes an Event of a stored message. The Event keeps header and body, it does not copy them. Sequence is that of
+// a copy's original; of an event itself only the stream knows it. It returns an error wrapping [ErrSubject] when the
+// subject is neither an event's nor a copy's; missing or malformed headers leave their fields zero.
 func Parse(subject string, header map[string][]string, body []byte) (*Event, error) {
-	rest, isEvent := strings.CutPrefix(subject, "events.")
-	source, name, complete := strings.Cut(rest, ".")
-	if !isEvent || !complete || !ValidName(name) {
+	source, name, ok := splitSubject(subject)
+	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrSubject, subject)
 	}
 	e := &Event{Source: source, Name: name, Identity: first(header, HeaderID), Header: header, Body: body}
-	e.Delivery = DeliveryOf(e.Identity)
 	if received, err := time.Parse(time.RFC3339Nano, first(header, HeaderReceived)); err == nil {
 		e.Received = received
 	}
+	if !strings.HasPrefix(subject, eventsPrefix) {
+		e.readCopy()
+	}
+	e.Delivery = DeliveryOf(e.Identity)
 	return e, nil
 }
 

@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestParse(t *testing.T) {
 	if e.Source != "zorio" || e.Name != "pbx.call.hangup" || e.Delivery != "id-1" || !e.Received.Equal(received) {
 		t.Errorf("got %+v", e)
 	}
-	for _, subject := range []string{"", "events", "events.zorio", "events.zorio.", "dead.pbx.zorio.a", "events.zorio.a..b"} {
+	for _, subject := range []string{"", "events", "events.zorio", "events.zorio.", "events..a", "dead.pbx.zorio", "retry.pbx.wait.zorio.a", "quarantine.zorio.late", "events.zorio.a..b"} {
 		if _, err := Parse(subject, nil, nil); !errors.Is(err, ErrSubject) {
 			t.Errorf("Parse(%q): %v", subject, err)
 		}
@@ -72,5 +73,37 @@ func TestValidPattern(t *testing.T) {
 		if got := ValidPattern(pattern); got != want {
 			t.Errorf("ValidPattern(%q) = %v, want %v", pattern, got, want)
 		}
+	}
+}
+
+func TestACopyKeepsTheEventAndWhatFailed(t *testing.T) {
+	header := map[string][]string{HeaderID: {"id-1/0123456789abcdef"}, "X-Zorio-Delivery": {"id-1"}, "Nats-Schedule": {"x"}}
+	e, err := Parse(Subject("zorio", "a.b"), header, []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Sequence = 42
+	at := time.Date(2026, 11, 23, 3, 30, 0, 5, time.UTC)
+	for attempt := 1; attempt <= 30; attempt++ {
+		e.Attempt = attempt
+		e = e.Failed(at.Add(time.Duration(attempt)), fmt.Errorf("no\r\nForged: %d \xff", attempt))
+	}
+	for _, subject := range []string{RetrySubject("pbx", "zorio", "a.b"), DeadSubject("pbx", "zorio", "a.b"), ReplaySubject("pbx", "zorio", "a.b")} {
+		c, err := Parse(subject, e.Copy(), e.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Identity != "id-1/0123456789abcdef" || c.Delivery != "id-1" || c.Sequence != 42 || c.Attempt != 30 || c.Name != "a.b" || c.Source != "zorio" {
+			t.Errorf("%s: %+v", subject, c)
+		}
+		if len(c.Failures) != maxFailures || c.Failures[0] != (Failure{at.Add(1), "no Forged: 1 �"}) || c.Failures[maxFailures-1].Error != "no Forged: 30 �" {
+			t.Errorf("%s: failures %v", subject, c.Failures)
+		}
+		if c.Header["X-Zorio-Delivery"] == nil || c.Header[HeaderID] != nil || c.Header["Nats-Schedule"] != nil {
+			t.Errorf("%s: headers %v", subject, c.Header)
+		}
+	}
+	if header[HeaderID] == nil || header[HeaderIdentity] != nil {
+		t.Error("the event's own headers were changed")
 	}
 }

@@ -5,14 +5,41 @@ import "strings"
 // MaxName is the longest event name, in bytes.
 const MaxName = 128
 
+const eventsPrefix = "events."
+
 // Subject is where an event lies in the stream EVENTS: events.<source>.<name>.
-func Subject(source, name string) string { return "events." + source + "." + name }
+func Subject(source, name string) string { return eventsPrefix + source + "." + name }
 
 // QuarantineSubject is where what is authentic but not an event lies: quarantine.<source>.<reason>.
 func QuarantineSubject(source, reason string) string { return "quarantine." + source + "." + reason }
 
 // DeadSubject is where an event lies that a team gave up on: dead.<team>.<source>.<name>.
 func DeadSubject(team, source, name string) string { return "dead." + team + "." + source + "." + name }
+
+// ReplaySubject is where a copy lies that an operator asked for: replay.<team>.<source>.<name>.
+func ReplaySubject(team, source, name string) string {
+	return "replay." + team + "." + source + "." + name
+}
+
+// RetrySubject is where an event lies whose time to be tried again has come: retry.<team>.due.<source>.<name>.
+func RetrySubject(team, source, name string) string {
+	return "retry." + team + ".due." + source + "." + name
+}
+
+// WaitSubject is where an event waits until it is tried again: retry.<team>.wait.<id>.
+func WaitSubject(team, id string) string { return "retry." + team + ".wait." + id }
+
+// splitSubject finds source and name in the subject of an event or of a copy.
+func splitSubject(subject string) (source, name string, ok bool) {
+	tokens := strings.Split(subject, ".")
+	switch skip := map[string]int{"events": 1, "replay": 2, "dead": 2, "retry": 3}[tokens[0]]; {
+	case skip == 0 || len(tokens) < skip+2, tokens[0] == "retry" && tokens[2] != "due":
+		return "", "", false
+	default:
+		source, name = tokens[skip], strings.Join(tokens[skip+1:], ".")
+	}
+	return source, name, source != "" && ValidName(name)
+}
 
 // Filter is the subject that matches the events of one name pattern ("pbx.>", "pbx.call.*") from any source.
 func Filter(pattern string) string { return "events.*." + pattern }

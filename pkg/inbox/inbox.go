@@ -77,13 +77,22 @@ func (i *Inbox) create(ctx context.Context, s Settings, schema []string) error {
 	})
 }
 
+// key is what is remembered of an event: its identity, and for a copy that was replayed the replay too, in which its
+// effect happens anew. Neither has a space in it.
+func key(e *event.Event) string {
+	if e.Replay == "" {
+		return e.Identity
+	}
+	return e.Identity + " " + e.Replay
+}
+
 // Once calls effect in a transaction, unless it was committed for this event before, and commits. On a nil return what
 // effect wrote is committed, now or before, as durably as the database commits; on an error nothing of it is. Two
-// copies of an event that come at once wait for each other.
+// copies of an event that come at once wait for each other. In a replay an effect happens once more.
 func (i *Inbox) Once(ctx context.Context, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
 	return i.Transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		inserted, err := tx.ExecContext(ctx, `INSERT INTO sluice_inbox (team, identity, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-			i.team, e.Identity, time.Now().UTC())
+			i.team, key(e), time.Now().UTC())
 		if err != nil {
 			return err
 		}

@@ -69,8 +69,14 @@ func TestAnEffectHappensOnce(t *testing.T) {
 		if err := i.Once(t.Context(), other, write(other)); err != nil {
 			t.Fatal(err)
 		}
-		if n := count(t, i, "effects"); n != 2 {
-			t.Errorf("%d effects of 2 events", n)
+		for range 2 {
+			replayed := &event.Event{Identity: "id/0123", Replay: "r1"}
+			if err := i.Once(t.Context(), replayed, write(replayed)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := count(t, i, "effects"); n != 3 {
+			t.Errorf("%d effects of 2 events and a replay", n)
 		}
 	})
 }

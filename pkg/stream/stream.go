@@ -1,4 +1,4 @@
-// Package stream is Sluice's use of NATS JetStream: the declaration of the four streams, connecting, the server
+// Package stream is Sluice's use of NATS JetStream: the declaration of the streams, connecting, the server
 // that runs inside the gateway where nothing is installed, and publishing with each message's own acknowledgement.
 package stream
 
@@ -19,6 +19,7 @@ const (
 	Events     = "EVENTS"     // what happened; every team reads it with its own durable
 	Quarantine = "QUARANTINE" // authentic, but not routable, or late
 	Dead       = "DEAD"       // what a team gave up on, with the reason
+	Retry      = "RETRY"      // events that wait until a team tries them again
 	Replay     = "REPLAY"     // copies that an operator asked for, for one team
 )
 
@@ -57,17 +58,20 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	if s.MaxBytes > 0 {
 		events.MaxBytes = s.MaxBytes
 	}
+	retry := limits(Retry, "Sluice: events that wait until a team tries them again", keptAge)
+	retry.Retention = jetstream.WorkQueuePolicy
+	retry.AllowMsgSchedules, retry.AllowRollup = true, true
 	replay := limits(Replay, "Sluice: events replayed to one team", keptAge)
 	replay.Retention = jetstream.WorkQueuePolicy
 	return []jetstream.StreamConfig{
 		events,
 		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
 		limits(Dead, "Sluice: events that a team gave up on", keptAge),
-		replay,
+		retry, replay,
 	}
 }
 
-// Declare creates the four streams, or updates those that are there to what settings say. On return they are
+// Declare creates the streams, or updates those that are there to what settings say. On return they are
 // stored as durably as the server stores. It refuses, and changes nothing, when a stream of one of the names
 // has other subjects: that stream is somebody else's.
 func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) error {
@@ -78,8 +82,12 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 		}
 	}
 	for _, want := range declarations {
-		if _, err := js.CreateOrUpdateStream(ctx, want); err != nil {
+		made, err := js.CreateOrUpdateStream(ctx, want)
+		if err != nil {
 			return explain(want.Name, err)
+		}
+		if want.AllowMsgSchedules && !made.CachedInfo().Config.AllowMsgSchedules { // older servers ignore what they do not know
+			return fmt.Errorf("stream %s: this nats-server cannot schedule messages: version 2.12 or newer is needed", want.Name)
 		}
 	}
 	return nil

@@ -66,10 +66,28 @@ func Run(ctx context.Context, team Team, handle Handler) error {
 	if err != nil {
 		return err
 	}
+	admin, err := telemetry.NewAdmin(team.Name, s.Admin)
+	if err != nil {
+		return err
+	}
+	go admin.Serve()
+	defer admin.Shutdown(context.WithoutCancel(ctx))
+	return Host{Settings: s, Log: log, Admin: admin}.Run(ctx, team, handle)
+}
+
+// Host is a process that runs one team's worker or several, with a log and an admin server of its own.
+type Host struct {
+	Settings Settings // NATSURL, NATSCreds and what follows Log
+	Log      *slog.Logger
+	Admin    *telemetry.Admin // takes the metrics, which carry the team's name, and the state of NATS and of the handler
+}
+
+// Run is [Run] for a process that has read its settings itself. A team may run again when its Run has returned.
+func (h Host) Run(ctx context.Context, team Team, handle Handler) error {
 	if err := team.check(); err != nil {
 		return err
 	}
-	w := &worker{team: team, handle: handle, settings: s, ackWait: ackWait, log: log.With("team", team.Name)}
+	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, ackWait: ackWait, log: h.Log.With("team", team.Name)}
 	return w.run(ctx)
 }
 
@@ -77,6 +95,7 @@ type worker struct {
 	team     Team
 	handle   Handler
 	settings Settings
+	admin    *telemetry.Admin
 	ackWait  time.Duration
 	log      *slog.Logger
 
@@ -87,20 +106,14 @@ type worker struct {
 }
 
 // run connects, takes events from the durable consumer into their lanes until ctx ends, and empties the lanes.
-func (w *worker) run(ctx context.Context) error {
-	admin, err := telemetry.NewAdmin(w.team.Name, w.settings.Admin)
-	if err != nil {
-		return err
-	}
-	go admin.Serve()
-	defer admin.Shutdown(context.WithoutCancel(ctx))
-	w.metrics = newMetrics(admin.Registry(), w)
+func (w *worker) run(ctx context.Context) (err error) {
+	w.metrics = newMetrics(w.admin.Registry(), w)
 
 	if w.nc, err = w.connect(ctx); err != nil {
 		return stopped(ctx, err)
 	}
 	defer w.nc.Close()
-	admin.Watch("nats", w.natsHealth)
+	w.admin.Watch("nats", w.natsHealth)
 	if w.js, err = jetstream.New(w.nc); err != nil {
 		return err
 	}
@@ -114,7 +127,7 @@ func (w *worker) run(ctx context.Context) error {
 	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w.process)
 	err = w.take(ctx, durable)
 	w.log.Info("stopping: letting the handlers that run come to their end")
-	admin.Stopping()
+	w.admin.Stopping()
 	w.lanes.close(grace)
 	if flushed := w.nc.FlushTimeout(flushTimeout); flushed != nil { // acknowledgements are on their way only now
 		w.log.Warn("some acknowledgements may be lost: their events are handled again", "error", flushed)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -111,7 +112,11 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 		defaults.BackoffMin, defaults.BackoffMax = s.BackoffMin, s.BackoffMin
 	}
 	defaults.Start = s.Start
-	return &worker{team: team, handle: handle, settings: defaults, ackWait: ackWait, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	admin, err := telemetry.NewAdmin(team.Name, "")
+	if err != nil {
+		panic(err)
+	}
+	return &worker{team: team, handle: handle, settings: defaults, admin: admin, ackWait: ackWait, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 // eventually waits for something to become true.

@@ -1,0 +1,99 @@
+package event
+
+import (
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Headers of a copy of an event: one that waits to be tried again, was given up, or is replayed. Those of the event
+// itself travel with it, except for its Nats-Msg-Id, which is the copy's own.
+const (
+	HeaderIdentity = "Sluice-Identity" // of the event
+	HeaderSequence = "Sluice-Sequence" // of the event in EVENTS
+	HeaderReplay   = "Sluice-Replay"   // the replay it belongs to, if any
+	HeaderAttempts = "Sluice-Attempts" // how many attempts have failed
+	HeaderFailure  = "Sluice-Failure"  // one value a failed attempt: when (RFC 3339, nanoseconds, UTC), a space, and the error
+)
+
+// Headers of a dead letter, beside those of a copy.
+const (
+	HeaderTeam   = "Sluice-Team"   // who gave it up
+	HeaderReason = "Sluice-Reason" // "permanent": its handler said so; "exhausted": its attempts were used up
+	HeaderError  = "Sluice-Error"  // the last error, one line
+	HeaderFailed = "Sluice-Failed" // when it was given up: RFC 3339, nanoseconds, UTC
+)
+
+// Failure is an attempt that failed.
+type Failure struct {
+	At    time.Time
+	Error string // one line
+}
+
+// What is kept of the failures of one event: the first and the last ones.
+const (
+	maxFailures = 20
+	maxError    = 400 // bytes of each
+)
+
+// Copy returns the headers of a copy, without a Nats-Msg-Id, which its maker sets. They are the caller's to change.
+func (e *Event) Copy() map[string][]string {
+	header := maps.Clone(e.Header)
+	if header == nil {
+		header = map[string][]string{}
+	}
+	maps.DeleteFunc(header, func(key string, _ []string) bool { return strings.HasPrefix(key, "Nats-") })
+	header[HeaderIdentity] = []string{e.Identity}
+	header[HeaderSequence] = []string{strconv.FormatUint(e.Sequence, 10)}
+	if e.Replay != "" {
+		header[HeaderReplay] = []string{e.Replay}
+	}
+	e.writeFailures(header)
+	return header
+}
+
+// Failed returns the event with one more failed attempt. The error becomes one line.
+func (e *Event) Failed(at time.Time, err error) *Event {
+	failed := *e
+	kept := e.Failures
+	if len(kept) >= maxFailures { // the second goes
+		kept = append(kept[:1:1], kept[2:]...)
+	}
+	failed.Failures = append(kept[:len(kept):len(kept)], Failure{At: at.UTC(), Error: OneLine(err.Error(), maxError)})
+	return &failed
+}
+
+func (e *Event) writeFailures(header map[string][]string) {
+	delete(header, HeaderAttempts)
+	delete(header, HeaderFailure)
+	if len(e.Failures) == 0 {
+		return
+	}
+	header[HeaderAttempts] = []string{strconv.Itoa(e.Attempt)}
+	lines := make([]string, len(e.Failures))
+	for i, f := range e.Failures {
+		lines[i] = f.At.Format(time.RFC3339Nano) + " " + f.Error
+	}
+	header[HeaderFailure] = lines
+}
+
+// readCopy takes from the headers what only a copy has.
+func (e *Event) readCopy() {
+	e.Identity = first(e.Header, HeaderIdentity)
+	e.Sequence, _ = strconv.ParseUint(first(e.Header, HeaderSequence), 10, 64)
+	e.Replay = first(e.Header, HeaderReplay)
+	e.Attempt, _ = strconv.Atoi(first(e.Header, HeaderAttempts))
+	for _, line := range e.Header[HeaderFailure] {
+		at, text, _ := strings.Cut(line, " ")
+		if when, err := time.Parse(time.RFC3339Nano, at); err == nil {
+			e.Failures = append(e.Failures, Failure{At: when, Error: text})
+		}
+	}
+}
+
+// OneLine makes a text fit for a header: one line of valid UTF-8, at most max bytes.
+func OneLine(text string, max int) string {
+	text = strings.ToValidUTF8(strings.Join(strings.Fields(text), " "), "�")
+	return strings.ToValidUTF8(text[:min(len(text), max)], "")
+}
