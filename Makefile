@@ -27,7 +27,7 @@ race: deps ## run all tests with the race detector (needs a C compiler)
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
-	go test -run '^$$' -fuzz FuzzTopLevelEvent -fuzztime 30s ./gateway/source
+	go test -run '^$$' -fuzz FuzzEventName -fuzztime 30s ./pkg/zorio
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
 
 bench: deps ## measure the gateway beside a plain receiver, in one run

@@ -136,24 +136,11 @@ func (f *follower) teams(ctx context.Context, subject string) (names []string, e
 	consumers := events.ListConsumers(ctx)
 	for info := range consumers.Info() {
 		filters := append(info.Config.FilterSubjects, info.Config.FilterSubject)
-		if info.Config.Durable != "" && slices.ContainsFunc(filters, func(filter string) bool { return matches(filter, subject) }) {
+		if info.Config.Durable != "" && slices.ContainsFunc(filters, func(filter string) bool { return event.Match(filter, subject) }) {
 			names = append(names, info.Config.Durable)
 		}
 	}
 	return names, consumers.Err()
-}
-
-func matches(filter, subject string) bool {
-	want, have := strings.Split(filter, "."), strings.Split(subject, ".")
-	for i, token := range want {
-		if token == ">" {
-			return i < len(have)
-		}
-		if i >= len(have) || token != "*" && token != have[i] {
-			return false
-		}
-	}
-	return len(want) == len(have)
 }
 
 // listen prints what the teams say about an event until each has said its last word.

@@ -31,33 +31,13 @@ const (
 	late       reason = "late"       // the timestamp is out of tolerance
 )
 
-// maxDeliveryID is the longest delivery id that is taken as it is, in bytes; the contract's are UUIDs of 36.
-const maxDeliveryID = 128
-
-// identityOf is what makes a delivery itself: its id and its signature, or the signature alone. An id that is missing
-// or cannot be one is replaced by one derived from the signature, because headers are not signed: they cannot make an
-// authentic body invalid.
+// identityOf is what makes a delivery itself: its id and its signature, or the signature alone.
 func identityOf(deliveryID, signatureHeader []byte, bodyOnly bool) string {
 	digits := signature.Hex(string(signatureHeader))
 	if bodyOnly {
 		return digits
 	}
-	if !validDeliveryID(deliveryID) {
-		return event.Identity("sig-"+digits[:32], digits)
-	}
-	return event.Identity(string(deliveryID), digits)
-}
-
-func validDeliveryID(id []byte) bool {
-	if len(id) == 0 || len(id) > maxDeliveryID {
-		return false
-	}
-	for _, c := range id {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
+	return event.IdentityOf(string(deliveryID), digits)
 }
 
 // message builds what is published. The header's values share one slice: a map entry each is cost enough.

@@ -18,7 +18,7 @@ var Zorio = Source{
 	HeaderDelivery:  zorio.HeaderDelivery,
 	HeaderSignature: zorio.HeaderSignature,
 	Verify:          (*signature.Keys).Verify,
-	EventName:       topLevelEvent,
+	EventName:       zorio.EventName,
 	Answers: Answers{
 		OK:        Answer{http.StatusOK, "OK"},
 		Duplicate: Answer{http.StatusOK, "Duplicate"},

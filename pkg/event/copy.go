@@ -71,11 +71,15 @@ func (e *Event) writeFailures(header map[string][]string) {
 		return
 	}
 	header[HeaderAttempts] = []string{strconv.Itoa(e.Attempt)}
-	lines := make([]string, len(e.Failures))
-	for i, f := range e.Failures {
+	header[HeaderFailure] = failureLines(e.Failures)
+}
+
+func failureLines(failures []Failure) []string {
+	lines := make([]string, len(failures))
+	for i, f := range failures {
 		lines[i] = f.At.Format(time.RFC3339Nano) + " " + f.Error
 	}
-	header[HeaderFailure] = lines
+	return lines
 }
 
 // readCopy takes from the headers what only a copy has.
@@ -84,12 +88,17 @@ func (e *Event) readCopy() {
 	e.Sequence, _ = strconv.ParseUint(first(e.Header, HeaderSequence), 10, 64)
 	e.Replay = first(e.Header, HeaderReplay)
 	e.Attempt, _ = strconv.Atoi(first(e.Header, HeaderAttempts))
-	for _, line := range e.Header[HeaderFailure] {
+	e.Failures = readFailures(e.Header[HeaderFailure])
+}
+
+func readFailures(lines []string) (failures []Failure) {
+	for _, line := range lines {
 		at, text, _ := strings.Cut(line, " ")
 		if when, err := time.Parse(time.RFC3339Nano, at); err == nil {
-			e.Failures = append(e.Failures, Failure{At: when, Error: text})
+			failures = append(failures, Failure{At: when, Error: text})
 		}
 	}
+	return failures
 }
 
 // OneLine makes a text fit for a header: one line of valid UTF-8, at most max bytes.

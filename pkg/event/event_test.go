@@ -76,6 +76,20 @@ func TestValidPattern(t *testing.T) {
 	}
 }
 
+func TestMatch(t *testing.T) {
+	for _, c := range []struct {
+		filter, subject string
+		want            bool
+	}{
+		{">", "a", true}, {"a.>", "a.b.c", true}, {"a.>", "a", false}, {"a.*", "a.b", true}, {"a.*", "a.b.c", false}, {"*.b", "a.b", true},
+		{"a.b", "a.b", true}, {"a.b", "a.c", false}, {"a.b", "a", false}, {"a", "a.b", false}, {"", "a", false},
+	} {
+		if got := Match(c.filter, c.subject); got != c.want {
+			t.Errorf("Match(%q, %q) = %v", c.filter, c.subject, got)
+		}
+	}
+}
+
 func TestACopyKeepsTheEventAndWhatFailed(t *testing.T) {
 	header := map[string][]string{HeaderID: {"id-1/0123456789abcdef"}, "X-Zorio-Delivery": {"id-1"}, "Nats-Schedule": {"x"}}
 	e, err := Parse(Subject("zorio", "a.b"), header, []byte("{}"))

@@ -78,3 +78,18 @@ func ValidPattern(pattern string) bool {
 	}
 	return len(pattern) <= MaxName
 }
+
+// Match reports whether a subject or an event name is among those that a filter or a pattern means: "*" stands for one
+// token, and ">" at the end for one or more. It is what NATS does; server.SubjectMatchesFilter would bring a server.
+func Match(filter, subject string) bool {
+	want, have := strings.Split(filter, "."), strings.Split(subject, ".")
+	for i, token := range want {
+		if token == ">" {
+			return i < len(have)
+		}
+		if i >= len(have) || token != "*" && token != have[i] {
+			return false
+		}
+	}
+	return len(want) == len(have)
+}

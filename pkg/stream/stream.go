@@ -23,6 +23,9 @@ const (
 	Replay     = "REPLAY"     // copies that an operator asked for, for one team
 )
 
+// Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
+const Replays = "REPLAYS"
+
 // DuplicateWindow is how long JetStream itself knows an event's identity. An identity costs about 260 bytes of the
 // server's memory, so the window bridges retries and restarts; the 24 hours of the contract are kept by package seen.
 const DuplicateWindow = 5 * time.Minute
@@ -37,6 +40,7 @@ type Settings struct {
 const (
 	eventsAge = 7 * 24 * time.Hour
 	keptAge   = 30 * 24 * time.Hour // quarantine and dead letters: as long as the sender keeps its own
+	replaysAge = 400 * 24 * time.Hour // more than a year
 )
 
 // declarations lists every stream as it shall be.
@@ -63,6 +67,7 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	retry.AllowMsgSchedules, retry.AllowRollup = true, true
 	replay := limits(Replay, "Sluice: events replayed to one team", keptAge)
 	replay.Retention = jetstream.WorkQueuePolicy
+	replay.AllowAtomicPublish = true // one sync of the disk for a batch
 	return []jetstream.StreamConfig{
 		events,
 		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
@@ -89,6 +94,18 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 		if want.AllowMsgSchedules && !made.CachedInfo().Config.AllowMsgSchedules { // older servers ignore what they do not know
 			return fmt.Errorf("stream %s: this nats-server cannot schedule messages: version 2.12 or newer is needed", want.Name)
 		}
+	}
+	return declareReplays(ctx, js, settings)
+}
+
+// declareReplays makes the record of who replayed what.
+func declareReplays(ctx context.Context, js jetstream.JetStream, settings Settings) error {
+	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		Bucket: Replays, Description: "Sluice: who replayed what, and how far it is", History: 1, TTL: replaysAge,
+		Storage: jetstream.FileStorage, Replicas: max(1, settings.Replicas),
+	})
+	if err != nil {
+		return explain("KV_"+Replays, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package source
+package zorio
 
 import (
 	"bytes"
@@ -22,9 +22,9 @@ var (
 	errBadName   = errors.New("the event name cannot be a subject: it takes letters, digits, _ and - between single dots, at most 128 bytes")
 )
 
-// topLevelEvent returns the string under the key "event" of a JSON object. The whole body is read, so that what is
+// EventName returns the string under the key "event" of a JSON object. The whole body is read, so that what is
 // routed is JSON to its end.
-func topLevelEvent(body []byte) (string, error) {
+func EventName(body []byte) (string, error) {
 	r := readers.Get().(*reader)
 	defer readers.Put(r)
 	r.buf = *bytes.NewBuffer(body)

@@ -1,4 +1,4 @@
-package source
+package zorio
 
 import (
 	"encoding/json"
@@ -7,15 +7,14 @@ import (
 	"testing"
 
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
-func TestTopLevelEvent(t *testing.T) {
+func TestEventName(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"event":"a.b"}`: "a.b", ` { "data" : {"event":"inner"}, "event" : "last" } `: "last", `{"\u0065vent":"escaped.key"}`: "escaped.key",
 		`{"event":"a","event":"a"}`: "a", `{"event":"\u0061"}`: "a",
 	} {
-		if got, err := topLevelEvent([]byte(body)); got != want || err != nil {
+		if got, err := EventName([]byte(body)); got != want || err != nil {
 			t.Errorf("%s: %q, %v", body, got, err)
 		}
 	}
@@ -23,24 +22,24 @@ func TestTopLevelEvent(t *testing.T) {
 		`[]`: errNotObject, ``: errNotObject, `{}`: errNoName, `{"Event":"a"}`: errNoName, `{"event":null}`: errNotString,
 		`{"event":"a","event":"b"}`: errTwoNames, `{"event":"a"}{}`: errTrailing, `{"event":"a b"}`: errBadName,
 	} {
-		if _, err := topLevelEvent([]byte(body)); !errors.Is(err, want) {
+		if _, err := EventName([]byte(body)); !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", body, err, want)
 		}
 	}
-	for _, name := range zorio.Names() {
-		body, _ := zorio.Sample(name)
-		if got, err := topLevelEvent(body); got != name || err != nil {
+	for _, name := range Names() {
+		body, _ := Sample(name)
+		if got, err := EventName(body); got != name || err != nil {
 			t.Errorf("sample %s: %q, %v", name, got, err)
 		}
 	}
 }
 
-func FuzzTopLevelEvent(f *testing.F) {
+func FuzzEventName(f *testing.F) {
 	for _, seed := range []string{`{"event":"a.b","data":{}}`, `{"event":"a","event":"b"}`, `{"\u0065vent":"x"}`, `[`, strings.Repeat(`{"a":`, 50)} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		name, err := topLevelEvent(body)
+		name, err := EventName(body)
 		if err != nil {
 			return
 		}

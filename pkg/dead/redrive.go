@@ -1,0 +1,79 @@
+package dead
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// Redrive sends a letter back to its team, and to no other, with its attempts counted from the beginning; by says who
+// does it, for its history. The letter is removed when the stream REPLAY has acknowledged the copy. A crash in between
+// leaves both; a repetition within stream.DuplicateWindow is then a duplicate, which is stored once, and a later one
+// meets the team's inbox, which knows the event by its identity.
+func Redrive(ctx context.Context, js jetstream.JetStream, l *Letter, by string) (duplicate bool, err error) {
+	ack, err := js.PublishMsg(ctx, l.redriven(by))
+	if err != nil {
+		return false, fmt.Errorf("redrive #%d: %w", l.Sequence, err)
+	}
+	return ack.Duplicate, Drop(ctx, js, l)
+}
+
+func (l *Letter) redriven(by string) *nats.Msg {
+	header := nats.Header(l.Event.Redrive(l.Sequence, time.Now(), by))
+	header.Set(event.HeaderID, fmt.Sprintf("redrive.%d", l.Sequence))
+	return &nats.Msg{Subject: event.ReplaySubject(l.Team, l.Source, l.Name), Header: header, Data: l.Body}
+}
+
+// atOnce is how many letters are sent back or removed at the same time; each waits for its acknowledgements.
+const atOnce = 32
+
+// Result counts what became of a selection.
+type Result struct {
+	Done       int `json:"done"`
+	Duplicates int `json:"duplicates"` // of Done; they had been sent back before
+}
+
+// RedriveAll redrives a selection and calls step after each. After an error the letters that are left are as they were.
+func RedriveAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, step func()) (Result, error) {
+	return all(ctx, js, s, step, func(ctx context.Context, l *Letter) (bool, error) { return Redrive(ctx, js, l, by) })
+}
+
+// DropAll removes a selection for good and calls step after each.
+func DropAll(ctx context.Context, js jetstream.JetStream, s Selection, step func()) (Result, error) {
+	return all(ctx, js, s, step, func(ctx context.Context, l *Letter) (bool, error) { return false, Drop(ctx, js, l) })
+}
+
+func all(ctx context.Context, js jetstream.JetStream, s Selection, step func(), act func(context.Context, *Letter) (bool, error)) (r Result, err error) {
+	group, bounded := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	var mu sync.Mutex
+	found := Each(bounded, js, s, func(l *Letter) error {
+		group.Go(func() error {
+			duplicate, err := act(context.WithoutCancel(bounded), l) // what is begun is done: a letter is never left twice
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.Done++
+			if duplicate {
+				r.Duplicates++
+			}
+			step()
+			return nil
+		})
+		return bounded.Err()
+	})
+	if err := group.Wait(); err != nil {
+		return r, err
+	}
+	return r, found
+}
+

@@ -1,0 +1,73 @@
+package replay
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+)
+
+// Entry is the journal's word about a replay: who, when, what, and how far it is.
+type Entry struct {
+	ID          string    `json:"id"`
+	By          string    `json:"by"` // user@host
+	Started     time.Time `json:"started"`
+	Updated     time.Time `json:"updated"` // while it runs, every half second
+	State       State     `json:"state"`
+	Error       string    `json:"error,omitempty"` // why it failed
+	Team        string    `json:"team,omitempty"`
+	URL         string    `json:"url,omitempty"` // instead of a team
+	Selection   Selection `json:"selection"`
+	OnlyMissing bool      `json:"only_missing,omitempty"`
+	Rate        float64   `json:"rate"` // events a second; 0: as fast as they are stored
+	Events      int       `json:"events"`
+	First       uint64    `json:"first"` // sequences in EVENTS of what was found at the start
+	Last        uint64    `json:"last"`
+	Progress    Progress  `json:"progress"`
+	Owner       string    `json:"owner"` // the process that runs it
+}
+
+// State is what a replay is doing.
+type State string
+
+// The states of a replay. All but Done can be resumed.
+const (
+	Running     State = "running"
+	Done        State = "done"
+	Stopped     State = "stopped"     // somebody asked for it
+	Interrupted State = "interrupted" // its command was stopped, or killed
+	Failed      State = "failed"
+)
+
+// Progress is how far a replay is. Everything selected up to Sequence is settled.
+type Progress struct {
+	Sequence   uint64 `json:"sequence"`             // in EVENTS
+	Replayed   int    `json:"replayed"`             // events that were brought to where they go
+	Duplicates int    `json:"duplicates,omitempty"` // of Replayed; they had been there already
+	Skipped    int    `json:"skipped,omitempty"`    // handled before, with OnlyMissing
+	Refused    int    `json:"refused,omitempty"`    // by the URL
+}
+
+// Settled is how many of the selected events need nothing more.
+func (p Progress) Settled() int { return p.Replayed + p.Skipped + p.Refused }
+
+func (p *Progress) add(o Outcome) {
+	p.Replayed += o.Replayed
+	p.Duplicates += o.Duplicates
+	p.Refused += o.Refused
+}
+
+// silence is how long the entry of a replay that runs may lie unwritten before its process counts as killed.
+const silence = 10 * time.Second
+
+// lookAlive makes the entry of a process that was killed an interrupted one.
+func (e *Entry) lookAlive(now time.Time) *Entry {
+	if e.State == Running && now.Sub(e.Updated) > silence {
+		e.State = Interrupted
+	}
+	return e
+}
+
+// newID sorts by time.
+func newID(now time.Time) string {
+	return now.UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:4])
+}

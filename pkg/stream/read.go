@@ -1,0 +1,143 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// Range says which messages of a stream are read. What comes in while it is read is not.
+type Range struct {
+	Filters     []string  // subjects that may not overlap; none means all
+	From        uint64    // the first sequence; 0 means from Since on
+	Since       time.Time // stored then or later; zero means from the beginning
+	To          uint64    // the last sequence; 0 means the last one that is there
+	HeadersOnly bool      // without bodies
+}
+
+// What a reader asks for at once: measured, 5,000 messages make it a third faster than the client's 500.
+const (
+	readAhead      = 5000
+	readAheadBytes = 16 << 20
+	readSilence    = 5 * time.Second // then it is asked whether anything is left
+)
+
+// Read calls take for each message of a range in the order of the stream, at more than 100,000 a second, and ends with
+// its first error. It needs a stream whose retention is not that of a work queue: those are read with [Scan].
+func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, take func(*jetstream.RawStreamMsg) error) error {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return explain(name, err)
+	}
+	if last := s.CachedInfo().State.LastSeq; r.To == 0 || r.To > last {
+		r.To = last
+	}
+	consumer, err := s.OrderedConsumer(ctx, r.config())
+	if err != nil {
+		return explain(name, err)
+	}
+	if consumer.CachedInfo().NumPending == 0 {
+		return nil
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
+	if err != nil {
+		return explain(name, err)
+	}
+	defer messages.Stop()
+	for more := true; more; {
+		if more, err = r.next(ctx, consumer, messages, take); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Range) config() jetstream.OrderedConsumerConfig {
+	c := jetstream.OrderedConsumerConfig{FilterSubjects: r.Filters, HeadersOnly: r.HeadersOnly, DeliverPolicy: jetstream.DeliverAllPolicy}
+	switch {
+	case r.From > 0:
+		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.From
+	case !r.Since.IsZero():
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Since
+	}
+	return c
+}
+
+// next takes one message; more is false when it was the last of the range.
+func (r *Range) next(ctx context.Context, c jetstream.Consumer, messages jetstream.MessagesContext, take func(*jetstream.RawStreamMsg) error) (more bool, err error) {
+	bounded, cancel := context.WithTimeout(ctx, readSilence)
+	defer cancel()
+	m, err := messages.Next(jetstream.NextContext(bounded))
+	if ctx.Err() != nil {
+		return false, context.Cause(ctx)
+	}
+	if errors.Is(err, context.DeadlineExceeded) { // retention may have taken what was left
+		return anyLeft(ctx, c)
+	}
+	if err != nil {
+		return false, err
+	}
+	meta, err := m.Metadata()
+	if err != nil {
+		return false, err
+	}
+	if meta.Sequence.Stream > r.To {
+		return false, nil
+	}
+	err = take(&jetstream.RawStreamMsg{Subject: m.Subject(), Sequence: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data(), Time: meta.Timestamp})
+	return meta.NumPending > 0 && meta.Sequence.Stream < r.To, err
+}
+
+func anyLeft(ctx context.Context, c jetstream.Consumer) (bool, error) {
+	info, err := c.Info(ctx)
+	if err != nil {
+		return false, fmt.Errorf("NATS gives out no more messages: %w", err)
+	}
+	return info.NumPending > 0, nil
+}
+
+const (
+	scanPage      = 256
+	scanPageBytes = 8 << 20
+)
+
+// Scan calls take for each message that lies on a subject, which may have wildcards, in the order of the stream, and
+// ends with its first error. It takes part in no consumer, and so works on the streams that are work queues.
+func Scan(ctx context.Context, js jetstream.JetStream, name, subject string, take func(*jetstream.RawStreamMsg) error) error {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return explain(name, err)
+	}
+	last := s.CachedInfo().State.LastSeq
+	for from := uint64(1); from <= last; {
+		page, err := jetstreamext.GetBatch(ctx, js, name, scanPage, jetstreamext.GetBatchSeq(from),
+			jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(scanPageBytes))
+		if err != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		before := from
+		for m, err := range page {
+			if errors.Is(err, jetstreamext.ErrNoMessages) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("stream %s: %w", name, err)
+			}
+			if m.Sequence > last {
+				return nil
+			}
+			if err := take(m); err != nil {
+				return err
+			}
+			from = m.Sequence + 1
+		}
+		if from == before {
+			return fmt.Errorf("stream %s: NATS did not answer in time", name)
+		}
+	}
+	return nil
+}
