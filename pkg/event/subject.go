@@ -29,6 +29,15 @@ func RetrySubject(team, source, name string) string {
 // WaitSubject is where an event waits until it is tried again: retry.<team>.wait.<id>.
 func WaitSubject(team, id string) string { return "retry." + team + ".wait." + id }
 
+// ReplayFilter matches what is replayed to a team.
+func ReplayFilter(team string) string { return "replay." + team + ".>" }
+
+// RetryFilter matches the team's events whose time to be tried again has come.
+func RetryFilter(team string) string { return "retry." + team + ".due.>" }
+
+// WaitFilter matches the team's events that wait to be tried again.
+func WaitFilter(team string) string { return WaitSubject(team, ">") }
+
 // splitSubject finds source and name in the subject of an event or of a copy.
 func splitSubject(subject string) (source, name string, ok bool) {
 	tokens := strings.Split(subject, ".")

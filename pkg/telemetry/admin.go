@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,7 @@ type Admin struct {
 	stopping atomic.Bool
 
 	mu      sync.Mutex
-	watched []watched
+	watched []*watched
 }
 
 type watched struct {
@@ -128,11 +129,18 @@ func (a *Admin) Readiness() Readiness {
 	return r
 }
 
-// Watch adds a dependency to /readyz. The function is called on every request for it and must not block.
-func (a *Admin) Watch(name string, health func() Health) {
+// Watch adds a dependency to /readyz. The function is called on every request for it and must not block. What Watch
+// returns takes the dependency away again.
+func (a *Admin) Watch(name string, health func() Health) (unwatch func()) {
+	w := &watched{name, health}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.watched = append(a.watched, watched{name, health})
+	a.watched = append(a.watched, w)
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.watched = slices.DeleteFunc(slices.Clone(a.watched), func(other *watched) bool { return other == w })
+	}
 }
 
 // Registry is where metrics are registered.

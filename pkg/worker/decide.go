@@ -24,7 +24,8 @@ func IsPermanent(err error) bool {
 	return errors.As(err, &final)
 }
 
-// RetryAfter makes an error wait for d, not less and not more, before the next attempt, which counts like any other.
+// RetryAfter makes an error wait for d before the next attempt, which counts like any other. It is about this event
+// alone: others go on.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		err = fmt.Errorf("asked to come back after %s", d)
@@ -38,6 +39,28 @@ type laterError struct {
 }
 
 func (e *laterError) Unwrap() error { return e.error }
+
+// Unavailable says that what the handler depends on is not there, so that no event is to blame: the worker holds what it
+// has taken, counts no attempt, and tries one event again after d, or sooner when d is less than its own pause. It is
+// for what a handler knows for certain, such as a 503 with a Retry-After; an outage that shows in errors alone is
+// recognised without it.
+func Unavailable(d time.Duration, err error) error {
+	if err == nil {
+		err = fmt.Errorf("unavailable for %s", d)
+	}
+	return &unavailableError{err, d}
+}
+
+type unavailableError struct {
+	error
+	after time.Duration
+}
+
+func (e *unavailableError) Unwrap() error { return e.error }
+
+// Skip is returned for an event that the team has no use for. It is acknowledged like any other, but says nothing about
+// whether the handler can work: nil, from a handler that did nothing, would look as if what it depends on were there.
+var Skip = errors.New("nothing to do for this team")
 
 // panicError is a panic of a handler.
 type panicError struct{ cause any }
@@ -53,16 +76,34 @@ type policy struct {
 // outcome is what becomes of an event after an attempt.
 type outcome struct {
 	kind   kind
+	class  class
 	pause  time.Duration // before the next attempt
+	asked  time.Duration // how long an unavailable world asks to be left alone
 	reason string        // why it is given up
 }
 
-type kind int
+type kind string
 
 const (
-	done kind = iota
-	retry
-	dead
+	done       kind = "processed"
+	retry      kind = "failed" // and tried again
+	dead       kind = "dead"
+	notCounted kind = "not counted" // failed while the world was down
+)
+
+// class is what an attempt was like.
+type class string
+
+const (
+	succeeded   class = "success"
+	passedOver  class = "skip"
+	failed      class = "error"
+	asked       class = "retry_after"
+	unavailable class = "unavailable"
+	permanent   class = "permanent"
+	panicked    class = "panic"
+	timeout     class = "timeout"
+	noWord      class = "no_word" // the handler was not called
 )
 
 // Reasons in the header Sluice-Reason of a dead letter.
@@ -74,19 +115,51 @@ const (
 // decide is the outcome of an attempt, counted from 1. draw is a number in [0, 1) that spreads the pauses of events
 // that failed together.
 func decide(attempt int, err error, p policy, draw float64) outcome {
+	o := outcome{class: classOf(err)}
+	var later *laterError
+	var away *unavailableError
+	if errors.As(err, &away) {
+		o.asked = max(away.after, 0)
+	}
+	switch {
+	case o.class == succeeded || o.class == passedOver:
+		o.kind = done
+	case o.class == permanent:
+		o.kind, o.reason = dead, ReasonPermanent
+	case attempt >= p.attempts:
+		o.kind, o.reason = dead, ReasonExhausted
+	case errors.As(err, &later):
+		o.kind, o.pause = retry, max(later.after, 0)
+	default:
+		o.kind, o.pause = retry, time.Duration(draw*float64(p.ceiling(attempt)))
+	}
+	return o
+}
+
+func classOf(err error) class {
 	var final *permanentError
 	var later *laterError
+	var away *unavailableError
+	var panics *panicError
 	switch {
 	case err == nil:
-		return outcome{kind: done}
+		return succeeded
+	case errors.Is(err, Skip):
+		return passedOver
 	case errors.As(err, &final):
-		return outcome{kind: dead, reason: ReasonPermanent}
-	case attempt >= p.attempts:
-		return outcome{kind: dead, reason: ReasonExhausted}
+		return permanent
 	case errors.As(err, &later):
-		return outcome{kind: retry, pause: max(later.after, 0)}
+		return asked
+	case errors.As(err, &away):
+		return unavailable
+	case errors.As(err, &panics):
+		return panicked
+	case errors.Is(err, errTimeout):
+		return timeout
+	case errors.Is(err, errNoWord):
+		return noWord
 	}
-	return outcome{kind: retry, pause: time.Duration(draw * float64(p.ceiling(attempt)))}
+	return failed
 }
 
 // ceiling is the longest pause after an attempt: it doubles until it is the most ("full jitter" of the AWS

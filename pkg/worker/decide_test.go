@@ -16,23 +16,27 @@ func TestDecide(t *testing.T) {
 		draw    float64
 		want    outcome
 	}{
-		"success":                    {1, nil, 0.5, outcome{kind: done}},
-		"success at the last":        {3, nil, 0.5, outcome{kind: done}},
-		"success beyond the last":    {9, nil, 0.5, outcome{kind: done}},
-		"first failure":              {1, boom, 0.5, outcome{kind: retry, pause: 500 * time.Millisecond}},
-		"second failure":             {2, boom, 0.5, outcome{kind: retry, pause: time.Second}},
-		"no draw":                    {2, boom, 0, outcome{kind: retry}},
-		"last failure":               {3, boom, 0.5, outcome{kind: dead, reason: ReasonExhausted}},
-		"beyond the last":            {4, boom, 0.5, outcome{kind: dead, reason: ReasonExhausted}},
-		"permanent":                  {1, Permanent(boom), 0.5, outcome{kind: dead, reason: ReasonPermanent}},
-		"permanent inside":           {1, fmt.Errorf("row 7: %w", Permanent(boom)), 0.5, outcome{kind: dead, reason: ReasonPermanent}},
-		"permanent nothing":          {1, Permanent(nil), 0.5, outcome{kind: done}},
-		"later":                      {1, RetryAfter(time.Minute, boom), 0.5, outcome{kind: retry, pause: time.Minute}},
-		"later inside":               {1, fmt.Errorf("busy: %w", RetryAfter(time.Minute, boom)), 0.5, outcome{kind: retry, pause: time.Minute}},
-		"later without a reason":     {1, RetryAfter(time.Minute, nil), 0.5, outcome{kind: retry, pause: time.Minute}},
-		"later, but no attempt left": {3, RetryAfter(time.Minute, boom), 0.5, outcome{kind: dead, reason: ReasonExhausted}},
-		"later than never":           {1, RetryAfter(-time.Minute, boom), 0.5, outcome{kind: retry}},
-		"panic":                      {1, &panicError{"oops"}, 0.25, outcome{kind: retry, pause: 250 * time.Millisecond}},
+		"success":                    {1, nil, 0.5, outcome{kind: done, class: succeeded}},
+		"success at the last":        {3, nil, 0.5, outcome{kind: done, class: succeeded}},
+		"success beyond the last":    {9, nil, 0.5, outcome{kind: done, class: succeeded}},
+		"nothing to do":              {1, fmt.Errorf("no: %w", Skip), 0.5, outcome{kind: done, class: passedOver}},
+		"unavailable":                {1, Unavailable(time.Minute, boom), 0.5, outcome{kind: retry, class: unavailable, pause: 500 * time.Millisecond, asked: time.Minute}},
+		"out of time":                {1, fmt.Errorf("%w of 1s", errTimeout), 0.5, outcome{kind: retry, class: timeout, pause: 500 * time.Millisecond}},
+		"no word":                    {1, errNoWord, 0.5, outcome{kind: retry, class: noWord, pause: 500 * time.Millisecond}},
+		"first failure":              {1, boom, 0.5, outcome{kind: retry, class: failed, pause: 500 * time.Millisecond}},
+		"second failure":             {2, boom, 0.5, outcome{kind: retry, class: failed, pause: time.Second}},
+		"no draw":                    {2, boom, 0, outcome{kind: retry, class: failed}},
+		"last failure":               {3, boom, 0.5, outcome{kind: dead, class: failed, reason: ReasonExhausted}},
+		"beyond the last":            {4, boom, 0.5, outcome{kind: dead, class: failed, reason: ReasonExhausted}},
+		"permanent":                  {1, Permanent(boom), 0.5, outcome{kind: dead, class: permanent, reason: ReasonPermanent}},
+		"permanent inside":           {1, fmt.Errorf("row 7: %w", Permanent(boom)), 0.5, outcome{kind: dead, class: permanent, reason: ReasonPermanent}},
+		"permanent nothing":          {1, Permanent(nil), 0.5, outcome{kind: done, class: succeeded}},
+		"later":                      {1, RetryAfter(time.Minute, boom), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
+		"later inside":               {1, fmt.Errorf("busy: %w", RetryAfter(time.Minute, boom)), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
+		"later without a reason":     {1, RetryAfter(time.Minute, nil), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
+		"later, but no attempt left": {3, RetryAfter(time.Minute, boom), 0.5, outcome{kind: dead, class: asked, reason: ReasonExhausted}},
+		"later than never":           {1, RetryAfter(-time.Minute, boom), 0.5, outcome{kind: retry, class: asked}},
+		"panic":                      {1, &panicError{"oops"}, 0.25, outcome{kind: retry, class: panicked, pause: 250 * time.Millisecond}},
 	} {
 		if got := decide(c.attempt, c.err, p, c.draw); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)
@@ -54,7 +58,7 @@ func TestPausesDoubleUpToTheMost(t *testing.T) {
 
 func TestErrorsKeepWhatTheyWrap(t *testing.T) {
 	boom := errors.New("boom")
-	if !errors.Is(Permanent(boom), boom) || !errors.Is(RetryAfter(time.Second, boom), boom) || Permanent(boom).Error() != "boom" {
+	if !errors.Is(Permanent(boom), boom) || !errors.Is(RetryAfter(time.Second, boom), boom) || !errors.Is(Unavailable(time.Second, boom), boom) || Permanent(boom).Error() != "boom" {
 		t.Error("an error is lost")
 	}
 }

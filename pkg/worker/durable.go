@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -16,10 +17,10 @@ import (
 const (
 	// ackWait is how long the server waits for a word about an event that it gave out; held events say every third
 	// of it that they are in progress, so it is how soon the events of a process that was killed go to another.
-	ackWait = 30 * time.Second
+	ackWait = 15 * time.Second
 
-	// maxAckPending bounds the events that are given out or wait to be tried again. 50,000 waiting ones cost the server
-	// 40 MB, and at the bound nothing new is given out: so it is high, and what a process holds is bounded by its lanes.
+	// maxAckPending bounds the events that all instances hold together. At the bound nothing new is given out: so it is
+	// high, and what a process holds is bounded by its intakes.
 	maxAckPending = 20_000
 
 	startPause    = time.Second // between two attempts to find NATS and the stream
@@ -37,40 +38,58 @@ func (w *worker) connect(ctx context.Context) (nc *nats.Conn, err error) {
 	return nc, err
 }
 
-// declare waits for the stream and creates or updates the durable consumer of the team.
-func (w *worker) declare(ctx context.Context) (durable jetstream.Consumer, err error) {
-	err = w.waitFor(ctx, "the stream "+stream.Events+", which the gateway makes", func() error {
+// declare waits for a stream and creates or updates the team's durable consumer on it.
+func (w *worker) declare(ctx context.Context, in *intake) error {
+	err := w.waitFor(ctx, "the stream "+in.stream+", which the gateway makes", func() (err error) {
 		bounded, cancel := context.WithTimeout(ctx, declareWithin)
 		defer cancel()
-		durable, err = w.createOrUpdate(bounded)
+		in.durable, err = w.createOrUpdate(bounded, in)
 		return err
 	}, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled, nats.ErrNoResponders, context.DeadlineExceeded, nats.ErrTimeout)
 	if err != nil {
-		return nil, fmt.Errorf("the consumer %s of the stream %s: %w", w.team.Name, stream.Events, err)
+		return fmt.Errorf("the consumer %s of the stream %s: %w", w.team.Name, in.stream, err)
 	}
-	return durable, nil
+	return nil
 }
 
-func (w *worker) createOrUpdate(ctx context.Context) (jetstream.Consumer, error) {
+func (w *worker) createOrUpdate(ctx context.Context, in *intake) (jetstream.Consumer, error) {
 	want := jetstream.ConsumerConfig{
-		Durable: w.team.Name, Description: "Sluice: team " + w.team.Name, FilterSubjects: w.team.filters(),
+		Durable: w.team.Name, Description: "Sluice: team " + w.team.Name, FilterSubjects: in.filters,
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.ackWait, MaxAckPending: maxAckPending,
 		MaxDeliver: -1, // past a limit there is only silence: attempts are counted here
 	}
-	found, err := w.js.Consumer(ctx, stream.Events, w.team.Name)
+	found, err := w.js.Consumer(ctx, in.stream, w.team.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		w.settings.Start.apply(&want)
+		if in == w.live() {
+			w.settings.Start.apply(&want)
+		}
 	case err != nil:
 		return nil, err
 	default: // where it started cannot be changed, and must not: it goes on where it was
 		have := found.CachedInfo().Config
-		if have.AckPolicy != want.AckPolicy || have.DeliverSubject != "" {
-			return nil, errors.New("it is there already and is not Sluice's: give the team another name, or remove it (nats consumer rm)")
+		if err := w.compatible(have, in); err != nil {
+			return nil, err
 		}
 		want.DeliverPolicy, want.OptStartTime, want.OptStartSeq = have.DeliverPolicy, have.OptStartTime, have.OptStartSeq
 	}
-	return w.js.CreateOrUpdateConsumer(ctx, stream.Events, want)
+	return w.js.CreateOrUpdateConsumer(ctx, in.stream, want)
+}
+
+// compatible refuses a durable that cannot be the team's, and says what becomes of one that took other events.
+func (w *worker) compatible(have jetstream.ConsumerConfig, in *intake) error {
+	if have.AckPolicy != jetstream.AckExplicitPolicy || have.DeliverSubject != "" {
+		return fmt.Errorf("it is there already and is not Sluice's: give the team another name, or remove it (nats consumer rm %s %s)", in.stream, w.team.Name)
+	}
+	filters := have.FilterSubjects
+	if have.FilterSubject != "" {
+		filters = []string{have.FilterSubject}
+	}
+	if slices.Sort(filters); !slices.Equal(filters, slices.Sorted(slices.Values(in.filters))) {
+		w.log.Warn("the team takes other events than before: from here on, and not those that have passed", "stream", in.stream, "before", filters, "now", in.filters,
+			"remedy", "if two programs use this team's name, give one of them another; to take what has passed, use sluicectl replay")
+	}
+	return nil
 }
 
 // waitFor repeats try while it fails for one of the reasons that pass, and says once what it waits for.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -10,12 +11,17 @@ import (
 
 // held is an event that this process has taken and not yet said its last word about.
 type held struct {
-	msg   jetstream.Msg
-	event *event.Event
-	taken time.Time
+	msg    jetstream.Msg
+	event  *event.Event // its Attempt is the one to be made
+	from   *intake
+	origin string // the message's stream and sequence, "EVENTS.42"
+	lost   int    // how often it was given out before, and came back without a word
+	taken  time.Time
+
+	excused int // how often its handler said that the world was unavailable
 }
 
-func newHeld(msg jetstream.Msg) (*held, error) {
+func newHeld(from *intake, msg jetstream.Msg) (*held, error) {
 	e, err := event.Parse(msg.Subject(), msg.Headers(), msg.Data())
 	if err != nil {
 		return nil, err
@@ -24,6 +30,12 @@ func newHeld(msg jetstream.Msg) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.Sequence, e.Attempt = meta.Sequence.Stream, int(min(meta.NumDelivered, 1<<30))
-	return &held{msg: msg, event: e, taken: time.Now()}, nil
+	if e.Sequence == 0 {
+		e.Sequence = meta.Sequence.Stream
+	}
+	e.Attempt++ // of those that have failed, by the copy's headers
+	return &held{
+		msg: msg, event: e, from: from, origin: fmt.Sprintf("%s.%d", meta.Stream, meta.Sequence.Stream),
+		lost: int(min(meta.NumDelivered, 1<<30)) - 1, taken: time.Now(),
+	}, nil
 }

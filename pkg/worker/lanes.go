@@ -7,13 +7,13 @@ import (
 )
 
 // lanes run held events: those of one key in a lane of their own, one after the other; lanes beside each other, as
-// many as there are slots. What they hold is bounded by tokens, so that a slow lane stops the fetching and not the
-// memory.
+// many as there are slots.
 type lanes struct {
-	process func(ctx context.Context, h *held)
+	gate    *gate
+	process func(ctx context.Context, h *held, epoch int) (settled bool)
 	slots   chan struct{}
-	tokens  chan struct{}
 	running sync.WaitGroup
+	beating sync.WaitGroup
 	ctx     context.Context // of the handlers
 	cancel  context.CancelFunc
 	closing chan struct{}
@@ -23,34 +23,18 @@ type lanes struct {
 	all     map[*held]struct{} // waiting or running
 }
 
-// heldPerSlot is how many events are held for each that is handled: enough to have the next one at hand, and to look
-// past a lane that is busy.
-const heldPerSlot = 16
-
-func newLanes(concurrency int, heartbeat time.Duration, process func(context.Context, *held)) *lanes {
+func newLanes(concurrency int, heartbeat time.Duration, g *gate, process func(context.Context, *held, int) bool) *lanes {
 	l := &lanes{
-		process: process, slots: make(chan struct{}, concurrency), tokens: make(chan struct{}, concurrency*heldPerSlot),
+		gate: g, process: process, slots: make(chan struct{}, concurrency),
 		closing: make(chan struct{}), waiting: map[string][]*held{}, all: map[*held]struct{}{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
-	l.running.Go(func() { l.keepInProgress(heartbeat) })
+	l.beating.Go(func() { l.keepInProgress(heartbeat) })
 	return l
 }
 
-// room waits until there is room for an event, and returns for how many there is; 0 when ctx ended.
-func (l *lanes) room(ctx context.Context) int {
-	select {
-	case l.tokens <- struct{}{}:
-		<-l.tokens
-		return cap(l.tokens) - len(l.tokens)
-	case <-ctx.Done():
-		return 0
-	}
-}
-
-// add takes an event for which there is room.
+// add takes an event. It never blocks: the intake it comes from has room for it.
 func (l *lanes) add(key string, h *held) {
-	l.tokens <- struct{}{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all[h] = struct{}{}
@@ -84,26 +68,64 @@ func (l *lanes) next(key string) *held {
 	return behind[0]
 }
 
-// one runs one event when a slot is free. What has not begun when the time of a stop is over is given back.
+// one makes attempts at an event until one counts. What has not begun when the process stops is given back.
 func (l *lanes) one(h *held) {
 	defer l.forget(h)
+	for {
+		epoch, open := l.gate.pass(l.ctx)
+		if !open || !l.enter(h) {
+			_ = h.msg.Nak()
+			return
+		}
+		settled := l.process(l.ctx, h, epoch)
+		l.leave(h)
+		if settled {
+			return
+		}
+	}
+}
+
+// enter waits for a slot; false when the process stops. An intake with a share of the slots may not fill them all.
+func (l *lanes) enter(h *held) bool {
+	if !l.take(h.from.share) {
+		return false
+	}
+	if !l.take(l.slots) {
+		give(h.from.share)
+		return false
+	}
+	return true
+}
+
+func (l *lanes) leave(h *held) {
+	give(l.slots)
+	give(h.from.share)
+}
+
+// take waits for a place among slots, of which nil has any number.
+func (l *lanes) take(slots chan struct{}) bool {
+	if slots == nil {
+		return true
+	}
 	select {
-	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
-	case <-l.ctx.Done():
+	case slots <- struct{}{}:
+		return true
+	case <-l.closing:
+		return false
 	}
-	if l.ctx.Err() != nil {
-		_ = h.msg.Nak()
-		return
+}
+
+func give(slots chan struct{}) {
+	if slots != nil {
+		<-slots
 	}
-	l.process(l.ctx, h)
 }
 
 func (l *lanes) forget(h *held) {
 	l.mu.Lock()
 	delete(l.all, h)
 	l.mu.Unlock()
-	<-l.tokens
+	h.from.release(1)
 }
 
 // keepInProgress tells the server from time to time that what is held is not forgotten.
@@ -112,7 +134,7 @@ func (l *lanes) keepInProgress(heartbeat time.Duration) {
 	defer tick.Stop()
 	for {
 		select {
-		case <-l.closing:
+		case <-l.ctx.Done():
 			return
 		case <-tick.C:
 		}
@@ -127,14 +149,21 @@ func (l *lanes) keepInProgress(heartbeat time.Duration) {
 }
 
 // held is how many events are waiting or running, and active how many are running.
-func (l *lanes) held() int   { return len(l.tokens) }
+func (l *lanes) held() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.all)
+}
+
 func (l *lanes) active() int { return len(l.slots) }
 
-// close lets what is held come to its end for the time of grace, then cancels what runs and gives back the rest.
+// close gives back what has not begun and lets what runs come to its end for the time of grace, then cancels it.
 func (l *lanes) close(grace time.Duration) {
+	close(l.closing)
+	l.gate.stop()
 	timer := time.AfterFunc(grace, l.cancel)
 	defer timer.Stop()
-	close(l.closing)
 	l.running.Wait()
 	l.cancel()
+	l.beating.Wait()
 }

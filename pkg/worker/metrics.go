@@ -1,39 +1,67 @@
 package worker
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
+// metrics are in a registry of their own, so that a team can run again in the same process.
 type metrics struct {
+	registry *prometheus.Registry
 	attempts map[kind]prometheus.Counter
+	failures *prometheus.CounterVec
 	seconds  prometheus.Histogram
+	total    atomic.Uint64 // events that are done or given up, for the progress
+
+	lag, oldest, atRisk prometheus.Gauge
+	paused              prometheus.Gauge
+	pauses              prometheus.Counter
 }
 
-func newMetrics(registry prometheus.Registerer, w *worker) *metrics {
-	f := promauto.With(prometheus.WrapRegistererWith(prometheus.Labels{"team": w.team.Name}, registry))
-	attempts := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_attempts_total", Help: "Attempts by what became of the event: processed, failed (tried again) or dead (given up)."}, []string{"outcome"})
-	gauge := func(name, help string, count func(*lanes) int) {
-		f.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 {
-			if l := w.lanes; l != nil {
-				return float64(count(l))
-			}
-			return 0
-		})
+func newMetrics(w *worker) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), attempts: map[kind]prometheus.Counter{}}
+	f := promauto.With(prometheus.WrapRegistererWith(prometheus.Labels{"team": w.team.Name}, m.registry))
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
-	gauge("sluice_consumer_running", "Events being handled now.", (*lanes).active)
-	gauge("sluice_consumer_held", "Events taken from the stream and not yet settled.", (*lanes).held)
-	return &metrics{
-		attempts: map[kind]prometheus.Counter{
-			done: attempts.WithLabelValues("processed"), retry: attempts.WithLabelValues("failed"), dead: attempts.WithLabelValues("dead"),
-		},
-		seconds: f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_consumer_seconds", Help: "Duration of an attempt.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)}),
+	attempts := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_attempts_total", Help: "Attempts by what became of the event: processed, failed (tried again), dead (given up), or not counted (the world was down)."}, []string{"outcome"})
+	for _, k := range []kind{done, retry, dead, notCounted} {
+		m.attempts[k] = attempts.WithLabelValues(string(k))
 	}
+	m.failures = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_failures_total", Help: "Failed attempts by class: error, retry_after, permanent, panic, timeout, or no_word (its processes died)."}, []string{"class"})
+	m.seconds = f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_consumer_seconds", Help: "Duration of an attempt.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)})
+	m.lag = gauge("sluice_consumer_lag", "Events in EVENTS that this team has not processed.")
+	m.oldest = gauge("sluice_consumer_oldest_seconds", "Age of the oldest of them.")
+	m.atRisk = gauge("sluice_consumer_at_risk", "Hours until retention drops an event that this team has not processed; +Inf when there is none.")
+	m.atRisk.Set(math.Inf(1))
+	m.paused = gauge("sluice_consumer_paused", "1 while the team waits because many different events fail in a row; /readyz says why.")
+	m.pauses = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_pauses_total", Help: "How often it began to wait so."})
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_running", Help: "Events being handled now."}, func() float64 { return float64(w.lanes.active()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events taken from the stream and not yet settled."}, func() float64 { return float64(w.lanes.held()) })
+	return m
 }
 
 func (m *metrics) attempted(o outcome, took time.Duration) {
 	m.attempts[o.kind].Inc()
 	m.seconds.Observe(took.Seconds())
+	if o.class != succeeded && o.class != passedOver {
+		m.failures.WithLabelValues(string(o.class)).Inc()
+	}
+	if o.kind != notCounted {
+		m.total.Add(1)
+	}
+}
+
+// gated counts that the gate was shut or opened.
+func (m *metrics) gated(d down) {
+	if d.cause == nil {
+		m.paused.Set(0)
+		return
+	}
+	m.paused.Set(1)
+	m.pauses.Inc()
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
 	"time"
@@ -10,55 +11,104 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// process makes one attempt and carries out what is decided.
-func (w *worker) process(ctx context.Context, h *held) {
+// process makes one attempt and carries out what is decided. It reports false when the attempt did not count, because
+// the world is down or the process stops: the event is still held.
+func (w *worker) process(ctx context.Context, h *held, epoch int) (settled bool) {
 	begin := time.Now()
-	err := w.attempt(ctx, h.event)
+	err := w.attempt(ctx, h)
 	took := time.Since(begin)
 	if err != nil && ctx.Err() != nil { // the stop was the failure
-		_ = h.msg.Nak()
-		return
+		return false
 	}
 	o := decide(h.event.Attempt, err, w.settings.policy(), rand.Float64())
+	if !w.counts(h, epoch, o, err) {
+		w.metrics.attempted(outcome{kind: notCounted, class: o.class}, took)
+		return false
+	}
 	w.metrics.attempted(o, took)
 	w.report(h.event, o, err, took)
 	w.carryOut(ctx, h, o, err)
+	return true
 }
 
-// errNoAttemptLeft ends an event that was taken more often than it may be tried: a process that it kills can't count.
-var errNoAttemptLeft = errors.New("taken more often than it may be tried: earlier attempts ended without a word, with their process or their connection")
+// counts tells the gate what became of an attempt, and reports whether it counts.
+func (w *worker) counts(h *held, epoch int, o outcome, err error) bool {
+	switch o.class {
+	case succeeded:
+		w.gate.succeeded()
+	case failed, panicked, timeout:
+		return w.gate.failed(epoch, h.event.Attempt == 1, err)
+	case unavailable:
+		if h.excused++; h.excused <= maxExcused {
+			w.gate.unavailable(o.asked, err)
+			return false
+		}
+	}
+	return true // the others say nothing about the world
+}
+
+// maxExcused is how often one event may say that the world is unavailable. It is tried again only when other events
+// have succeeded, or as a probe: one that says so again and again is the one to blame.
+const maxExcused = 3
+
+// errNoWord counts as a failed attempt of an event that was given out several times and came back without a word: the
+// processes that held it have died, and it may be why. Waiting to be tried again sets it apart from those it was with.
+var errNoWord = errors.New("given out several times without a word: the processes or connections that held it have ended")
+
+// maxLost is how often an event may come back without a word before that counts.
+const maxLost = 3
 
 // attempt calls the handler, within the time limit.
-func (w *worker) attempt(ctx context.Context, e *event.Event) (err error) {
-	if e.Attempt > w.settings.Attempts {
-		return errNoAttemptLeft
+func (w *worker) attempt(ctx context.Context, h *held) (err error) {
+	if h.lost >= maxLost {
+		return errNoWord
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.settings.Timeout)
 	defer cancel()
+	late := time.AfterFunc(w.settings.Timeout+ignores, func() { w.reportIgnored(h.event) })
+	defer late.Stop()
 	defer func() {
 		if cause := recover(); cause != nil {
-			w.log.Error("the handler panics", "event", e.Name, "delivery", e.Delivery, "panic", cause, "stack", string(debug.Stack()))
+			w.log.Error("the handler panics", "event", h.event.Name, "delivery", h.event.Delivery, "panic", cause, "stack", string(debug.Stack()))
 			err = &panicError{cause}
 		}
 	}()
-	return w.handle(ctx, e)
+	if err = w.handle(ctx, h.event); err != nil && ctx.Err() == context.DeadlineExceeded {
+		return fmt.Errorf("%w of %s: %w", errTimeout, w.settings.Timeout, err)
+	}
+	return err
 }
 
-// carryOut says the last word about an event, or when to try it again. A word that is lost costs a repetition.
+var errTimeout = errors.New("not done within the time limit (SLUICE_TIMEOUT)")
+
+// ignores is how long a handler may go on after its context has ended before the log says so.
+const ignores = 10 * time.Second
+
+func (w *worker) reportIgnored(e *event.Event) {
+	w.log.Error("the handler goes on although its time is over: it holds a place until it returns", "event", e.Name, "delivery", e.Delivery,
+		"remedy", "pass the handler's context on to whatever it waits for")
+}
+
+// carryOut says the last word about an event, or puts it where it waits to be tried again. A word that is lost costs a
+// repetition.
 func (w *worker) carryOut(ctx context.Context, h *held, o outcome, cause error) {
+	var err error
 	switch o.kind {
-	case done:
-		_ = h.msg.Ack()
 	case retry:
-		_ = h.msg.NakWithDelay(o.pause)
+		err = w.postpone(ctx, h, o.pause, cause)
 	case dead:
-		if err := w.bury(ctx, h, o.reason, cause); err != nil {
-			w.log.Error("cannot store a dead letter: the event stays and is tried again", "event", h.event.Name, "delivery", h.event.Delivery, "error", err)
-			_ = h.msg.NakWithDelay(buryAgain)
-			return
-		}
-		_ = h.msg.TermWithReason(o.reason)
+		err = w.bury(ctx, h, o.reason, cause)
 	}
+	if err != nil {
+		w.log.Error("NATS does not take the copy of an event that failed: the event stays and is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "error", err)
+		_ = h.msg.NakWithDelay(storeAgain)
+		return
+	}
+	if o.kind == dead {
+		_ = h.msg.TermWithReason(o.reason)
+		return
+	}
+	_ = h.msg.Ack()
 }
 
 // report logs what became of an attempt: failures always, successes at debug.

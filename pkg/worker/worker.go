@@ -2,18 +2,24 @@
 // is the event's outcome.
 //
 //	nil                acknowledged: this team is done with the event
+//	[Skip]             acknowledged: it was nothing for this team
 //	an error, a panic  tried again, after a pause that doubles and is drawn at random
 //	[RetryAfter]       tried again after the pause that it names
 //	[Permanent]        given up at once
 //
-// An event whose attempts are used up, or that is given up, goes to the stream DEAD with the reason; only when it is
-// stored there does it end here. Nothing is dropped.
+// An event that is to be tried again waits as a copy in the stream RETRY, with its attempts and their errors: it holds
+// nothing else up, and its attempts are counted across restarts. One whose attempts are used up, or that is given up,
+// goes to the stream DEAD with the reason; only when it is stored there does it end here. Nothing is dropped.
+//
+// When many different events fail in a row the handler's world is down, and no event is to blame. The worker then holds
+// what it has taken, counts no attempt, and lets one event through every few seconds, until one succeeds.
 //
 // What is promised: each event of the team's patterns is handled at least once, by some instance of the team. Within
 // one process, events of the same [Team.Key] are never handled at the same time and start in the order of the stream,
 // except that an event that waits to be tried again may be overtaken. What is not: order between keys, between
-// instances, or across retries. Handlers must therefore stand repetition, for which package inbox is made, and events
-// out of order.
+// instances, or across retries. After a lost connection or a pause of the process of more than 15 s an event may be
+// handled again while it still is, also in another instance. Handlers must therefore stand repetition, for which package
+// inbox is made, and events out of order.
 package worker
 
 import (
@@ -26,6 +32,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/settings"
@@ -72,7 +79,8 @@ func Run(ctx context.Context, team Team, handle Handler) error {
 	}
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
-	return Host{Settings: s, Log: log, Admin: admin}.Run(ctx, team, handle)
+	defer context.AfterFunc(ctx, admin.Stopping)()
+	return Host{Settings: s, Log: log, Admin: admin, alone: true}.Run(ctx, team, handle)
 }
 
 // Host is a process that runs one team's worker or several, with a log and an admin server of its own.
@@ -80,6 +88,8 @@ type Host struct {
 	Settings Settings // NATSURL, NATSCreds and what follows Log
 	Log      *slog.Logger
 	Admin    *telemetry.Admin // takes the metrics, which carry the team's name, and the state of NATS and of the handler
+
+	alone bool // the process is one team's
 }
 
 // Run is [Run] for a process that has read its settings itself. A team may run again when its Run has returned.
@@ -88,6 +98,9 @@ func (h Host) Run(ctx context.Context, team Team, handle Handler) error {
 		return err
 	}
 	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, ackWait: ackWait, log: h.Log.With("team", team.Name)}
+	if !h.alone {
+		w.prefix = team.Name + " "
+	}
 	return w.run(ctx)
 }
 
@@ -96,44 +109,65 @@ type worker struct {
 	handle   Handler
 	settings Settings
 	admin    *telemetry.Admin
+	prefix   string // of what it watches, where several teams share a process
 	ackWait  time.Duration
 	log      *slog.Logger
 
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	metrics *metrics
+	from    []*intake
+	gate    *gate
 	lanes   *lanes
 }
 
-// run connects, takes events from the durable consumer into their lanes until ctx ends, and empties the lanes.
+// run connects, takes events from the team's durables into their lanes until ctx ends, and empties the lanes.
 func (w *worker) run(ctx context.Context) (err error) {
-	w.metrics = newMetrics(w.admin.Registry(), w)
-
 	if w.nc, err = w.connect(ctx); err != nil {
 		return stopped(ctx, err)
 	}
 	defer w.nc.Close()
-	w.admin.Watch("nats", w.natsHealth)
+	defer w.admin.Watch(w.prefix+"nats", w.natsHealth)()
 	if w.js, err = jetstream.New(w.nc); err != nil {
 		return err
 	}
-	durable, err := w.declare(ctx)
-	if err != nil {
-		return stopped(ctx, err)
+	w.from = w.intakes()
+	for _, in := range w.from {
+		if err := w.declare(ctx, in); err != nil {
+			return stopped(ctx, err)
+		}
 	}
 	w.log.Info("working", "events", w.team.patterns(), "nats", stream.Redacted(w.settings.NATSURL),
-		"concurrency", w.settings.Concurrency, "waiting", durable.CachedInfo().NumPending)
+		"concurrency", w.settings.Concurrency, "waiting", w.live().durable.CachedInfo().NumPending)
 
-	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w.process)
-	err = w.take(ctx, durable)
+	w.gate = newGate(w.gated)
+	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w.gate, w.process)
+	w.metrics = newMetrics(w)
+	w.admin.Registry().MustRegister(w.metrics.registry)
+	defer w.admin.Registry().Unregister(w.metrics.registry)
+	defer w.admin.Watch(w.prefix+"handler", w.handlerHealth)()
+
+	err = w.takeAll(ctx)
 	w.log.Info("stopping: letting the handlers that run come to their end")
-	w.admin.Stopping()
 	w.lanes.close(grace)
 	if flushed := w.nc.FlushTimeout(flushTimeout); flushed != nil { // acknowledgements are on their way only now
 		w.log.Warn("some acknowledgements may be lost: their events are handled again", "error", flushed)
 	}
 	return err
 }
+
+// takeAll takes from every stream until ctx ends, or until one of them cannot be taken from any more.
+func (w *worker) takeAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, in := range w.from {
+		group.Go(func() error { return w.take(ctx, in) })
+	}
+	group.Go(func() error { w.watch(ctx); return nil })
+	return group.Wait()
+}
+
+// live is the intake of the events themselves.
+func (w *worker) live() *intake { return w.from[0] }
 
 // grace is how long handlers may take to end when the process stops, and flushTimeout what their acknowledgements
 // may take on top: together with one fetch less than the 10 s after which supervisors kill.

@@ -1,0 +1,152 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// intake takes what waits for the team in one stream. What it holds is bounded, so that events that wait behind each
+// other stop the fetching and not the memory.
+type intake struct {
+	stream  string
+	filters []string
+	durable jetstream.Consumer
+	room    chan struct{} // holds a token for each event that is held, or that a fetch may bring
+	share   chan struct{} // how many of the slots it may take; nil for all
+}
+
+const (
+	fetchWait  = time.Second            // an empty fetch ends after it: so a stop waits for it at most
+	fetchPause = 250 * time.Millisecond // after a fetch that failed
+	gather     = 5 * time.Millisecond   // how long a fetch waits to be worth its round trip
+
+	// heldPerSlot is how many events are held for each that is handled: enough to have the next one at hand, and to
+	// look past a lane that is busy.
+	heldPerSlot = 16
+)
+
+// intakes are the events themselves, those whose time to be tried again has come, and those that are replayed, which
+// may take a quarter of the slots: a replay does not hold up what happens now.
+func (w *worker) intakes() []*intake {
+	concurrency := w.settings.Concurrency
+	quarter := max(1, concurrency/4)
+	return []*intake{
+		{stream: stream.Events, filters: w.team.filters(), room: make(chan struct{}, heldPerSlot*concurrency)},
+		{stream: stream.Retry, filters: []string{event.RetryFilter(w.team.Name)}, room: make(chan struct{}, heldPerSlot*quarter)},
+		{stream: stream.Replay, filters: []string{event.ReplayFilter(w.team.Name)}, room: make(chan struct{}, heldPerSlot*quarter), share: make(chan struct{}, quarter)},
+	}
+}
+
+// take fetches as many events as there is room for, until ctx ends. Nothing is fetched ahead: what a process holds it
+// keeps in progress, and the rest is free for other instances.
+func (w *worker) take(ctx context.Context, in *intake) error {
+	for ctx.Err() == nil {
+		room := in.reserve(ctx)
+		if room == 0 {
+			break
+		}
+		err := w.fetch(ctx, in, room)
+		if err == nil {
+			continue
+		}
+		w.log.Debug("fetch", "stream", in.stream, "error", err)
+		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+			w.log.Warn("the team's consumer was removed from NATS: making it again", "stream", in.stream, "start", w.settings.Start.String())
+			if err := w.declare(ctx, in); err != nil {
+				return stopped(ctx, err)
+			}
+		}
+		pause(ctx, fetchPause)
+	}
+	return nil
+}
+
+// fetch takes at most as many events as there are tokens reserved, and gives back the tokens it did not need.
+func (w *worker) fetch(ctx context.Context, in *intake, room int) error {
+	defer func() { in.release(room) }()
+	batch, err := in.durable.Fetch(room, jetstream.FetchMaxWait(fetchWait))
+	if err != nil {
+		return err
+	}
+	for msg := range batch.Messages() {
+		if ctx.Err() != nil { // given out while the process stops: another instance may have it at once
+			_ = msg.Nak()
+			continue
+		}
+		if w.accept(in, msg) {
+			room--
+		}
+	}
+	return batch.Error()
+}
+
+// accept puts a message into its lane. One that is no event cannot be handled by anyone: it is no event's loss.
+func (w *worker) accept(in *intake, msg jetstream.Msg) bool {
+	h, err := newHeld(in, msg)
+	if err != nil {
+		w.log.Error("skipping a message that is no event", "subject", msg.Subject(), "error", err)
+		_ = msg.TermWithReason(err.Error())
+		return false
+	}
+	key := ""
+	if w.team.Key != nil {
+		key = w.keyOf(h.event)
+	}
+	w.lanes.add(key, h)
+	return true
+}
+
+// keyOf takes a panic of the team's function for "no key": the handler will say what is wrong with the event.
+func (w *worker) keyOf(e *event.Event) (key string) {
+	defer func() {
+		if recover() != nil {
+			key = ""
+		}
+	}()
+	return w.team.Key(e)
+}
+
+// reserve waits until there is room for an event, gathers what room there is, and takes it; 0 when ctx ended.
+func (in *intake) reserve(ctx context.Context) (n int) {
+	select {
+	case in.room <- struct{}{}:
+	case <-ctx.Done():
+		return 0
+	}
+	n = 1 + in.reserveMore()
+	if n < cap(in.room)/4 {
+		pause(ctx, gather)
+		n += in.reserveMore()
+	}
+	return n
+}
+
+func (in *intake) reserveMore() (n int) {
+	for {
+		select {
+		case in.room <- struct{}{}:
+			n++
+		default:
+			return n
+		}
+	}
+}
+
+func (in *intake) release(n int) {
+	for range n {
+		<-in.room
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
