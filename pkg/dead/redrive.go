@@ -76,4 +76,3 @@ func all(ctx context.Context, js jetstream.JetStream, s Selection, step func(), 
 	}
 	return r, found
 }
-

@@ -106,7 +106,7 @@ func Purge(ctx context.Context, js jetstream.JetStream, team, replay string) (re
 	group, bounded := errgroup.WithContext(ctx)
 	group.SetLimit(purgeAtOnce)
 	var mu sync.Mutex
-	err = stream.Scan(bounded, js, stream.Replay, "replay."+team+".>", func(m *jetstream.RawStreamMsg) error {
+	err = stream.Scan(bounded, js, stream.Replay, event.ReplayFilter(team), func(m *jetstream.RawStreamMsg) error {
 		if m.Header.Get(event.HeaderReplay) != replay {
 			return nil
 		}

@@ -38,8 +38,8 @@ type Settings struct {
 }
 
 const (
-	eventsAge = 7 * 24 * time.Hour
-	keptAge   = 30 * 24 * time.Hour // quarantine and dead letters: as long as the sender keeps its own
+	eventsAge  = 7 * 24 * time.Hour
+	keptAge    = 30 * 24 * time.Hour  // quarantine and dead letters: as long as the sender keeps its own
 	replaysAge = 400 * 24 * time.Hour // more than a year
 )
 

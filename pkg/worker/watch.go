@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -71,7 +70,7 @@ func (w *worker) backlog(ctx context.Context) (b backlog, err error) {
 	if err != nil {
 		return b, err
 	}
-	first, err := w.firstFrom(ctx, events, info.AckFloor.Stream+1)
+	first, err := stream.FirstFrom(ctx, events, w.live().filters, info.AckFloor.Stream+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // the last one was processed meanwhile
 		return backlog{}, nil
 	}
@@ -79,47 +78,8 @@ func (w *worker) backlog(ctx context.Context) (b backlog, err error) {
 		return b, err
 	}
 	b.oldest = first.Time
-	b.left = untilDropped(events.CachedInfo(), first.Sequence, first.Time, time.Now())
+	b.left = stream.UntilDropped(events.CachedInfo(), first.Sequence, first.Time, time.Now())
 	return b, nil
-}
-
-// firstFrom is the first event of the team's from a place in the stream on.
-func (w *worker) firstFrom(ctx context.Context, events jetstream.Stream, sequence uint64) (first *jetstream.RawStreamMsg, err error) {
-	for _, filter := range w.live().filters {
-		m, notThere := events.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(filter))
-		if notThere != nil {
-			err = notThere
-			continue
-		}
-		if first == nil || m.Sequence < first.Sequence {
-			first = m
-		}
-	}
-	if first == nil {
-		return nil, fmt.Errorf("the first event of %s from #%d: %w", w.team.Name, sequence, err)
-	}
-	return first, nil
-}
-
-// untilDropped is how long retention leaves a message in a stream: by its age, and, where the stream is bounded in
-// bytes, by how soon at the stream's own average rate as many bytes come as are in it before the message, and free.
-func untilDropped(info *jetstream.StreamInfo, sequence uint64, stored, now time.Time) time.Duration {
-	left := time.Duration(math.MaxInt64)
-	if age := info.Config.MaxAge; age > 0 {
-		left = stored.Add(age).Sub(now)
-	}
-	state := info.State
-	span := now.Sub(state.FirstTime).Seconds()
-	if info.Config.MaxBytes <= 0 || state.Bytes == 0 || span <= 0 {
-		return left
-	}
-	size := float64(state.Bytes) / float64(state.LastSeq-state.FirstSeq+1)
-	room := float64(info.Config.MaxBytes) - float64(state.Bytes) + size*float64(sequence-min(sequence, state.FirstSeq))
-	seconds := room / (float64(state.Bytes) / span)
-	if seconds < left.Seconds() {
-		left = time.Duration(seconds * float64(time.Second))
-	}
-	return left
 }
 
 func (m *metrics) show(b backlog) {
