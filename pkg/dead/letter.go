@@ -59,18 +59,5 @@ func Get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*Letter,
 
 // Drop removes one for good. One that is gone already is no error.
 func Drop(ctx context.Context, js jetstream.JetStream, l *Letter) error {
-	s, err := js.Stream(ctx, stream.Dead)
-	if err != nil {
-		return err
-	}
-	if err := s.DeleteMsg(ctx, l.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) && !isGone(err) {
-		return fmt.Errorf("remove #%d from %s: %w", l.Sequence, stream.Dead, err)
-	}
-	return nil
-}
-
-// isGone knows how a server says that a sequence to be deleted is not there: error 10057 of nats-server's errors.json.
-func isGone(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == 10057 && strings.Contains(api.Description, "not found")
+	return stream.Delete(ctx, js, stream.Dead, l.Sequence)
 }

@@ -99,10 +99,6 @@ const purgeAtOnce = 32
 // Purge removes what a replay has queued and its team has not taken yet, and returns how many. Copies that are in the
 // team's hands come to their end.
 func Purge(ctx context.Context, js jetstream.JetStream, team, replay string) (removed int, err error) {
-	queue, err := js.Stream(ctx, stream.Replay)
-	if err != nil {
-		return 0, err
-	}
 	group, bounded := errgroup.WithContext(ctx)
 	group.SetLimit(purgeAtOnce)
 	var mu sync.Mutex
@@ -111,8 +107,8 @@ func Purge(ctx context.Context, js jetstream.JetStream, team, replay string) (re
 			return nil
 		}
 		group.Go(func() error {
-			if queue.DeleteMsg(bounded, m.Sequence) != nil { // the team was faster
-				return nil
+			if err := stream.Delete(bounded, js, stream.Replay, m.Sequence); err != nil {
+				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()

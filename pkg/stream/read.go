@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -140,4 +141,22 @@ func Scan(ctx context.Context, js jetstream.JetStream, name, subject string, tak
 		}
 	}
 	return nil
+}
+
+// Delete removes one message. One that is gone already is no error.
+func Delete(ctx context.Context, js jetstream.JetStream, name string, sequence uint64) error {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return explain(name, err)
+	}
+	if err := s.DeleteMsg(ctx, sequence); err != nil && !isGone(err) {
+		return fmt.Errorf("remove #%d from %s: %w", sequence, name, err)
+	}
+	return nil
+}
+
+// isGone knows how a server says that there is no message to remove: the client passes its words on, not its code.
+func isGone(err error) bool {
+	return errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) &&
+		(strings.Contains(err.Error(), "not found") || strings.Contains(err.Error(), "no message found") || strings.Contains(err.Error(), "EOF"))
 }
