@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,7 +32,6 @@ const (
 	declareTimeout = 15 * time.Second         // a cluster elects leaders for new streams
 	headerRoom     = ingest.MaxHeader + 4<<10 // the sender's headers and our own
 	watchEvery     = 2 * time.Second
-	monitorTimeout = time.Second
 )
 
 // openHub connects to NATS, or runs it, and declares the streams.
@@ -56,7 +51,7 @@ func openHub(ctx context.Context, s *Settings, log *slog.Logger) (*hub, error) {
 	}
 	h.fitBodies(s, log)
 	if h.embedded == nil {
-		h.warnUnlessSynced(s, log)
+		h.warnUnlessSynced(ctx, s, log)
 	}
 	h.watch(ctx)
 	return h, nil
@@ -89,49 +84,18 @@ func (h *hub) fitBodies(s *Settings, log *slog.Logger) {
 }
 
 // warnUnlessSynced says what a 200 is worth on a server that does not sync every write.
-func (h *hub) warnUnlessSynced(s *Settings, log *slog.Logger) {
+func (h *hub) warnUnlessSynced(ctx context.Context, s *Settings, log *slog.Logger) {
 	worth := "a 200 survives a crash of the process, not a power cut"
 	if s.Replicas > 1 {
 		worth = "a 200 survives the loss of one server, not a power cut of all"
 	}
-	switch synced, err := h.syncsAlways(s); {
+	switch synced, err := stream.SyncsAlways(ctx, h.nc, s.NATSMonitor); {
 	case err != nil:
 		log.Warn("cannot tell whether NATS syncs every write; without it "+worth, "error", err,
 			"remedy", "set sync_interval: always in its jetstream block, and SLUICE_NATS_MONITOR to its monitoring address")
 	case !synced:
 		log.Warn(worth + ": set sync_interval: always in the jetstream block of NATS")
 	}
-}
-
-// syncsAlways asks the server's monitoring port, the only place where it can be seen without the system account.
-func (h *hub) syncsAlways(s *Settings) (bool, error) {
-	client := http.Client{Timeout: monitorTimeout}
-	address := s.NATSMonitor
-	if address == "" {
-		connected, err := url.Parse(h.nc.ConnectedUrlRedacted())
-		if err != nil {
-			return false, err
-		}
-		address = "http://" + connected.Hostname() + ":8222"
-	}
-	answer, err := client.Get(strings.TrimSuffix(address, "/") + "/jsz")
-	if err != nil {
-		return false, err
-	}
-	defer answer.Body.Close()
-	var jsz struct {
-		ServerID string `json:"server_id"`
-		Config   struct {
-			SyncAlways bool `json:"sync_always"`
-		} `json:"config"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&jsz); err != nil {
-		return false, fmt.Errorf("%s/jsz: %w", address, err)
-	}
-	if jsz.ServerID != h.nc.ConnectedServerId() {
-		return false, fmt.Errorf("%s is the monitoring port of another server", address)
-	}
-	return jsz.Config.SyncAlways, nil
 }
 
 // watch asks for the stream from time to time: a connection alone does not say that JetStream can store.

@@ -11,13 +11,26 @@ import (
 )
 
 func main() {
-	root := &cobra.Command{
-		Use: "sluicectl", Short: "Send test events to Sluice, and run it on one machine", Version: telemetry.Version(),
-		SilenceUsage: true, SilenceErrors: true,
-	}
-	root.AddCommand(sendCommand(), runCommand(), readyCommand())
-	if err := root.ExecuteContext(telemetry.StopContext()); err != nil {
+	root, reached := newRoot()
+	err := root.ExecuteContext(telemetry.StopContext())
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "sluicectl: %v\n", err)
-		os.Exit(1)
 	}
+	os.Exit(exitCode(err, *reached))
+}
+
+// newRoot makes the command line. What reached points to becomes true when a command was understood and begins.
+func newRoot() (root *cobra.Command, reached *bool) {
+	reached = new(bool)
+	root = &cobra.Command{
+		Use: "sluicectl", Short: "See, test and mend Sluice", Long: "See, test and mend Sluice.\n\n" + exitCodes, Version: telemetry.Version(),
+		SilenceUsage: true, SilenceErrors: true,
+		PersistentPreRun: func(*cobra.Command, []string) { *reached = true },
+	}
+	root.AddCommand(
+		sendCommand(), tailCommand(), traceCommand(), verifyCommand(),
+		teamsCommand(), deadCommand(), replayCommand(), quarantineCommand(),
+		runCommand(), readyCommand(), doctorCommand(),
+	)
+	return root, reached
 }

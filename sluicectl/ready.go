@@ -17,7 +17,8 @@ func readyCommand() *cobra.Command {
 	admin := cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin)
 	c := &cobra.Command{
 		Use: "ready", Short: "Exit with 0 if a gateway or consumer is ready, print what is wrong if not", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return ready(admin, c.OutOrStdout()) },
+		Example: "  sluicectl ready\n  sluicectl ready --admin 127.0.0.1:3001",
+		RunE:    func(c *cobra.Command, _ []string) error { return ready(admin, c.OutOrStdout()) },
 	}
 	c.Flags().StringVar(&admin, "admin", admin, "admin address of the process (SLUICE_ADMIN)")
 	return c

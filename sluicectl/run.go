@@ -21,7 +21,8 @@ import (
 func runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "run", Short: "Run the gateway and the consumers pbx and telesales together on this machine", Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return run(c.Context(), c.OutOrStdout()) },
+		Example: "  sluicectl run",
+		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), c.OutOrStdout()) },
 	}
 }
 

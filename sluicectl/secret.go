@@ -19,8 +19,15 @@ func dataFolder() string { return cmp.Or(os.Getenv("SLUICE_DATA"), "./data") }
 // secretFile is where `sluicectl run` keeps the secret it made.
 func secretFile() string { return filepath.Join(dataFolder(), "secret") }
 
-// findSecret takes the secret from the environment, or the one that `sluicectl run` made. Of several, the first.
+// findSecret is the first of findSecrets.
 func findSecret() (string, error) {
+	list, err := findSecrets()
+	first, _, _ := strings.Cut(list, ",")
+	return strings.TrimSpace(first), err
+}
+
+// findSecrets takes the secrets from the environment, or the one that `sluicectl run` made, separated by commas.
+func findSecrets() (string, error) {
 	list := os.Getenv(secretVariable)
 	file := cmp.Or(os.Getenv(secretVariable+"_FILE"), secretFile())
 	if list == "" {
@@ -30,8 +37,7 @@ func findSecret() (string, error) {
 		}
 		list = string(text)
 	}
-	first, _, _ := strings.Cut(list, ",")
-	return strings.TrimSpace(first), nil
+	return list, nil
 }
 
 // makeSecret returns the kept secret, and makes one of 32 characters, as Zorio does, where there is none.

@@ -38,6 +38,7 @@ func sendCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "send [event name]", Short: "Sign and post a sample event as Zorio would, and follow its way", Args: cobra.MaximumNArgs(1),
 		Long:              "Sign and post a sample event as Zorio would, and follow its way.\n\nEvents: " + strings.Join(zorio.Names(), ", "),
+		Example:           "  sluicectl send pbx.call.hangup\n  sluicectl send --all\n  sluicectl send pbx.call.ringing --count 100 --rate 500",
 		ValidArgsFunction: cobra.FixedCompletions(zorio.Names(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(c *cobra.Command, args []string) error {
 			s.out = c.OutOrStdout()
@@ -47,7 +48,7 @@ func sendCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL")
 	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that `make run` keeps in its data folder)")
-	f.StringVar(&s.nats, "nats", cmp.Or(os.Getenv("NATS_URL"), "nats://127.0.0.1:4222"), "NATS to follow the event in; empty: do not follow")
+	f.StringVar(&s.nats, "nats", cmp.Or(os.Getenv("NATS_URL"), defaultNATS), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample")
 	f.BoolVar(&s.all, "all", false, "send one of each kind")
 	f.BoolVar(&s.repeat, "repeat", false, "send the same delivery twice; the second one is answered Duplicate")
@@ -64,7 +65,7 @@ func (s *sender) send(ctx context.Context, args []string) (err error) {
 		names = zorio.Names()
 	}
 	if len(names) == 0 {
-		return errors.New("name an event, or use --all: " + strings.Join(zorio.Names(), ", "))
+		return misused("name an event, or use --all: %s", strings.Join(zorio.Names(), ", "))
 	}
 	if s.secret == "" {
 		if s.secret, err = findSecret(); err != nil {

@@ -69,7 +69,7 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret"}, `401 Invalid signature(?s).*another secret`, 1},
 		{[]string{"send", "pbx.call.nonsense", "--url", e.url}, `pbx\.call\.hangup`, 1},
 		{[]string{"send", "pbx.call.ringing", "--url", "http://" + rig.Address(t)}, `make run`, 1},
-		{[]string{"send"}, `--all`, 1},
+		{[]string{"send"}, `--all`, 2},
 		{[]string{"ready"}, `"status": "ready"`, 0},
 		{[]string{"ready", "--admin", rig.Address(t)}, `SLUICE_ADMIN`, 1},
 	} {

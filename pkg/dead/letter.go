@@ -43,11 +43,7 @@ func parse(m *jetstream.RawStreamMsg) (*Letter, error) {
 
 // Get returns one by its sequence in DEAD, or [ErrNotFound].
 func Get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*Letter, error) {
-	s, err := js.Stream(ctx, stream.Dead)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.GetMsg(ctx, sequence)
+	m, err := stream.Get(ctx, js, stream.Dead, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, fmt.Errorf("%w: #%d", ErrNotFound, sequence)
 	}

@@ -108,11 +108,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, s Selection, take func
 }
 
 func get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*jetstream.RawStreamMsg, error) {
-	s, err := js.Stream(ctx, stream.Quarantine)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.GetMsg(ctx, sequence)
+	m, err := stream.Get(ctx, js, stream.Quarantine, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, fmt.Errorf("%w: #%d", ErrNotFound, sequence)
 	}

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"crypto/rand"
 	"strings"
 	"time"
@@ -25,6 +26,9 @@ type Entry struct {
 	Progress    Progress  `json:"progress"`
 	Owner       string    `json:"owner"` // the process that runs it
 }
+
+// Target is the team or the URL, for people.
+func (e *Entry) Target() string { return cmp.Or(e.Team, e.URL) }
 
 // State is what a replay is doing.
 type State string

@@ -223,3 +223,24 @@ func TestAHangingRedisComesBackByItself(t *testing.T) {
 	mark(t, r, time.Now(), "id/"+digitsA)
 	expect(t, lookup(t, r, "id/"+digitsA), true)
 }
+
+func TestADeliveryIsFoundByItsID(t *testing.T) {
+	server := rig.StartRedis(t, "--maxmemory-policy", "volatile-ttl")
+	r, err := NewRedis(server.URL(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	if err := r.Mark(t.Context(), []Mark{{Identity: "id-1/0123456789abcdef", Sequence: 42, Stored: time.Now()}}); err != nil {
+		t.Fatal(err)
+	}
+	server.Command("SET", "zorio:delivery:foreign", "1")
+	for delivery, want := range map[string]uint64{"id-1": 42, "id-2": 0, "foreign": 0} {
+		if got, err := r.Find(t.Context(), delivery); got != want || err != nil {
+			t.Errorf("%s: %d, %v", delivery, got, err)
+		}
+	}
+	if policy, err := r.EvictionPolicy(t.Context()); policy != "volatile-ttl" || err != nil {
+		t.Errorf("%q, %v", policy, err)
+	}
+}

@@ -131,6 +131,7 @@ func Scan(ctx context.Context, js jetstream.JetStream, name, subject string, tak
 			if m.Sequence > last {
 				return nil
 			}
+			strip(m)
 			if err := take(m); err != nil {
 				return err
 			}
@@ -141,6 +142,27 @@ func Scan(ctx context.Context, js jetstream.JetStream, name, subject string, tak
 		}
 	}
 	return nil
+}
+
+// Get returns one message, or [jetstream.ErrMsgNotFound].
+func Get(ctx context.Context, js jetstream.JetStream, name string, sequence uint64) (*jetstream.RawStreamMsg, error) {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, explain(name, err)
+	}
+	m, err := s.GetMsg(ctx, sequence)
+	if err != nil {
+		return nil, err
+	}
+	strip(m)
+	return m, nil
+}
+
+// strip removes the headers that an answer has beside those of the message.
+func strip(m *jetstream.RawStreamMsg) {
+	for _, name := range []string{jetstream.StreamHeader, jetstream.SequenceHeader, jetstream.TimeStampHeaer, jetstream.SubjectHeader, "Nats-Num-Pending", "Nats-Last-Sequence"} {
+		delete(m.Header, name)
+	}
 }
 
 // Delete removes one message. One that is gone already is no error.

@@ -25,6 +25,7 @@ type Status struct {
 	Redelivered int        `json:"redelivered"`          // were given out again because nothing was heard of them
 	Rate        *float64   `json:"rate,omitempty"`       // events of EVENTS settled a second; where it was measured
 	DroppedIn   *Seconds   `json:"dropped_in,omitempty"` // until retention drops the first of Lag
+	Listening   bool       `json:"listening"`            // a process of its asks for events, or holds some
 	NoReplays   bool       `json:"no_replays,omitempty"` // no process of the team has ever read REPLAY
 }
 
@@ -58,15 +59,19 @@ func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[st
 	s := &Status{
 		Team: t.Name, Events: t.Events, Lag: t.info.NumPending + uint64(t.info.NumAckPending), InFlight: t.info.NumAckPending,
 		Retrying: counts[stream.Retry][t.Name], Replaying: counts[stream.Replay][t.Name], Dead: counts[stream.Dead][t.Name],
-		Redelivered: t.info.NumRedelivered,
+		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0,
 	}
-	if _, err := js.Consumer(ctx, stream.Replay, t.Name); errors.Is(err, jetstream.ErrConsumerNotFound) {
-		s.NoReplays = true
-	}
+	s.NoReplays = !t.ReadsReplays(ctx, js)
 	if s.Lag == 0 {
 		return s, nil
 	}
 	return s, t.oldest(ctx, js, s)
+}
+
+// ReadsReplays reports whether a process of the team has ever read REPLAY; where that cannot be seen, it does.
+func (t *Team) ReadsReplays(ctx context.Context, js jetstream.JetStream) bool {
+	_, err := js.Consumer(ctx, stream.Replay, t.Name)
+	return !errors.Is(err, jetstream.ErrConsumerNotFound)
 }
 
 // oldest finds the first event that the team has not settled. An event that fails moves to RETRY, so nothing old holds
@@ -134,4 +139,9 @@ func measureRates(ctx context.Context, js jetstream.JetStream, before []*Team, a
 // settled is how many events a team has ever been given and is through with.
 func settled(t *Team) int64 {
 	return int64(t.info.Delivered.Consumer) - int64(t.info.NumAckPending)
+}
+
+// AtRisk reports whether retention drops an event that the team has not settled within a day.
+func (s *Status) AtRisk() bool {
+	return s.DroppedIn != nil && time.Duration(*s.DroppedIn)*time.Second < 24*time.Hour
 }

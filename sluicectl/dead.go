@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/dead"
+)
+
+func deadCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "dead", Short: "See, redrive and drop the events that teams gave up on", Args: cobra.NoArgs,
+		Example: "  sluicectl dead list\n  sluicectl dead redrive --team pbx --reason exhausted",
+	}
+	c.AddCommand(deadListCommand(), deadShowCommand(), deadRedriveCommand(), deadDropCommand())
+	return c
+}
+
+// letterFlags are the flags that select dead letters.
+func letterFlags(c *cobra.Command, s *dead.Selection) {
+	c.Flags().StringVar(&s.Team, "team", "", "of this team")
+	c.Flags().StringVar(&s.Reason, "reason", "", "with this reason: permanent (its handler said so) or exhausted (its attempts were used up)")
+	c.Flags().StringArrayVar(&s.Events, "event", nil, "with names of this pattern, such as pbx.call.* or pbx.>; may be repeated")
+}
+
+func deadListCommand() *cobra.Command {
+	var selection dead.Selection
+	var each bool
+	c := connected(&cobra.Command{
+		Use: "list", Short: "Count dead letters by team, event and reason, or list each", Args: cobra.NoArgs,
+		Example: "  sluicectl dead list\n  sluicectl dead list --team pbx --each\n  sluicectl dead list -o json",
+	}, func(ctx context.Context, s *session, _ []string) error {
+		if err := checkPatterns(selection.Events); err != nil {
+			return err
+		}
+		if each {
+			return s.listLetters(ctx, selection)
+		}
+		return s.listGroups(ctx, selection)
+	})
+	letterFlags(c, &selection)
+	c.Flags().BoolVar(&each, "each", false, "a line for each letter, with its id")
+	return c
+}
+
+func (s *session) listGroups(ctx context.Context, selection dead.Selection) error {
+	groups, err := dead.Groups(ctx, s.js, selection)
+	if err != nil {
+		return err
+	}
+	if s.json() {
+		return object(s.out, append([]*dead.Group{}, groups...))
+	}
+	if len(groups) == 0 {
+		return nothing("no dead letters")
+	}
+	var rows [][]any
+	for _, g := range groups {
+		rows = append(rows, []any{g.Team, g.Event, g.Reason, g.Count, clock(g.First), clock(g.Last), g.Error})
+	}
+	table(s.out, []string{"TEAM", "EVENT", "REASON", "COUNT", "FIRST", "LAST", "LAST ERROR"}, rows)
+	return nil
+}
+
+func (s *session) listLetters(ctx context.Context, selection dead.Selection) error {
+	letters := []letterJSON{}
+	var rows [][]any
+	err := dead.Headers(ctx, s.js, selection, func(l *dead.Letter) error {
+		if s.json() {
+			letters = append(letters, newLetterJSON(l))
+			return nil
+		}
+		rows = append(rows, []any{l.Sequence, l.Team, l.Name, l.Delivery, l.Reason, l.Attempt, clock(l.Failed), l.Error})
+		return nil
+	})
+	switch {
+	case err != nil:
+		return err
+	case s.json():
+		return object(s.out, letters)
+	case len(rows) == 0:
+		return nothing("no dead letters")
+	}
+	table(s.out, []string{"ID", "TEAM", "EVENT", "DELIVERY", "REASON", "ATTEMPTS", "GIVEN UP", "LAST ERROR"}, rows)
+	return nil
+}

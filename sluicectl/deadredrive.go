@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/dead"
+)
+
+// letters is a command that does something to dead letters: to those that are named, or to those that the flags select.
+type letters struct {
+	dead.Selection
+	all, yes bool
+}
+
+func (l *letters) flags(c *cobra.Command) {
+	letterFlags(c, &l.Selection)
+	c.Flags().BoolVar(&l.all, "all", false, "every dead letter")
+	c.Flags().BoolVar(&l.yes, "yes", false, "do not ask")
+}
+
+func deadRedriveCommand() *cobra.Command {
+	var l letters
+	c := connected(&cobra.Command{
+		Use: "redrive [id or delivery id]…", Short: "Send dead letters back to their teams, with their attempts counted from the beginning",
+		Long: `Send dead letters back to their teams, and to nobody else, with their attempts counted from the beginning.
+
+A letter is removed from DEAD when the stream REPLAY has acknowledged its copy; redriving again after a crash in between
+does not double it. An effect that did happen before it was given up does not happen again: the team's inbox knows the
+event. What failed so far stays with the event: ` + "`dead show`" + ` has it, should it die again.`,
+		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --event telesales.> --yes\n  sluicectl dead redrive --all --yes",
+	}, func(ctx context.Context, s *session, args []string) error {
+		return l.do(ctx, s, args, "redrive", func(selection dead.Selection, step func()) (dead.Result, error) {
+			return dead.RedriveAll(ctx, s.js, selection, operator(), step)
+		})
+	})
+	l.flags(c)
+	return c
+}
+
+func deadDropCommand() *cobra.Command {
+	var l letters
+	c := connected(&cobra.Command{
+		Use: "drop [id or delivery id]…", Short: "Remove dead letters for good",
+		Example: "  sluicectl dead drop 3 --yes\n  sluicectl dead drop --team pbx --reason permanent --yes",
+	}, func(ctx context.Context, s *session, args []string) error {
+		return l.do(ctx, s, args, "drop", func(selection dead.Selection, step func()) (dead.Result, error) {
+			return dead.DropAll(ctx, s.js, selection, step)
+		})
+	})
+	l.flags(c)
+	return c
+}
+
+// do counts, asks and acts.
+func (l *letters) do(ctx context.Context, s *session, ids []string, verb string, act func(dead.Selection, func()) (dead.Result, error)) error {
+	selections, err := l.selections(ids)
+	if err != nil {
+		return err
+	}
+	count, teams, err := s.countLetters(ctx, selections)
+	if err != nil {
+		return err
+	}
+	if count == 0 {
+		return nothing("no such dead letters")
+	}
+	to := map[string]string{"redrive": "to", "drop": "of"}[verb]
+	if err := s.confirm(l.yes, "would %s %s %s %s", verb, plural(count, "dead letter"), to, strings.Join(teams, " and ")); err != nil {
+		return err
+	}
+	bar := s.bar(count, verb)
+	var total dead.Result
+	for _, selection := range selections {
+		result, err := act(selection, func() { _ = bar.Add(1) })
+		total.Done, total.Duplicates = total.Done+result.Done, total.Duplicates+result.Duplicates
+		if err != nil {
+			return fmt.Errorf("%w: %s of %d are through, the rest is as it was", err, plural(total.Done, "dead letter"), count)
+		}
+	}
+	return s.tellLetters(total, verb)
+}
+
+func (s *session) tellLetters(r dead.Result, verb string) error {
+	if s.json() {
+		return object(s.out, r)
+	}
+	fmt.Fprintf(s.out, "%s: %s", verb, plural(r.Done, "dead letter"))
+	if r.Duplicates > 0 {
+		fmt.Fprintf(s.out, ", %d of them had been sent back before", r.Duplicates)
+	}
+	fmt.Fprintln(s.out)
+	return nil
+}
+
+// selections are one for each id, or one for all flags together.
+func (l *letters) selections(ids []string) (all []dead.Selection, err error) {
+	if err := checkPatterns(l.Events); err != nil {
+		return nil, err
+	}
+	selective := l.Team != "" || l.Reason != "" || len(l.Events) > 0
+	if len(ids) == 0 && !selective && !l.all {
+		return nil, misused("say which: ids, --team, --reason, --event, or --all")
+	}
+	if len(ids) == 0 {
+		return []dead.Selection{l.Selection}, nil
+	}
+	for _, id := range ids {
+		one := l.Selection
+		one.Sequence, one.Delivery = parseID(id)
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// countLetters counts what is selected, and whose it is.
+func (s *session) countLetters(ctx context.Context, selections []dead.Selection) (count int, teams []string, err error) {
+	for _, selection := range selections {
+		err := dead.Headers(ctx, s.js, selection, func(l *dead.Letter) error {
+			count++
+			if !slices.Contains(teams, l.Team) {
+				teams = append(teams, l.Team)
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, nil, notFound(err)
+		}
+	}
+	slices.Sort(teams)
+	return count, teams, nil
+}
+
+// plural counts letters, events and deliveries.
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if stem, found := strings.CutSuffix(what, "y"); found {
+		return fmt.Sprintf("%d %sies", n, stem)
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"cmp"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/doctor"
+)
+
+func doctorCommand() *cobra.Command {
+	s := &session{}
+	o := doctor.Options{Gateway: doctor.FindGateway(), Monitor: os.Getenv("SLUICE_NATS_MONITOR")}
+	c := &cobra.Command{
+		Use: "doctor", Short: "Check settings, Redis, NATS, streams, permissions, clock and disk, and say what to do", Args: cobra.NoArgs,
+		Long: `Check settings, Redis, NATS, streams, permissions, clock and disk, and say what to do.
+
+Run it with the environment that the gateway has. It changes nothing, and exits with 1 when something does not work.`,
+		Example: "  sluicectl doctor\n  sluicectl doctor -o json",
+	}
+	s.natsFlags(c)
+	outputFlag(c, &s.output)
+	c.Flags().StringVar(&o.RedisURL, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s.attach(c)
+		o.NATSURL, o.Creds = s.url, s.creds
+		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")
+	}
+	return c
+}

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/quarantine"
+	"github.com/sluicehq/sluice/pkg/seen"
+)
+
+// entries is a command that does something to entries in quarantine: to those that are named, or to those of a reason.
+type entries struct {
+	quarantine.Selection
+	all, yes bool
+}
+
+func (e *entries) flags(c *cobra.Command) {
+	reasonFlag(c, &e.Reason)
+	c.Flags().BoolVar(&e.all, "all", false, "everything in quarantine")
+	c.Flags().BoolVar(&e.yes, "yes", false, "do not ask")
+}
+
+func (e *entries) selections(ids []string) (all []quarantine.Selection, err error) {
+	if len(ids) == 0 && e.Reason == "" && !e.all {
+		return nil, misused("say which: ids, --reason, or --all")
+	}
+	if len(ids) == 0 {
+		return []quarantine.Selection{e.Selection}, nil
+	}
+	for _, id := range ids {
+		one := e.Selection
+		one.Sequence, one.Delivery = parseID(id)
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// releasing is `sluicectl quarantine release` with its flags.
+type releasing struct {
+	entries
+	as, identity, redis string
+}
+
+func quarantineReleaseCommand() *cobra.Command {
+	r := &releasing{}
+	c := connected(&cobra.Command{
+		Use: "release [id or delivery id]…", Short: "Make ordinary events of what is in quarantine",
+		Long: `Make ordinary events of what is in quarantine, as the gateway would have: every team that takes them gets them.
+
+An entry is removed when its event is stored. What was stored before, by an earlier attempt of the sender's, is said to
+be a duplicate and not stored again. An unroutable entry needs a name: --as.`,
+		Example: "  sluicectl quarantine release 1 --yes\n  sluicectl quarantine release 2 --as pbx.call.hangup --yes\n  sluicectl quarantine release --reason late --yes",
+	}, func(ctx context.Context, s *session, args []string) error { return r.do(ctx, s, args) })
+	r.flags(c)
+	c.Flags().StringVar(&r.as, "as", "", "the event's name, for what has none that can be used")
+	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "what makes two deliveries the same, as with the gateway (SLUICE_IDENTITY): delivery or body")
+	c.Flags().StringVar(&r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, so that it knows the events at once (REDIS_URL)")
+	return c
+}
+
+func (r *releasing) do(ctx context.Context, s *session, ids []string) error {
+	switch {
+	case r.as != "" && !event.ValidName(r.as):
+		return misused("--as %q cannot be an event's name: use letters, digits, _ and - between single dots, at most %d bytes", r.as, event.MaxName)
+	case r.identity != "delivery" && r.identity != "body":
+		return misused("--identity %s: use delivery or body", r.identity)
+	}
+	selections, err := r.selections(ids)
+	if err != nil {
+		return err
+	}
+	release := quarantine.Release{As: r.as, BodyIdentity: r.identity == "body"}
+	if r.redis != "" {
+		memory, err := seen.NewRedis(r.redis, slog.New(slog.DiscardHandler))
+		if err != nil {
+			return err
+		}
+		defer memory.Close()
+		release.Stored = r.remember(s, memory)
+	}
+	for _, selection := range selections {
+		if err := r.release(ctx, s, release, selection); err != nil {
+			return notFound(err)
+		}
+	}
+	return nil
+}
+
+// remember tells the gateway's memory. Without it a repetition after the stream's duplicate window is stored again, and
+// meets the teams' inboxes.
+func (r *releasing) remember(s *session, memory *seen.Redis) func(context.Context, string, uint64) error {
+	return func(ctx context.Context, identity string, sequence uint64) error {
+		if err := memory.Mark(ctx, []seen.Mark{{Identity: identity, Sequence: sequence, Stored: time.Now()}}); err != nil {
+			fmt.Fprintf(s.err, "stored as #%d, and Redis does not know it: %v\n", sequence, err)
+		}
+		return nil
+	}
+}
+
+// released is what became of one entry, for programs.
+type released struct {
+	ID        uint64 `json:"id"`
+	Event     string `json:"event,omitempty"`
+	Sequence  uint64 `json:"sequence,omitempty"` // in EVENTS
+	Duplicate bool   `json:"duplicate,omitempty"`
+	Error     string `json:"error,omitempty"`
+}
+
+// release counts, asks and releases. An entry that cannot be released stays and does not keep the others.
+func (r *releasing) release(ctx context.Context, s *session, release quarantine.Release, selection quarantine.Selection) error {
+	count, err := release.Prepare(ctx, s.js, selection)
+	if err != nil {
+		return err
+	}
+	if count == 0 {
+		return nothing("no such entry in quarantine")
+	}
+	if err := s.confirm(r.yes, "would release %s to every team that takes them", plural(count, "delivery")); err != nil {
+		return err
+	}
+	all, failed := []released{}, 0
+	err = quarantine.Each(ctx, s.js, selection, func(e *quarantine.Entry) error {
+		outcome, err := release.Do(ctx, s.js, e)
+		one := released{ID: e.Sequence, Event: outcome.Event, Sequence: outcome.Sequence, Duplicate: outcome.Duplicate}
+		if err != nil {
+			one.Error = err.Error()
+			failed++
+		}
+		if all = append(all, one); !s.json() {
+			fmt.Fprintln(s.out, one)
+		}
+		return ctx.Err()
+	})
+	if s.json() {
+		err = errors.Join(err, object(s.out, all))
+	}
+	if err == nil && failed > 0 {
+		err = fmt.Errorf("%d of %d stay in quarantine", failed, count)
+	}
+	return err
+}
+
+func (r released) String() string {
+	switch {
+	case r.Error != "":
+		return "not released: " + printable(r.Error)
+	case r.Duplicate:
+		return fmt.Sprintf("#%d: %s was stored before (duplicate), and is removed from quarantine", r.ID, r.Event)
+	}
+	return fmt.Sprintf("#%d: stored as EVENTS #%d, %s", r.ID, r.Sequence, r.Event)
+}
+
+func quarantineDropCommand() *cobra.Command {
+	var e entries
+	c := connected(&cobra.Command{
+		Use: "drop [id or delivery id]…", Short: "Remove entries from quarantine for good",
+		Example: "  sluicectl quarantine drop 3 --yes\n  sluicectl quarantine drop --reason unroutable --yes",
+	}, func(ctx context.Context, s *session, args []string) error { return e.drop(ctx, s, args) })
+	e.flags(c)
+	return c
+}
+
+func (e *entries) drop(ctx context.Context, s *session, ids []string) error {
+	selections, err := e.selections(ids)
+	if err != nil {
+		return err
+	}
+	var found []*quarantine.Entry
+	for _, selection := range selections {
+		if err := quarantine.Headers(ctx, s.js, selection, func(one *quarantine.Entry) error {
+			one.Body = nil
+			found = append(found, one)
+			return nil
+		}); err != nil {
+			return notFound(err)
+		}
+	}
+	if len(found) == 0 {
+		return nothing("no such entry in quarantine")
+	}
+	if err := s.confirm(e.yes, "would remove %s from quarantine for good", plural(len(found), "delivery")); err != nil {
+		return err
+	}
+	for _, one := range found {
+		if err := quarantine.Drop(ctx, s.js, one); err != nil {
+			return err
+		}
+	}
+	if s.json() {
+		return object(s.out, map[string]int{"done": len(found)})
+	}
+	fmt.Fprintf(s.out, "removed %s from quarantine\n", plural(len(found), "delivery"))
+	return nil
+}

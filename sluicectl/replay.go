@@ -1,0 +1,239 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/inbox"
+	"github.com/sluicehq/sluice/pkg/replay"
+	"github.com/sluicehq/sluice/pkg/team"
+)
+
+// replaying is `sluicectl replay` with its flags.
+type replaying struct {
+	replay.Selection
+	since, until             string
+	team, url, secret        string
+	yes, dryRun, onlyMissing bool
+	rate                     float64
+}
+
+const defaultRate = 200 // what the sender asks of a receiver
+
+func replayCommand() *cobra.Command {
+	r := &replaying{}
+	c := connected(&cobra.Command{
+		Use: "replay", Short: "Bring stored events once more to one team, to a URL, or to stdout", Args: cobra.NoArgs,
+		Long: `Bring stored events once more to one team, to a URL, or to stdout. Nobody else notices.
+
+It counts first and asks. A team gets copies in the stream REPLAY, which its workers read beside what happens now and
+with a quarter of their places, so that live events are not held up. A copy carries the id of its replay: the team's
+inbox lets its effect happen once more, and once a replay. Without --event a team gets the events that it takes anyway;
+with --event it gets those, whether it takes them or not.
+
+A URL gets each event as Zorio would post it, with the time of now and a new signature. Stdout (-o ndjson) gets a line
+of JSON an event.
+
+Ctrl-C leaves a replay to a team or a URL resumable. Who replayed what, and how far it came, is kept for a year:
+see ` + "`sluicectl replay list`.",
+		Example: `  sluicectl replay --team pbx --since 2h --dry-run
+  sluicectl replay --team pbx --since 2h --event pbx.call.* --yes
+  sluicectl replay --team pbx --delivery 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --yes
+  sluicectl replay --team pbx --from 1 --to 1000 --rate 0 --only-missing --yes
+  sluicectl replay --url http://127.0.0.1:3000/webhook --since 10m --yes
+  sluicectl replay --since 24h --event pbx.> -o ndjson`,
+	}, func(ctx context.Context, s *session, _ []string) error { return r.do(ctx, s) }, "ndjson")
+	r.flags(c)
+	c.AddCommand(replayListCommand(), replayStopCommand(), replayResumeCommand())
+	return c
+}
+
+func (r *replaying) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&r.team, "team", "", "replay to this team")
+	f.StringVar(&r.since, "since", "", "events stored since then: 2h for so long ago, 13:02 for today, or 2026-01-31T08:00:00Z")
+	f.StringVar(&r.until, "until", "", "events stored before then")
+	f.Uint64Var(&r.From, "from", 0, "events from this sequence in EVENTS on")
+	f.Uint64Var(&r.To, "to", 0, "events up to this sequence, and with it")
+	f.StringArrayVar(&r.Events, "event", nil, "events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
+	f.StringVar(&r.Delivery, "delivery", "", "the event of this delivery id")
+	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team's inbox has (DATABASE_URL, or SLUICE_DATA)")
+	f.Float64Var(&r.rate, "rate", defaultRate, "events a second; 0: as fast as they are stored")
+	f.StringVar(&r.url, "url", "", "replay to this URL")
+	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that `make run` keeps)")
+	f.BoolVar(&r.dryRun, "dry-run", false, "count, and replay nothing")
+	f.BoolVar(&r.yes, "yes", false, "do not ask")
+}
+
+// do checks what is asked for, counts it, asks, and replays.
+func (r *replaying) do(ctx context.Context, s *session) error {
+	if err := r.check(s); err != nil {
+		return err
+	}
+	if s.output == "ndjson" {
+		run := replay.Run{Selection: r.Selection, Target: replay.Lines{Out: s.out}}
+		return run.Play(ctx, s.js, func(replay.Progress) {})
+	}
+	if r.team != "" {
+		if err := r.takeTeam(ctx, s); err != nil {
+			return err
+		}
+	}
+	reader, missing, err := r.openInbox(ctx, s)
+	if err != nil {
+		return err
+	}
+	if reader != nil {
+		defer reader.Close()
+	}
+	survey, err := r.Survey(ctx, s.js, missing)
+	if err != nil {
+		return err
+	}
+	return r.ask(ctx, s, survey, missing)
+}
+
+// check holds the flags against each other.
+func (r *replaying) check(s *session) (err error) {
+	now := time.Now()
+	if r.Since, err = parseTime("since", r.since, now); err != nil {
+		return err
+	}
+	if r.Until, err = parseTime("until", r.until, now); err != nil {
+		return err
+	}
+	targets := 0
+	for _, given := range []bool{r.team != "", r.url != "", s.output == "ndjson"} {
+		if given {
+			targets++
+		}
+	}
+	switch {
+	case targets != 1:
+		return misused("say where to: --team, --url, or -o ndjson for stdout, and one of them")
+	case !r.Until.IsZero() && !r.Until.After(r.Since), r.To > 0 && r.To < r.From:
+		return misused("there is nothing in that range: it ends before it begins")
+	case r.onlyMissing && r.team == "":
+		return misused("--only-missing needs --team: only a team has an inbox")
+	case r.rate < 0:
+		return misused("--rate %g: use events a second, or 0 for as fast as they are stored", r.rate)
+	case r.team != "" && r.Since.IsZero() && r.Until.IsZero() && r.From == 0 && r.To == 0 && len(r.Events) == 0 && r.Delivery == "":
+		return misused("say what: --since, --until, --from, --to, --event or --delivery")
+	}
+	if r.url != "" {
+		if err := checkURL(r.url); err != nil {
+			return err
+		}
+	}
+	return checkPatterns(r.Events)
+}
+
+// takeTeam refuses a team that is not there, and takes its patterns unless others are named.
+func (r *replaying) takeTeam(ctx context.Context, s *session) error {
+	t, err := team.Find(ctx, s.js, r.team)
+	if err != nil {
+		return err
+	}
+	if len(r.Events) == 0 {
+		r.Events = t.Events
+	}
+	if !t.ReadsReplays(ctx, s.js) {
+		fmt.Fprintf(s.err, "no worker of %s has ever read REPLAY: the copies wait there until one of this version does, for 30 days\n", r.team)
+	}
+	return nil
+}
+
+// openInbox opens the team's inbox where it is within reach.
+func (r *replaying) openInbox(ctx context.Context, s *session) (*inbox.Reader, replay.Missing, error) {
+	if r.team == "" {
+		return nil, nil, nil
+	}
+	settings := inbox.Settings{DatabaseURL: os.Getenv("DATABASE_URL"), Data: dataFolder()}
+	reader, err := inbox.OpenReader(ctx, r.team, settings)
+	switch {
+	case err == nil:
+		return reader, reader.Missing, nil
+	case r.onlyMissing:
+		return nil, nil, fmt.Errorf("--only-missing: %w: set DATABASE_URL or SLUICE_DATA to where %s keeps its own", err, r.team)
+	}
+	fmt.Fprintf(s.err, "no inbox of %s within reach (DATABASE_URL, SLUICE_DATA): not known what it has processed\n", r.team)
+	return nil, nil, nil
+}
+
+// ask says what would happen, and does it when that is confirmed.
+func (r *replaying) ask(ctx context.Context, s *session, v replay.Survey, missing replay.Missing) error {
+	if v.Events == 0 {
+		return nothing("no such events")
+	}
+	would := r.would(v, missing != nil)
+	if r.dryRun {
+		if s.json() {
+			return object(s.out, v)
+		}
+		fmt.Fprintln(s.out, would)
+		return nil
+	}
+	if err := s.confirm(r.yes, "%s", would); err != nil {
+		return err
+	}
+	return r.begin(ctx, s, v, missing)
+}
+
+// would is one sentence about what is to come.
+func (r *replaying) would(v replay.Survey, known bool) string {
+	count := v.Events
+	if r.onlyMissing {
+		count -= v.Handled
+	}
+	text := fmt.Sprintf("would replay %s (%s) to %s only, %s", plural(count, "event"), span(v.Begin, v.End), cmp.Or(r.team, redacted(r.url)), r.pace(count))
+	switch {
+	case r.onlyMissing:
+		text += fmt.Sprintf("; %d it has already processed are left out", v.Handled)
+	case known:
+		text += fmt.Sprintf("; %d it has already processed", v.Handled)
+	}
+	return text
+}
+
+func (r *replaying) pace(count int) string {
+	if r.rate == 0 {
+		return "as fast as they are stored"
+	}
+	seconds := time.Duration(float64(count)/r.rate*float64(time.Second) + float64(time.Second) - 1).Truncate(time.Second)
+	return fmt.Sprintf("about %s at %g/s", spell(seconds), r.rate)
+}
+
+// spell is a duration as people say it.
+func spell(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%d h", int(d.Hours()))
+}
+
+// span is from when to when, with the day where it is not today.
+func span(from, to time.Time) string {
+	layout := "15:04"
+	if today := time.Now().Local().Format(time.DateOnly); from.Local().Format(time.DateOnly) != today || to.Local().Format(time.DateOnly) != today {
+		layout = "2006-01-02 15:04"
+	}
+	return from.Local().Format(layout) + "–" + to.Local().Format(layout)
+}
+
+// redacted is a URL without its password.
+func redacted(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return text
+	}
+	return u.Redacted()
+}

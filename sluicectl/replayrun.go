@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/replay"
+)
+
+// begin enters the replay into the journal and runs it.
+func (r *replaying) begin(ctx context.Context, s *session, v replay.Survey, missing replay.Missing) error {
+	journal, err := replay.OpenJournal(ctx, s.js)
+	if err != nil {
+		return err
+	}
+	record, err := journal.Begin(ctx, replay.Entry{
+		By: operator(), Team: r.team, URL: redacted(r.url), Selection: r.Selection, OnlyMissing: r.onlyMissing, Rate: r.rate,
+		Events: v.Events, First: v.First, Last: v.Last,
+	})
+	if err != nil {
+		return err
+	}
+	return r.run(ctx, s, record, missing)
+}
+
+// run brings a replay that is entered to its end, and says what became of it.
+func (r *replaying) run(ctx context.Context, s *session, record *replay.Record, missing replay.Missing) error {
+	e := record.Entry()
+	target, done, err := r.target(s, e)
+	if err != nil {
+		return err
+	}
+	defer done()
+	run := replay.Run{Target: target}
+	if e.OnlyMissing {
+		run.Missing = missing
+	}
+	fmt.Fprintf(s.err, "replay %s\n", e.ID)
+	bar := s.bar(e.Events, "replay")
+	_ = bar.Set(e.Progress.Settled())
+	err = replay.Do(ctx, s.js, record, run, func(p replay.Progress) { _ = bar.Set(p.Settled()) })
+	return s.tellReplay(record.Entry(), err)
+}
+
+// target is where the entry says that the events go.
+func (r *replaying) target(s *session, e replay.Entry) (target replay.Target, done func(), err error) {
+	if e.Team != "" {
+		t, err := replay.NewTeam(s.js, e.Team, e.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		return t, t.Close, nil
+	}
+	if err := checkURL(r.url); err != nil {
+		return nil, nil, err
+	}
+	if r.secret == "" {
+		if r.secret, err = findSecret(); err != nil {
+			return nil, nil, err
+		}
+	}
+	var mu sync.Mutex
+	return replay.NewURL(r.url, r.secret, func(e *event.Event, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(s.err, "not taken: #%d %s, delivery %s: %v\n", e.Sequence, e.Name, printable(e.Delivery), err)
+	}), func() {}, nil
+}
+
+func checkURL(text string) error {
+	if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return misused("--url %q is no URL: use http://host/path or https://host/path", redacted(text))
+	}
+	return nil
+}
+
+// tellReplay says what became of a replay; what is not complete is an error that says how to go on.
+func (s *session) tellReplay(e replay.Entry, err error) error {
+	p := e.Progress
+	if err != nil {
+		why := err.Error()
+		if e.State == replay.Interrupted {
+			why = "interrupted"
+		}
+		return fmt.Errorf("replay %s: %s after %d of %d events: `sluicectl replay resume %s` goes on from there", e.ID, why, p.Settled(), e.Events, e.ID)
+	}
+	if s.json() {
+		if err := object(s.out, e); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.out, "replayed %s to %s%s\n", plural(p.Replayed, "event"), e.Target(), details(p))
+	}
+	if p.Refused > 0 {
+		return errors.New(plural(p.Refused, "event") + " were not taken, see above")
+	}
+	return nil
+}
+
+func details(p replay.Progress) (text string) {
+	if p.Duplicates > 0 {
+		text += fmt.Sprintf("; %d of them were there already", p.Duplicates)
+	}
+	if p.Skipped > 0 {
+		text += fmt.Sprintf("; %d it had processed were left out", p.Skipped)
+	}
+	return text
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/replay"
+)
+
+func replayListCommand() *cobra.Command {
+	return connected(&cobra.Command{
+		Use: "list", Short: "List replays: who, when, what, and how far they came", Args: cobra.NoArgs,
+		Example: "  sluicectl replay list\n  sluicectl replay list -o json",
+	}, func(ctx context.Context, s *session, _ []string) error {
+		journal, err := replay.OpenJournal(ctx, s.js)
+		if err != nil {
+			return err
+		}
+		entries, err := journal.List(ctx)
+		if err != nil {
+			return err
+		}
+		return s.listReplays(entries)
+	})
+}
+
+func (s *session) listReplays(entries []*replay.Entry) error {
+	if s.json() {
+		return object(s.out, append([]*replay.Entry{}, entries...))
+	}
+	if len(entries) == 0 {
+		return nothing("no replays")
+	}
+	var rows [][]any
+	for _, e := range entries {
+		rows = append(rows, []any{e.ID, e.State, e.By, clock(e.Started), e.Target(), fmt.Sprintf("%d/%d", e.Progress.Settled(), e.Events), what(e)})
+	}
+	table(s.out, []string{"ID", "STATE", "BY", "STARTED", "TO", "DONE", "WHAT"}, rows)
+	return nil
+}
+
+// what is the selection in the words of the flags.
+func what(e *replay.Entry) string {
+	var words []string
+	add := func(name string, value any) { words = append(words, fmt.Sprintf("%s %v", name, value)) }
+	for _, pattern := range e.Selection.Events {
+		add("event", pattern)
+	}
+	if e.Selection.Delivery != "" {
+		add("delivery", e.Selection.Delivery)
+	}
+	add("from", e.First)
+	add("to", e.Last)
+	if !e.Selection.Since.IsZero() {
+		add("since", clock(e.Selection.Since))
+	}
+	if !e.Selection.Until.IsZero() {
+		add("until", clock(e.Selection.Until))
+	}
+	if e.OnlyMissing {
+		words = append(words, "only missing")
+	}
+	if e.Error != "" {
+		words = append(words, "("+e.Error+")")
+	}
+	return strings.Join(words, ", ")
+}
+
+func replayStopCommand() *cobra.Command {
+	var purge bool
+	c := connected(&cobra.Command{
+		Use: "stop <id>", Short: "Stop a replay; it can be resumed", Args: cobra.ExactArgs(1),
+		Long: `Stop a replay; it can be resumed. The command that runs it ends within a second.
+
+What it has queued for its team already is processed all the same, unless --purge removes it from REPLAY: what was
+purged is not replayed by a resume either.`,
+		Example: "  sluicectl replay stop 20261123-130205-k3f9\n  sluicectl replay stop 20261123-130205-k3f9 --purge",
+	}, func(ctx context.Context, s *session, args []string) error { return s.stopReplay(ctx, args[0], purge) })
+	c.Flags().BoolVar(&purge, "purge", false, "also remove what the team has not taken yet")
+	return c
+}
+
+func (s *session) stopReplay(ctx context.Context, id string, purge bool) error {
+	journal, err := replay.OpenJournal(ctx, s.js)
+	if err != nil {
+		return err
+	}
+	e, err := journal.Stop(ctx, id)
+	if err != nil {
+		return notFound(err)
+	}
+	purged := 0
+	if purge && e.Team != "" {
+		if purged, err = replay.Purge(ctx, s.js, e.Team, id); err != nil {
+			return err
+		}
+	}
+	if s.json() {
+		return object(s.out, struct {
+			*replay.Entry
+			Purged int `json:"purged"`
+		}{e, purged})
+	}
+	fmt.Fprintf(s.out, "replay %s is %s after %d of %d events", id, e.State, e.Progress.Settled(), e.Events)
+	if purge {
+		fmt.Fprintf(s.out, "; removed %d that %s had not taken yet", purged, e.Target())
+	}
+	fmt.Fprintln(s.out)
+	return nil
+}
+
+func replayResumeCommand() *cobra.Command {
+	r := &replaying{}
+	c := connected(&cobra.Command{
+		Use: "resume <id>", Short: "Go on with a replay that was stopped, interrupted or failed", Args: cobra.ExactArgs(1),
+		Example: "  sluicectl replay resume 20261123-130205-k3f9",
+	}, func(ctx context.Context, s *session, args []string) error { return r.resume(ctx, s, args[0]) })
+	c.Flags().StringVar(&r.url, "url", "", "the URL once more, where it has a password, which is not kept")
+	c.Flags().StringVar(&r.secret, "secret", "", "secret to sign with, for a replay to a URL")
+	return c
+}
+
+func (r *replaying) resume(ctx context.Context, s *session, id string) error {
+	journal, err := replay.OpenJournal(ctx, s.js)
+	if err != nil {
+		return err
+	}
+	e, err := journal.Get(ctx, id)
+	if err != nil {
+		return notFound(err)
+	}
+	if r.team, r.onlyMissing = e.Team, e.OnlyMissing; r.url == "" {
+		r.url = e.URL
+	}
+	var missing replay.Missing
+	if e.OnlyMissing {
+		reader, ask, err := r.openInbox(ctx, s)
+		if err != nil {
+			return err
+		}
+		defer reader.Close()
+		missing = ask
+	}
+	record, err := journal.Resume(ctx, id, operator())
+	if err != nil {
+		return err
+	}
+	return r.run(ctx, s, record, missing)
+}

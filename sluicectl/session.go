@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+const defaultNATS = "nats://127.0.0.1:4222"
+
+// connectWithin bounds the search for a NATS that may not be there.
+const connectWithin = 5 * time.Second
+
+// session is a command that runs: its terminal, how it prints, and NATS.
+type session struct {
+	in       io.Reader
+	out, err io.Writer
+	output   string // table, json, or what else the command knows
+
+	url, creds string
+	nc         *nats.Conn
+	js         jetstream.JetStream
+}
+
+// connected makes c a command that talks to NATS: it has the flags for that, and do runs with an open session.
+// Formats are what -o takes beside table and json.
+func connected(c *cobra.Command, do func(ctx context.Context, s *session, args []string) error, formats ...string) *cobra.Command {
+	s := &session{}
+	s.natsFlags(c)
+	outputFlag(c, &s.output, formats...)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		s.attach(c)
+		if err := s.open(c.Context()); err != nil {
+			return err
+		}
+		defer s.nc.Close()
+		return do(c.Context(), s, args)
+	}
+	return c
+}
+
+func (s *session) natsFlags(c *cobra.Command) {
+	c.Flags().StringVar(&s.url, "nats", cmp.Or(os.Getenv("NATS_URL"), defaultNATS), "NATS, where the gateway stores (NATS_URL)")
+	c.Flags().StringVar(&s.creds, "creds", os.Getenv("NATS_CREDS"), "credentials file for NATS (NATS_CREDS)")
+}
+
+// outputFlag adds -o with the formats that there are beside table and json.
+func outputFlag(c *cobra.Command, output *string, more ...string) {
+	formats := append([]string{"table", "json"}, more...)
+	c.Flags().StringVarP(output, "output", "o", "table", strings.Join(formats, ", ")+": json is for programs")
+	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that is not there
+	c.PreRunE = func(*cobra.Command, []string) error {
+		for _, format := range formats {
+			if *output == format {
+				return nil
+			}
+		}
+		return misused("-o %s: use %s", *output, strings.Join(formats, ", "))
+	}
+}
+
+// attach takes the command's terminal.
+func (s *session) attach(c *cobra.Command) {
+	s.in, s.out, s.err = c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr()
+}
+
+func (s *session) open(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, connectWithin)
+	defer cancel()
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if s.nc, err = stream.Connect(ctx, stream.Options{URL: s.url, Creds: s.creds, Name: "sluicectl", Log: log}); err != nil {
+		return err
+	}
+	s.js, err = jetstream.New(s.nc)
+	return err
+}
+
+func (s *session) json() bool { return s.output == "json" }
+
+// confirm asks before something that cannot be undone. An answer that is not yes is an error.
+func (s *session) confirm(yes bool, format string, v ...any) error {
+	question := fmt.Sprintf(format, v...)
+	if yes {
+		fmt.Fprintln(s.err, question)
+		return nil
+	}
+	fmt.Fprintf(s.err, "%s\ngo on? [y/N] ", question)
+	answer, _ := bufio.NewReader(s.in).ReadString('\n') // the end of the input is a no
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return fmt.Errorf("not confirmed, and nothing was done: answer y, or use --yes")
+}
+
+// bar is a progress bar on a terminal, and nothing elsewhere.
+func (s *session) bar(total int, what string) *progressbar.ProgressBar {
+	file, isFile := s.err.(*os.File)
+	return progressbar.NewOptions(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(s.err),
+		progressbar.OptionSetVisibility(isFile && term.IsTerminal(int(file.Fd()))), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("events"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(s.err) }))
+}
+
+// operator is who runs the command, as user@host, for what is written down about it.
+func operator() string {
+	name, host := "unknown", "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		host = h
+	}
+	return cmp.Or(os.Getenv("SUDO_USER"), name) + "@" + host
+}

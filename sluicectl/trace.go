@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/seen"
+	"github.com/sluicehq/sluice/pkg/trace"
+)
+
+// tracing is `sluicectl trace` with its flags.
+type tracing struct{ since, redis string }
+
+func traceCommand() *cobra.Command {
+	t := &tracing{}
+	c := connected(&cobra.Command{
+		Use: "trace <delivery id>", Short: "Show the whole life of a delivery", Args: cobra.ExactArgs(1),
+		Long: `Show the whole life of a delivery: when it was received and stored, and what became of it in each team.
+
+With REDIS_URL set it is found at once; without, the headers of every event since --since are read.`,
+		Example: "  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55\n  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --since 72h -o json",
+	}, func(ctx context.Context, s *session, args []string) error { return t.do(ctx, s, args[0]) })
+	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: 24h for so long ago, 13:02, or 2026-01-31T08:00:00Z")
+	c.Flags().StringVar(&t.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	return c
+}
+
+func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
+	since, err := parseTime("since", t.since, time.Now())
+	if err != nil {
+		return err
+	}
+	search := trace.Search{Delivery: delivery, Since: since}
+	remembered := ""
+	if t.redis != "" {
+		if search.Sequence, remembered, err = t.ask(ctx, delivery); err != nil {
+			return err
+		}
+	}
+	life, err := trace.Find(ctx, s.js, search)
+	if err != nil {
+		return err
+	}
+	life.Remembered = remembered
+	if len(life.Events) == 0 && len(life.Quarantine) == 0 {
+		return nothing("no delivery %s since %s: it never came, was refused (see the gateway's log and metrics), or is older (--since)", delivery, clock(since))
+	}
+	if s.json() {
+		return object(s.out, life)
+	}
+	s.showLife(life)
+	return nil
+}
+
+// ask looks into Redis; one that is away costs nothing but the shortcut.
+func (t *tracing) ask(ctx context.Context, delivery string) (sequence uint64, remembered string, err error) {
+	memory, err := seen.NewRedis(t.redis, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return 0, "", err
+	}
+	defer memory.Close()
+	switch sequence, err = memory.Find(ctx, delivery); {
+	case err != nil:
+		return 0, "not known, Redis does not answer: " + err.Error(), nil
+	case sequence == 0:
+		return 0, "no", nil
+	}
+	return sequence, fmt.Sprintf("yes, as EVENTS #%d", sequence), nil
+}
+
+func (s *session) showLife(life *trace.Life) {
+	fmt.Fprintf(s.out, "delivery %s\n", printable(life.Delivery))
+	if life.Remembered != "" {
+		fmt.Fprintf(s.out, "  in Redis: %s\n", life.Remembered)
+	}
+	for _, q := range life.Quarantine {
+		fmt.Fprintf(s.out, "  %s  in quarantine as #%d: %s\n", clock(q.Received), q.Sequence, q.Reason)
+	}
+	for _, e := range life.Events {
+		s.showStored(e)
+		for _, f := range e.Teams {
+			s.showFate(f)
+		}
+		if len(e.Teams) == 0 {
+			fmt.Fprintln(s.out, "  no team takes it")
+		}
+	}
+}
+
+func (s *session) showStored(e *trace.Event) {
+	fmt.Fprintf(s.out, "\n%s, EVENTS #%d\n", printable(e.Name), e.Sequence)
+	fmt.Fprintf(s.out, "  %s  received\n", clock(e.Received))
+	if e.Unseen {
+		fmt.Fprintln(s.out, "  stored before the search begins (--since), or dropped by retention; known by the copies below")
+		return
+	}
+	fmt.Fprintf(s.out, "  %s  stored, %s after\n", clock(e.Stored), milliseconds(e.Stored.Sub(e.Received)))
+}
+
+// fates are the states in words.
+var fates = map[trace.State]string{
+	trace.Waiting: "waiting in EVENTS", trace.InFlight: "in flight, or processed a moment ago", trace.Settled: "processed",
+	trace.Before: "stored before the team began: not given to it", trace.Retrying: "failed, and is tried again", trace.Dead: "given up",
+}
+
+func (s *session) showFate(f *trace.Fate) {
+	fmt.Fprintf(s.out, "  %s: %s\n", f.Team, fates[f.State])
+	for _, c := range f.Copies {
+		fmt.Fprintf(s.out, "    %s\n", aboutCopy(c))
+		printFailures(s.out, "      ", c.History)
+		printFailures(s.out, "      ", c.Failures)
+	}
+}
+
+// aboutCopy says what a copy is, and what it waits for.
+func aboutCopy(c *trace.Copy) string {
+	words := []string{fmt.Sprintf("%s #%d", c.Stream, c.Sequence)}
+	if c.Replay != "" {
+		words = append(words, "of replay "+c.Replay)
+	}
+	if len(c.Redriven) > 0 {
+		words = append(words, fmt.Sprintf("redriven from DEAD #%d", c.Redriven[len(c.Redriven)-1]))
+	}
+	if c.Attempts > 0 {
+		words = append(words, plural(c.Attempts, "failed attempt"))
+	}
+	if c.Next != nil {
+		words = append(words, "tried again at "+clock(*c.Next))
+	}
+	if c.Reason != "" {
+		words = append(words, c.Reason)
+	}
+	return printable(strings.Join(words, ", "))
+}

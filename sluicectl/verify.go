@@ -1,0 +1,107 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/finding"
+	"github.com/sluicehq/sluice/pkg/verify"
+)
+
+// verifying is `sluicectl verify` with its flags.
+type verifying struct{ headers, body, secret, at string }
+
+func verifyCommand() *cobra.Command {
+	v := &verifying{}
+	s := &session{}
+	c := &cobra.Command{
+		Use: "verify", Short: "Say why a captured webhook's signature or timestamp is refused", Args: cobra.NoArgs,
+		Long: `Say why a captured webhook's signature or timestamp is refused. It exits with 0 when the gateway would take it.
+
+The headers are lines of the form "Name: value", as curl -D or a proxy's log has them. Of expected signatures only the
+beginning is printed, and of secrets nothing.`,
+		Example: "  sluicectl verify --headers headers.txt --body body.json\n  sluicectl verify --headers headers.txt --body body.json --at 2026-01-31T08:00:00Z -o json",
+	}
+	outputFlag(c, &s.output)
+	f := c.Flags()
+	f.StringVar(&v.headers, "headers", "", "file with the request's headers")
+	f.StringVar(&v.body, "body", "", "file with the request's body, byte for byte")
+	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that `make run` keeps)")
+	f.StringVar(&v.at, "at", "", "verify as of this time instead of now: 2026-01-31T08:00:00Z, or 2h for so long ago")
+	_ = errors.Join(c.MarkFlagFilename("headers"), c.MarkFlagFilename("body")) // fail for flags that are not there
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s.attach(c)
+		return v.do(s)
+	}
+	return c
+}
+
+func (v *verifying) do(s *session) error {
+	if v.headers == "" || v.body == "" {
+		return misused("name both files: --headers and --body")
+	}
+	at, err := parseTime("at", cmp.Or(v.at, "0s"), time.Now())
+	if err != nil {
+		return err
+	}
+	headers, err := os.ReadFile(v.headers)
+	if err != nil {
+		return err
+	}
+	body, err := os.ReadFile(v.body)
+	if err != nil {
+		return err
+	}
+	secrets, err := v.secrets()
+	if err != nil {
+		return err
+	}
+	found, err := verify.Explain(verify.Request{Headers: verify.ParseHeaders(headers), Body: body}, secrets, at)
+	if err != nil {
+		return err
+	}
+	return s.tellFindings(found, "the gateway would refuse it, see above")
+}
+
+func (v *verifying) secrets() (all []string, err error) {
+	list := v.secret
+	if list == "" {
+		if list, err = findSecrets(); err != nil {
+			return nil, err
+		}
+	}
+	for secret := range strings.SplitSeq(list, ",") {
+		all = append(all, strings.TrimSpace(secret))
+	}
+	return all, nil
+}
+
+// tellFindings prints what was found; a failure among it is the error failed.
+func (s *session) tellFindings(found finding.List, failed string) error {
+	if s.json() {
+		if err := object(s.out, found); err != nil {
+			return err
+		}
+	} else {
+		s.printFindings(found)
+	}
+	if found.Failed() {
+		return errors.New(failed)
+	}
+	return nil
+}
+
+func (s *session) printFindings(found finding.List) {
+	for _, f := range found {
+		fmt.Fprintf(s.out, "%-4s  %-12s  %s\n", f.Level, f.Check, printable(f.Detail))
+		if f.Remedy != "" {
+			fmt.Fprintf(s.out, "%-4s  %-12s  → %s\n", "", "", printable(f.Remedy))
+		}
+	}
+}
