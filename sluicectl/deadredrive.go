@@ -89,7 +89,8 @@ func (s *session) tellLetters(r dead.Result, verb string) error {
 	if s.json() {
 		return object(s.out, r)
 	}
-	fmt.Fprintf(s.out, "%s: %s", verb, plural(r.Done, "dead letter"))
+	done := map[string]string{"redrive": "redrove", "drop": "dropped"}[verb]
+	fmt.Fprintf(s.out, "%s %s", done, plural(r.Done, "dead letter"))
 	if r.Duplicates > 0 {
 		fmt.Fprintf(s.out, ", %d of them had been sent back before", r.Duplicates)
 	}

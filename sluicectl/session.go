@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -84,10 +85,18 @@ func (s *session) open(ctx context.Context) (err error) {
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if s.nc, err = stream.Connect(ctx, stream.Options{URL: s.url, Creds: s.creds, Name: "sluicectl", Log: log}); err != nil {
-		return err
+		return s.unreachable(err)
 	}
 	s.js, err = jetstream.New(s.nc)
 	return err
+}
+
+// unreachable says in the words of this command what to do where NATS is not there.
+func (s *session) unreachable(err error) error {
+	if !errors.Is(err, stream.ErrUnreachable) {
+		return err
+	}
+	return alias{fmt.Errorf("NATS is not reachable at %s: start it, or the gateway that runs it, or say where it is with --nats or NATS_URL", stream.Redacted(s.url)), err}
 }
 
 func (s *session) json() bool { return s.output == "json" }
@@ -105,7 +114,7 @@ func (s *session) confirm(yes bool, format string, v ...any) error {
 	case "y", "yes":
 		return nil
 	}
-	return fmt.Errorf("not confirmed, and nothing was done: answer y, or use --yes")
+	return errors.New("not confirmed, and nothing was done: answer y, or use --yes")
 }
 
 // bar is a progress bar on a terminal, and nothing elsewhere.

@@ -7,7 +7,6 @@ import (
 	"syscall"
 
 	"github.com/sluicehq/sluice/pkg/finding"
-	"github.com/sluicehq/sluice/pkg/settings"
 )
 
 // Bounds of the room that is left on a disk, in parts of it.
@@ -30,8 +29,7 @@ func (o *Options) disk(all *finding.List) {
 		return
 	}
 	room := float64(s.Bavail) / float64(max(s.Blocks, 1))
-	free := settings.Bytes(int64(s.Bavail) * s.Bsize >> 20 << 20)
-	detail := fmt.Sprintf("%s free, %.0f %%, where %s is", free, room*100, o.Data)
+	detail := fmt.Sprintf("%s free, %.0f %%, where %s is", mebibytes(s.Bavail*uint64(s.Bsize)), room*100, o.Data)
 	const remedy = "make room, or lower SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES: on a full disk nothing is stored and the gateway answers 503"
 	switch {
 	case room < noRoom:

@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/pkg/finding"
-	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/team"
 )
@@ -35,13 +34,13 @@ func (h *hub) jetStream(ctx context.Context, all *finding.List) bool {
 		all.Fail(check, err.Error(), "enable JetStream (nats-server -js), and let this user use $JS.API.>")
 		return false
 	}
-	detail := settings.Bytes(account.Store>>20<<20).String() + " stored"
+	detail := mebibytes(account.Store) + " stored"
 	limit := account.Limits.MaxStore
 	if limit <= 0 {
 		all.OK(check, detail)
 		return true
 	}
-	detail += fmt.Sprintf(" of %s", settings.Bytes(limit>>20<<20))
+	detail += " of " + mebibytes(uint64(limit))
 	if float64(account.Store) > 0.9*float64(limit) {
 		all.Warn(check, detail, "raise the account's or the server's max_file_store, or lower SLUICE_EVENTS_MAX_BYTES")
 		return true
@@ -49,6 +48,8 @@ func (h *hub) jetStream(ctx context.Context, all *finding.List) bool {
 	all.OK(check, detail)
 	return true
 }
+
+func mebibytes(bytes uint64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
 
 // streams are all there, have a leader and do what they are for.
 func (h *hub) streams(ctx context.Context, all *finding.List) {
