@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// all are the commands that can be run, without those that cobra adds.
+func all(c *cobra.Command) (commands []*cobra.Command) {
+	if c.Runnable() {
+		commands = append(commands, c)
+	}
+	for _, sub := range c.Commands() {
+		commands = append(commands, all(sub)...)
+	}
+	return commands
+}
+
+// Every command shows an example, and the examples do what they say. `sluicectl run` is in a test of its own.
+func TestEveryExampleRuns(t *testing.T) {
+	root, _ := newRoot()
+	for _, c := range all(root) {
+		if c.Example == "" {
+			t.Errorf("%s has no example", c.CommandPath())
+		}
+		if c.Name() == "run" {
+			continue
+		}
+		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) {
+			g := newStage(t)
+			g.fill()
+			g.captured()
+			gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(w, strings.NewReader("OK"))
+			}))
+			t.Cleanup(gateway.Close)
+			for line := range strings.Lines(c.Example) {
+				g.example(strings.Fields(line)[1:], gateway.URL)
+			}
+		})
+	}
+}
+
+// example runs one, with another address for the gateway.
+func (g *stage) example(args []string, gateway string) {
+	g.t.Helper()
+	for i, arg := range args {
+		switch arg {
+		case defaultURL:
+			args[i] = gateway
+		case defaultAdmin:
+			args[i] = strings.TrimPrefix(gateway, "http://")
+		}
+	}
+	switch args[0] {
+	case "send":
+		args = append(args, "--url", gateway, "--wait", "10ms")
+	case "ready":
+		args = append(args, "--admin", strings.TrimPrefix(gateway, "http://"))
+	}
+	stdout, stderr, code := g.ctl(g.t.Context(), "y\n", args...)
+	stale := args[0] == "verify" && code == exitFailed && strings.Contains(stdout, "more than 300 s from now")
+	if code != exitDone && !stale {
+		g.t.Errorf("%v: exit code %d\n%s%s", args, code, stdout, stderr)
+	}
+	if i := strings.Index(strings.Join(args, " "), "-o json"); i > 0 && args[0] != "replay" && args[0] != "tail" && !json.Valid([]byte(stdout)) {
+		g.t.Errorf("%v: no JSON\n%s", args, stdout)
+	}
+}
+
+func TestADeadLetterThatDiesAgainShowsItsHistory(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	if _, stderr, code := g.ctl(t.Context(), "y\n", "dead", "redrive", "2"); code != 0 {
+		t.Fatal(stderr)
+	}
+	if _, _, code := g.ctl(t.Context(), "", "dead", "show", "2"); code != exitNothing {
+		t.Errorf("it is still there: exit code %d", code)
+	}
+	m, err := stream.Get(t.Context(), g.js, stream.Replay, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := event.Parse(m.Subject, m.Header, m.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Attempt != 0 || m.Subject != "replay.pbx.zorio.pbx.call.ringing" || m.Header.Get(event.HeaderID) != "redrive.2" || e.Replay != "" {
+		t.Errorf("%s: %+v", m.Subject, e)
+	}
+	trace, _, _ := g.ctl(t.Context(), "", "trace", e.Delivery)
+	if !strings.Contains(trace, "redriven from DEAD #2") || !strings.Contains(trace, "database is locked") {
+		t.Errorf("while it is on its way:\n%s", trace)
+	}
+	g.bury("pbx", "exhausted", "still locked", e)
+	stdout, _, _ := g.ctl(t.Context(), "", "dead", "show", "6")
+	golden(t, "dead-show-again", stdout)
+}
+
+func TestTailGoesOnUntilItIsStopped(t *testing.T) {
+	g := newStage(t)
+	ctx, stop := context.WithCancel(t.Context())
+	root, reached := newRoot()
+	var out rig.Buffer
+	root.SetArgs([]string{"tail", "pbx.>"})
+	root.SetOut(&out)
+	root.SetErr(io.Discard)
+	ended := make(chan int, 1)
+	go func() { ended <- exitCode(root.ExecuteContext(ctx), *reached) }()
+	rig.Eventually(t, 20*time.Second, "a new event is shown", func() bool {
+		g.event("pbx.call.hangup")
+		return strings.Contains(out.String(), "pbx.call.hangup")
+	})
+	g.event("telesales.lead.created")
+	stop()
+	if code := <-ended; code != exitDone || strings.Contains(out.String(), "telesales") {
+		t.Errorf("exit code %d\n%s", code, out.String())
+	}
+}
+
+func TestAnInterruptedReplayIsResumedByItsID(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	ctx, interrupt := context.WithCancel(t.Context())
+	root, reached := newRoot()
+	var out rig.Buffer
+	root.SetArgs([]string{"replay", "--team", "pbx", "--since", "1h", "--rate", "5", "--yes"})
+	root.SetOut(&out)
+	root.SetErr(&out)
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	rig.Eventually(t, 20*time.Second, "the first copy is queued", func() bool {
+		info, err := g.js.Stream(t.Context(), stream.Replay)
+		return err == nil && info.CachedInfo().State.Msgs > 0
+	})
+	interrupt()
+	err := <-ended
+	if err == nil || exitCode(err, *reached) != exitFailed || !strings.Contains(err.Error(), "interrupted after") {
+		t.Fatalf("%v", err)
+	}
+	words := strings.Split(err.Error(), "`")
+	stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(words[1])[1:]...)
+	if code != 0 || !strings.Contains(stdout, "replayed 6 events to pbx\n") {
+		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
+	}
+	if stdout, _, _ := g.ctl(t.Context(), "", "replay", "list"); !strings.Contains(stdout, "6/6") {
+		t.Error(stdout)
+	}
+}
+
+func TestReleasingWhatWasStoredBeforeIsADuplicate(t *testing.T) {
+	g := newStage(t)
+	e := func() *event.Event { g.event("pbx.call.hangup"); return g.stored(1) }()
+	h := nats.Header{}
+	for key, values := range e.Header {
+		h[key] = values
+	}
+	digits := strings.TrimPrefix(h.Get("X-Zorio-Signature"), "sha256=")
+	h.Set(event.HeaderID, digits)
+	g.publish(&nats.Msg{Subject: event.QuarantineSubject("zorio", "late"), Header: h, Data: e.Body})
+	stdout, _, code := g.ctl(t.Context(), "yes\n", "quarantine", "release", "--all")
+	if code != 0 || !strings.Contains(stdout, "#1: pbx.call.hangup was stored before (duplicate)") {
+		t.Errorf("exit code %d\n%s", code, stdout)
+	}
+	if _, _, code := g.ctl(t.Context(), "", "quarantine", "list"); code != exitNothing {
+		t.Errorf("it is still there: exit code %d", code)
+	}
+}
+
+func TestAReleasedDeliveryIsTheEventThatTheGatewayWouldHaveMade(t *testing.T) {
+	g := newStage(t)
+	g.aside("unroutable", `{"name":"x"}`)
+	if stdout, stderr, code := g.ctl(t.Context(), "", "quarantine", "release", "1", "--as", "pbx.call.hangup", "--yes"); code != 0 {
+		t.Fatalf("%s%s", stdout, stderr)
+	}
+	e := g.stored(1)
+	if !strings.HasPrefix(e.Identity, "aside-12/") || len(e.Identity) != len("aside-12/")+16 || e.Name != "pbx.call.hangup" || string(e.Body) != `{"name":"x"}` || e.Received.IsZero() {
+		t.Errorf("%+v", e)
+	}
+	for key := range e.Header {
+		if strings.HasPrefix(key, "Nats-") && key != event.HeaderID {
+			t.Errorf("header %s", key)
+		}
+	}
+}
+
+func TestCompletionKnowsEventsAndFormats(t *testing.T) {
+	for args, want := range map[string]string{"send pbx.call.h": "pbx.call.hangup", "teams -o ": "json", "dead ": "redrive"} {
+		root, _ := newRoot()
+		var out bytes.Buffer
+		root.SetOut(&out)
+		root.SetErr(io.Discard)
+		root.SetArgs(append([]string{"__complete"}, strings.Split(args, " ")...))
+		if err := root.Execute(); err != nil || !strings.Contains(out.String(), want) {
+			t.Errorf("%q: %v\n%s", args, err, out.String())
+		}
+	}
+}
