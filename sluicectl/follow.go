@@ -157,6 +157,8 @@ func (f *follower) listen(ctx context.Context, sequence uint64, teams []string, 
 		}
 		took := milliseconds(time.Since(f.begin))
 		switch {
+		case (len(m.Data) == 0 || bytes.HasPrefix(m.Data, []byte("+ACK"))) && f.postponed(ctx, team, sequence):
+			fmt.Fprintf(out, "  failed in %s after %s, and is tried again: sluicectl trace shows when\n", team, took)
 		case len(m.Data) == 0 || bytes.HasPrefix(m.Data, []byte("+ACK")):
 			fmt.Fprintf(out, "  processed by %s in %s\n", team, took)
 		case bytes.HasPrefix(m.Data, []byte("+TERM")):
@@ -169,6 +171,20 @@ func (f *follower) listen(ctx context.Context, sequence uint64, teams []string, 
 		}
 		teams = slices.DeleteFunc(teams, func(one string) bool { return one == team })
 	}
+}
+
+// postponed reports whether a team has put the event aside to try it again: a copy is in RETRY before the event is
+// acknowledged.
+func (f *follower) postponed(ctx context.Context, team string, sequence uint64) bool {
+	retry, err := f.js.Stream(ctx, stream.Retry)
+	if err != nil {
+		return false
+	}
+	if _, err := retry.GetLastMsgForSubject(ctx, event.WaitSubject(team, fmt.Sprintf("%s.%d", stream.Events, sequence))); err == nil {
+		return true
+	}
+	due, err := retry.GetLastMsgForSubject(ctx, event.RetryFilter(team)) // its time may have come already
+	return err == nil && due.Header.Get(event.HeaderSequence) == strconv.FormatUint(sequence, 10)
 }
 
 // parseWord reads the subject of an acknowledgement, $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…, with domain
