@@ -49,22 +49,21 @@ var twins = map[string]string{callInitiated: leadDialed, callAnswered: leadAnswe
 	dtmfPressed: leadDTMFPressed, campaignCompleted: campaignFinished}
 
 func TestTwoNamesOfTheSameAreTheSameRowsAndCountOnce(t *testing.T) {
-	tablestest.Every(t, team, func(t *testing.T, x *tablestest.Tables) {
-		for name, twin := range twins {
-			one := tablestest.Event{Name: name, Delivery: "one", At: 3, Tenant: 5}.With("campaign_id", 31)
-			if name != campaignCompleted {
-				one = one.With("lead_id", 9001).With("uuid", "u1").With("digit", 1)
-			}
-			other := one
-			other.Name, other.Delivery = twin, "other"
-			want := x.After(one)
-			for _, events := range [][]tablestest.Event{{other}, {one, other}, {other, one}, {other, one, other, one}} {
-				if got := x.After(events...); got != want {
-					t.Errorf("%s and %s:\n%s\nwant\n%s", name, twin, got, want)
-				}
+	x := tablestest.OnSQLite(t, team)
+	for name, twin := range twins {
+		one := tablestest.Event{Name: name, Delivery: "one", At: 3, Tenant: 5}.With("campaign_id", 31)
+		if name != campaignCompleted {
+			one = one.With("lead_id", 9001).With("uuid", "u1").With("digit", 1)
+		}
+		other := one
+		other.Name, other.Delivery = twin, "other"
+		want := x.After(one)
+		for _, events := range [][]tablestest.Event{{other}, {one, other}, {other, one}, {other, one, other, one}} {
+			if got := x.After(events...); got != want {
+				t.Errorf("%s and %s:\n%s\nwant\n%s", name, twin, got, want)
 			}
 		}
-	})
+	}
 }
 
 func TestAKeyIsARowForEachTimeItIsPressed(t *testing.T) {
@@ -162,17 +161,16 @@ func TestAudioThatIsMadeAfterAFailureHasNoError(t *testing.T) {
 }
 
 func TestTenantsWithTheSameIDsDoNotMix(t *testing.T) {
-	tablestest.Every(t, team, func(t *testing.T, x *tablestest.Tables) {
-		for _, tenant := range []any{5, "6", nil} {
-			for n, name := range []string{leadAdded, callInitiated, dtmfPressed, campaignCompleted} {
-				e := tablestest.Event{Name: name, At: n, Tenant: tenant}.With("campaign_id", 31).With("lead_id", 1)
-				x.Give(e.With("uuid", fmt.Sprint("u", tenant)).With("digit", "1"))
-			}
+	x := tablestest.OnSQLite(t, team)
+	for _, tenant := range []any{5, "6", nil} {
+		for n, name := range []string{leadAdded, callInitiated, dtmfPressed, campaignCompleted} {
+			e := tablestest.Event{Name: name, At: n, Tenant: tenant}.With("campaign_id", 31).With("lead_id", 1)
+			x.Give(e.With("uuid", fmt.Sprint("u", tenant)).With("digit", "1"))
 		}
-		if got, want := x.Rows(`SELECT tenant_id, campaign_id, leads_known, attempts, keys_pressed FROM autocall_campaign_totals ORDER BY 1`), "|31|1|1|1\n5|31|1|1|1\n6|31|1|1|1"; got != want {
-			t.Errorf("totals:\n%s\nwant\n%s", got, want)
-		}
-	})
+	}
+	if got, want := x.Rows(`SELECT tenant_id, campaign_id, leads_known, attempts, keys_pressed FROM autocall_campaign_totals ORDER BY 1`), "|31|1|1|1\n5|31|1|1|1\n6|31|1|1|1"; got != want {
+		t.Errorf("totals:\n%s\nwant\n%s", got, want)
+	}
 }
 
 func draw(t *rapid.T) tablestest.Event {

@@ -82,23 +82,22 @@ func (t Team) Handler(i *inbox.Inbox) worker.Handler {
 }
 
 // read says what an event writes. It must be about something.
-func read(e fold.Entry, keepers []fold.Keeper) (effects []fold.Effect, nothing error) {
+func read(e fold.Entry, keepers []fold.Keeper) ([]fold.Effect, error) {
+	var effects []fold.Effect
+	var missing fold.Missing
 	for _, keep := range keepers {
 		effect, err := keep(e)
-		var missing fold.Missing
 		switch {
-		case errors.As(err, &missing):
-			nothing = errors.Join(nothing, err)
-		case err != nil:
-			return nil, err
-		default:
+		case err == nil:
 			effects = append(effects, effect)
+		case !errors.As(err, &missing):
+			return nil, err
 		}
 	}
-	if len(effects) > 0 {
-		return effects, nil
+	if len(effects) == 0 {
+		return nil, missing
 	}
-	return nil, nothing
+	return effects, nil
 }
 
 // key says what an event is about. What is wrong with its body the handler says.
