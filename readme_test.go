@@ -13,6 +13,9 @@ import (
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
+// binaries are those that the environment configures.
+var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall"}
+
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
 func readme(t *testing.T) string {
@@ -65,7 +68,7 @@ func TestEveryCommandShownWorks(t *testing.T) {
 
 func TestEverySettingIsInTheREADME(t *testing.T) {
 	text := readme(t)
-	for _, pkg := range []string{"./gateway", "./consumer/pbx", "./consumer/telesales"} {
+	for _, pkg := range binaries {
 		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +112,6 @@ func TestEveryTestAndFileNamedExists(t *testing.T) {
 
 // One environment may be shared by all: no binary takes another's setting for a slip of the keyboard.
 func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
-	binaries := []string{"./gateway", "./consumer/pbx", "./consumer/telesales"}
 	own := map[string][]string{}
 	for _, pkg := range binaries {
 		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()

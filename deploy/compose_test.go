@@ -82,10 +82,10 @@ func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
 	}
 	gateway := start("gateway", "./gateway", "SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin)
 	gateway.WaitFor("listening", 20*time.Second)
-	for _, name := range []string{"pbx", "telesales"} {
+	for _, name := range []string{"pbx", "telesales", "autocall"} {
 		start(name, "./consumer/"+name, "SLUICE_ADMIN="+rig.Address(t)).WaitFor("working", 20*time.Second)
 	}
-	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales"} {
+	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales", "autocall.dtmf.pressed": "autocall"} {
 		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", "http://"+listen+"/webhook", "--nats", "nats://"+nats, "--wait", "10s")
 		send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET_FILE=" + secret)
 		output, err := send.CombinedOutput()

@@ -18,9 +18,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// teams are the consumers that are run.
+var teams = []string{"pbx", "telesales", "autocall"}
+
 func runCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "Run the gateway and the consumers pbx and telesales together on this machine", Args: cobra.NoArgs,
+		Use: "run", Short: "Run the gateway and the consumers " + strings.Join(teams, ", ") + " together on this machine", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return run(c.Context(), c.OutOrStdout()) },
 	}
 }
@@ -38,14 +41,14 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 3)}
+	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 1+len(teams))}
 	gateway, err := r.start("gateway", environment)
 	if err != nil {
 		return err
 	}
 	var consumers []*child
 	err = r.waitReady(ctx)
-	for _, name := range []string{"pbx", "telesales"} {
+	for _, name := range teams {
 		if err != nil {
 			break
 		}
