@@ -24,7 +24,8 @@ const (
 	MaxHeader    = 16 << 10 // bytes of the request line and all headers
 )
 
-// Server is the HTTP server of an internet-facing edge. What is not fasthttp's default is there for a reason.
+// Server is the HTTP server of an internet-facing edge, for a [Path.Listener] with the same limits. What is not
+// fasthttp's default is there for a reason.
 func (p *Path) Server(limits Limits) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:        p.Serve,
@@ -35,12 +36,10 @@ func (p *Path) Server(limits Limits) *fasthttp.Server {
 		NoDefaultServerHeader:        true,
 		SecureErrorLogMessage:        true, // or errors quote what was sent
 		CloseOnShutdown:              true,
-		TCPKeepalive:                 true,
 
 		MaxRequestBodySize: p.MaxBody,
 		ReadBufferSize:     MaxHeader,
-		Concurrency:        limits.Connections,
-		MaxConnsPerIP:      limits.ConnectionsPerIP,
+		Concurrency:        2 * limits.Connections, // Listener bounds; a worker outlives its connection for a moment
 		ReadTimeout:        readTimeout,
 		WriteTimeout:       writeTimeout,
 		IdleTimeout:        idleTimeout,
