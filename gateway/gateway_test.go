@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -148,13 +149,34 @@ func body(event string, n int) []byte {
 	return fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-23T03:30:00Z","data":{"call_uuid":"%d"}}`, event, n)
 }
 
-func (g *gateway) metric(line string) bool {
+func (g *gateway) metrics() string {
 	g.t.Helper()
 	answer, err := g.client.Get("http://" + g.admin + "/metrics")
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	text, _ := io.ReadAll(answer.Body)
-	return strings.Contains(string(text), line)
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (g *gateway) metric(line string) bool { g.t.Helper(); return strings.Contains(g.metrics(), line) }
+
+// value is that of one series, named with its labels.
+func (g *gateway) value(series string) float64 {
+	g.t.Helper()
+	for line := range strings.Lines(g.metrics()) {
+		if text, found := strings.CutPrefix(line, series+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	g.t.Fatalf("no metric %s", series)
+	return 0
 }
