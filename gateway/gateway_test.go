@@ -29,16 +29,17 @@ type gateway struct {
 	*rig.Process
 	t                   testing.TB
 	address, admin, hub string
+	data                string
 	client              *http.Client
 }
 
 // startGateway starts it with an embedded NATS and no Redis, unless the settings say otherwise.
 func startGateway(t testing.TB, settings ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), client: &http.Client{Timeout: 10 * time.Second}}
+	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), data: t.TempDir(), client: &http.Client{Timeout: 10 * time.Second}}
 	environment := append([]string{
 		"ZORIO_WEBHOOK_SECRET=" + secret, "SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN=" + g.admin, "SLUICE_HUB_LISTEN=" + g.hub,
-		"SLUICE_DATA=" + t.TempDir(),
+		"SLUICE_DATA=" + g.data,
 	}, settings...)
 	g.Process = rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(environment...))
 	g.ready()
@@ -105,18 +106,24 @@ func (g *gateway) count(streamName string) uint64 {
 // post sends a request and returns the answer as "status text".
 func (g *gateway) post(header http.Header, body []byte) string {
 	g.t.Helper()
+	answer, err := g.try(header, body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer
+}
+
+// try is post where no answer may come.
+func (g *gateway) try(header http.Header, body []byte) (string, error) {
 	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(body))
 	request.Header = header
 	answer, err := g.client.Do(request)
 	if err != nil {
-		g.t.Fatal(err)
+		return "", err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return fmt.Sprint(answer.StatusCode, " ", string(text))
+	return fmt.Sprint(answer.StatusCode, " ", string(text)), err
 }
 
 func (g *gateway) send(event, delivery string, body []byte) string {
