@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -231,6 +232,38 @@ func TestABlackHoleForRedisCostsOneGroupItsDeadline(t *testing.T) {
 	}
 	if longest := time.Duration(l.longest.Load()); longest > 2*time.Second {
 		t.Errorf("a request waited %s", longest)
+	}
+}
+
+// Copies of one delivery that race through two gateways are told apart by the stream, which stores one; so is a copy
+// that comes later where no Redis is.
+func TestTheStreamSettlesWhatNoMemoryKnows(t *testing.T) {
+	nats := rig.StartNats(t, "")
+	start := func() *gateway {
+		return startGateway(t, "REDIS_URL=redis://"+rig.Address(t), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	}
+	gateways := []*gateway{start(), start()}
+	answers := make([][]string, 50)
+	var sending sync.WaitGroup
+	for n := range answers {
+		b := body("pbx.call.hangup", n)
+		h := zorio.Headers(secret, "pbx.call.hangup", fmt.Sprint(n), time.Now(), b)
+		answers[n] = make([]string, len(gateways))
+		for i, g := range gateways {
+			sending.Go(func() { answers[n][i], _ = g.try(h, b) })
+		}
+	}
+	sending.Wait()
+	for n, got := range answers {
+		if slices.Sort(got); !slices.Equal(got, []string{"200 Duplicate", "200 OK"}) {
+			t.Errorf("delivery %d: %q", n, got)
+		}
+	}
+	if got := gateways[0].send("pbx.call.hangup", "0", body("pbx.call.hangup", 0)); got != "200 Duplicate" {
+		t.Errorf("later: %s", got)
+	}
+	if copies := stored(t, gateways[0].js(nats.URL())); len(copies) != len(answers) {
+		t.Errorf("%d deliveries are stored", len(copies))
 	}
 }
 

@@ -2,9 +2,11 @@ package ingest
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -36,7 +38,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 		peer := peerOf(conn)
 		refusal := b.enter(peer)
 		if refusal == nil {
-			return &connection{Conn: conn, leave: sync.OnceFunc(func() { b.leave(peer) })}, nil
+			return &connection{Conn: conn, leave: func() { b.leave(peer) }}, nil
 		}
 		b.path.metrics.requests[refusal].Inc()
 		refusal.sayAndClose(conn)
@@ -79,12 +81,33 @@ func peerOf(conn net.Conn) netip.Addr {
 // connection is one that counts until it is closed.
 type connection struct {
 	net.Conn
-	leave func()
+	leave   func()
+	lingers atomic.Bool
+	closing sync.Once
 }
 
-func (c *connection) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
+// lingerTime bounds how long a client may go on sending what nobody wants.
+const lingerTime = 500 * time.Millisecond
+
+// linger makes Close wait until the client has read the last answer and stops sending: a connection that is closed with
+// something unread in it is reset, and takes the answer with it.
+func linger(conn net.Conn) {
+	if c, ours := conn.(*connection); ours {
+		c.lingers.Store(true)
+	}
+}
+
+// Close implements [net.Conn].
+func (c *connection) Close() (err error) {
+	c.closing.Do(func() {
+		defer c.leave()
+		half, can := c.Conn.(interface{ CloseWrite() error })
+		if c.lingers.Load() && can && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.Copy(io.Discard, c.Conn) // until the client is done, or the time is up
+		}
+		err = c.Conn.Close()
+	})
+	return err
 }
 
 // refusalTimeout bounds the write of a refusal; what is so short fits into the kernel's buffer.

@@ -30,6 +30,7 @@ func (p *Path) Server(limits Limits) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:        p.Serve,
 		HeaderReceived: p.boundBody,
+		ExpectHandler:  p.mayContinue,
 		ErrorHandler:   p.serveError,
 
 		DisablePreParseMultipartForm: true, // or a multipart body is rewritten before its signature is checked
@@ -56,12 +57,25 @@ func (p *Path) boundBody(*fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	return c
 }
 
+// mayContinue answers a client that asks before it sends the body (Expect: 100-continue), for whom boundBody comes too
+// late: it would be told to go on first.
+func (p *Path) mayContinue(ctx *fasthttp.RequestCtx) int {
+	if !p.full() && ctx.Request.Header.ContentLength() <= p.MaxBody {
+		return fasthttp.StatusContinue
+	}
+	p.serveError(ctx, fasthttp.ErrBodyTooLarge)
+	return ctx.Response.StatusCode()
+}
+
 func (p *Path) full() bool { return p.inside.Load() >= int64(p.MaxInflight) }
 
 // serveError answers what never became a request.
 func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) {
 	given := p.answerTo(err, ctx.Request.Header.ContentLength())
 	given.write(ctx)
+	if given != p.answers.timeout {
+		linger(ctx.Conn())
+	}
 	p.metrics.requests[given].Inc()
 }
 
