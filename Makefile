@@ -33,7 +33,7 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
 	go test -run '^$$' -fuzz FuzzTopLevelEvent -fuzztime 30s ./gateway/source
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
-	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s ./gateway/ingest
+	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s -fuzzminimizetime 1s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature
 	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./pkg/stream
 	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
