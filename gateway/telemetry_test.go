@@ -121,7 +121,7 @@ func (g *gateway) lines() (lines []said) {
 // A line an event at debug, one a cause for refusals, and neither secrets nor what was sent.
 func TestTheLogSaysEnoughAndNotTooMuch(t *testing.T) {
 	const private = "+81-90-0000-0000"
-	for level, stored := range map[string]int{"info": 0, "debug": 6} {
+	for level, stored := range map[string]int{"info": 0, "debug": 7} {
 		g := startGateway(t, "SLUICE_LOG="+level)
 		for n := range 3 {
 			b := fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{"caller_number":%q,"n":%d}}`, private, n)
@@ -129,6 +129,7 @@ func TestTheLogSaysEnoughAndNotTooMuch(t *testing.T) {
 			g.stale(fmt.Sprint("id-", n), b)
 			g.forged(fmt.Sprint("id-", n), b)
 		}
+		g.send("pbx.call.hangup", "broken", fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{%q:!}}`, private))
 		g.Stop(10 * time.Second)
 		count := map[string]int{}
 		for _, line := range g.lines() {
@@ -137,7 +138,7 @@ func TestTheLogSaysEnoughAndNotTooMuch(t *testing.T) {
 				t.Errorf("the line of an event: %+v", line)
 			}
 		}
-		if count["DEBUG stored "] != stored || count["INFO refused invalid"] != 1 || count["INFO refused quarantined_late"] != 1 {
+		if count["DEBUG stored "] != stored || count["INFO refused invalid"] != 1 || count["INFO refused quarantined_late"] != 1 || count["INFO refused quarantined_unroutable"] != 1 {
 			t.Errorf("%s: %v", level, count)
 		}
 		for _, never := range []string{secret, private, "sha256="} {
