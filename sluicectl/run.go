@@ -170,6 +170,9 @@ func (r *runner) sayNext() {
 	if url != defaultURL {
 		next += " --url " + url
 	}
+	if hub := os.Getenv("SLUICE_HUB_LISTEN"); hub != "" && os.Getenv("NATS_URL") == "" {
+		next += " --nats nats://" + hub
+	}
 	r.say(fmt.Sprintf("\nSluice listens on %s. In another terminal:\n\n    %s\n\nCtrl-C stops everything.\n", url, next))
 }
 

@@ -21,10 +21,14 @@ func TestTopLevelEvent(t *testing.T) {
 	}
 	for body, want := range map[string]error{
 		`[]`: errNotObject, ``: errNotObject, `{}`: errNoName, `{"Event":"a"}`: errNoName, `{"event":null}`: errNotString,
-		`{"event":"a","event":"b"}`: errTwoNames, `{"event":"a"}{}`: errTrailing, `{"event":"a b"}`: errBadName,
+		`{"event":"a","event":"b"}`: errTwoNames, `{"event":"a"}{}`: errTrailing, `{"event":"a b"}`: errBadName, `{"private":!}`: errNotJSON, `{"private":1`: errNotJSON,
 	} {
-		if _, err := topLevelEvent([]byte(body)); !errors.Is(err, want) {
+		_, err := topLevelEvent([]byte(body))
+		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", body, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "private") {
+			t.Errorf("the error quotes the body: %v", err)
 		}
 	}
 	for _, name := range zorio.Names() {
