@@ -3,6 +3,10 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/sluicehq/sluice/pkg/telemetry.version=$(VERSION)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
+# Tests are built as the binaries are, so that the build cache holds everything once.
+export CGO_ENABLED := 0
+export GOFLAGS := -trimpath $(filter-out -trimpath,$(GOFLAGS))
+
 .PHONY: help build run test race fuzz bench lint fmt deps ci
 
 help: ## list the targets
@@ -10,7 +14,7 @@ help: ## list the targets
 
 build: ## build all binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./gateway ./consumer/... ./sluicectl
+	go build -ldflags '$(LDFLAGS)' -o bin/ ./gateway ./consumer/... ./sluicectl
 
 run: build ## build, and run gateway and consumers together, with their data in ./data
 	@exec bin/sluicectl run
@@ -23,12 +27,16 @@ test: deps ## run all tests, against real servers
 	go test ./...
 
 race: deps ## run all tests with the race detector (needs a C compiler)
-	go test -race ./...
+	CGO_ENABLED=1 go test -race ./...
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
 	go test -run '^$$' -fuzz FuzzEventName -fuzztime 30s ./pkg/zorio
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
+	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s -fuzzminimizetime 1s ./gateway/ingest
+	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature
+	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./pkg/stream
+	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
 
 bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench

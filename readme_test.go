@@ -2,6 +2,7 @@
 package sluice
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/sluicehq/sluice/internal/rig"
 )
+
+// binaries are those that the environment configures.
+var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall"}
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
@@ -28,12 +32,14 @@ var (
 	shown      = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	program    = regexp.MustCompile("(?s)```go\n(.*?)```")
 	setting    = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)`)
-	testName   = regexp.MustCompile("`(Test[A-Za-z0-9]+)`")
+	testName   = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	settingRow = regexp.MustCompile("(?m)^\\| `([A-Z][A-Z_]+)` \\|")
+	described  = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)(?: or [A-Z_]+)?(?: \((required)\))?(?: \(default (.*)\))?\n      (.*)$`)
+	promise    = regexp.MustCompile("(?m)^\\| [^|]+ \\| (?:`(?:Test|Fuzz)[A-Za-z0-9]+`(?:, )?)+ \\|$")
 	linkedFile = regexp.MustCompile(`\]\(([a-z][^):]*)\)`)
 )
 
-// What each command does is tested where it lives; here, that what is shown can be typed. `make run` and
-// `sluicectl send` as a newcomer types them are in the tests of sluicectl.
+// What each command does is tested where it lives; here, that what is shown can be typed.
 func TestEveryCommandShownWorks(t *testing.T) {
 	for _, block := range shown.FindAllStringSubmatch(readme(t), -1) {
 		for line := range strings.Lines(block[1]) {
@@ -63,17 +69,29 @@ func TestEveryCommandShownWorks(t *testing.T) {
 	}
 }
 
+// The tables say what --help says, and of nothing else.
 func TestEverySettingIsInTheREADME(t *testing.T) {
 	text := readme(t)
-	for _, pkg := range []string{"./gateway", "./consumer/pbx", "./consumer/telesales"} {
+	known := map[string]bool{}
+	for _, pkg := range binaries {
 		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range setting.FindAllStringSubmatch(string(output), -1) {
-			if !strings.Contains(text, "| `"+name[1]+"` |") {
-				t.Errorf("%s of %s is not in the README", name[1], pkg)
+		for _, s := range described.FindAllStringSubmatch(string(output), -1) {
+			name, required, standard, help := s[1], s[2], s[3], s[4]
+			if standard != "" {
+				standard = "`" + standard + "`"
 			}
+			if row := fmt.Sprintf("| `%s` | %s%s | %s |", name, required, standard, help); !strings.Contains(text, row) {
+				t.Errorf("the README does not have this row of %s: %s", pkg, row)
+			}
+			known[name] = true
+		}
+	}
+	for _, row := range settingRow.FindAllStringSubmatch(text, -1) {
+		if !known[row[1]] {
+			t.Errorf("%s is in the README and is no setting", row[1])
 		}
 	}
 }
@@ -107,9 +125,21 @@ func TestEveryTestAndFileNamedExists(t *testing.T) {
 	}
 }
 
+func TestEveryPromiseNamesItsTest(t *testing.T) {
+	_, section, found := strings.Cut(readme(t), "| promise | test |\n|---|---|\n")
+	table, _, ended := strings.Cut(section, "\n\n")
+	if !found || !ended {
+		t.Fatal("there is no table of promises")
+	}
+	for row := range strings.Lines(table) {
+		if !promise.MatchString(strings.TrimSpace(row)) {
+			t.Errorf("no test, or more than its name: %s", row)
+		}
+	}
+}
+
 // One environment may be shared by all: no binary takes another's setting for a slip of the keyboard.
 func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
-	binaries := []string{"./gateway", "./consumer/pbx", "./consumer/telesales"}
 	own := map[string][]string{}
 	for _, pkg := range binaries {
 		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()

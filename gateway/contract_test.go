@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -213,6 +215,11 @@ func TestRequestHygiene(t *testing.T) {
 		{"a trailer that was not announced", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400"},
 		{"two lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nTransfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "400"},
 		{"two content lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nContent-Length: 3\r\n\r\n{B}", "400"},
+		{"more headers of the sender's than are kept", "POST /webhook HTTP/1.1\r\n{H}" + manyHeaders(13) + "Content-Length: {L}\r\n\r\n{B}", "400"},
+		{"as many as are kept", "POST /webhook HTTP/1.1\r\n{H}" + manyHeaders(12) + "Content-Length: {L}\r\n\r\n{B}", "200"},
+		{"a transfer encoding that is none", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: x\r\n\r\n{B}", "400"},
+		{"no host", "POST /webhook HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "400"},
+		{"a body that is promised and too large", "POST /webhook HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: 70000\r\n\r\n", "413"},
 		{"a NUL in a header", "POST /webhook HTTP/1.1\r\n{H}X-Odd: a\x00b\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
 		{"no HTTP", "hello\r\n\r\n", "400"},
 		{"too large", "POST /webhook HTTP/1.1\r\n{H}Content-Length: 70000\r\n\r\n", "413"},
@@ -247,6 +254,74 @@ func TestRequestHygiene(t *testing.T) {
 	}
 }
 
+func manyHeaders(count int) (text string) {
+	for n := range count {
+		text += fmt.Sprintf("X-Zorio-%d: x\r\n", n)
+	}
+	return text
+}
+
+// Several requests may come at once on a connection, and a client may ask before it sends its body.
+func TestRequestsOfOneConnectionAreAnsweredInOrder(t *testing.T) {
+	g := startGateway(t)
+	conn := g.from("127.0.0.1")
+	var all bytes.Buffer
+	write := func(delivery string) {
+		b := body("pbx.call.hangup", 1)
+		request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
+		request.Header = zorio.Headers(secret, "pbx.call.hangup", delivery, time.Now(), b)
+		if err := request.Write(&all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := bufio.NewReader(conn)
+	expect := func(want string) {
+		t.Helper()
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		if got := fmt.Sprint(answer.StatusCode, " ", string(text)); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	write("1")
+	write("2")
+	write("1")
+	_, _ = all.WriteTo(conn)
+	expect("200 OK")
+	expect("200 OK")
+	expect("200 Duplicate")
+
+	write("3")
+	head, text, _ := strings.Cut(all.String(), "\r\n\r\n")
+	_, _ = io.WriteString(conn, head+"\r\nExpect: 100-continue\r\n\r\n")
+	expect("100 ")
+	_, _ = io.WriteString(conn, text)
+	expect("200 OK")
+	if n := g.count("EVENTS"); n != 3 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// A body may be as large as SLUICE_MAX_BODY to the byte.
+func TestTheLargestBody(t *testing.T) {
+	g := startGateway(t)
+	b := body("pbx.call.hangup", 1)
+	b = append(b[:len(b)-1], strings.Repeat(" ", 1<<20-len(b))+"}"...)
+	if got := g.send("pbx.call.hangup", "1", b); got != "200 OK" {
+		t.Errorf("1 MiB: %s", got)
+	}
+	if got := g.send("pbx.call.hangup", "2", append(b, ' ')); got != "413 Body too large" {
+		t.Errorf("a byte more: %s", got)
+	}
+	if m := g.last("EVENTS", "events.zorio.pbx.call.hangup"); !bytes.Equal(m.Data, b) {
+		t.Errorf("stored are %d bytes", len(m.Data))
+	}
+}
+
 func TestAWrongMethodIsToldTheRightOne(t *testing.T) {
 	g := startGateway(t)
 	request, _ := http.NewRequest(http.MethodPut, g.url(), nil)
@@ -265,14 +340,14 @@ func TestOverloadIsRefusedWithoutReadingTheBody(t *testing.T) {
 	nats := rig.StartNats(t, "")
 	g := startGateway(t, "SLUICE_MAX_INFLIGHT=1", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 	nats.Signal(syscall.SIGSTOP) // so that the first one stays inside
-	defer nats.Signal(syscall.SIGCONT)
 	first := make(chan string, 1)
 	go func() { first <- g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)) }()
 	rig.Eventually(t, 5*time.Second, "one is inside", func() bool { return g.metric("sluice_inflight 1") })
 	if status, text := g.raw("POST /webhook HTTP/1.1\r\nHost: sluice\r\nContent-Length: 1000\r\n\r\n"); status != "503" || text != "Overloaded" {
 		t.Errorf("%s %s", status, text)
 	}
-	if got := <-first; got != "503 Not stored, try again" {
+	nats.Signal(syscall.SIGCONT)
+	if got := <-first; got != "200 OK" {
 		t.Errorf("the first one: %s", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,6 +26,7 @@ type load struct {
 	senders  sync.WaitGroup
 	refused  atomic.Int64 // answers other than 200
 	broken   atomic.Int64 // no answer at all
+	longest  atomic.Int64 // wait for an answer, in nanoseconds
 	mu       sync.Mutex
 	answered map[string]string // delivery id → its 200's text
 }
@@ -53,7 +55,9 @@ func (l *load) deliver(id string) {
 	for {
 		request, _ := http.NewRequest(http.MethodPost, l.g.url(), bytes.NewReader(b))
 		request.Header = zorio.Headers(secret, "pbx.call.hangup", id, time.Now(), b)
+		begin := time.Now()
 		answer, err := l.g.client.Do(request)
+		l.waited(time.Since(begin))
 		if err != nil {
 			l.broken.Add(1)
 			time.Sleep(5 * time.Millisecond)
@@ -69,6 +73,12 @@ func (l *load) deliver(id string) {
 		}
 		l.refused.Add(1)
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (l *load) waited(took time.Duration) {
+	for before := l.longest.Load(); int64(took) > before && !l.longest.CompareAndSwap(before, int64(took)); {
+		before = l.longest.Load()
 	}
 }
 
@@ -194,6 +204,67 @@ func TestRedisNeverFailsARequest(t *testing.T) {
 	rig.Eventually(t, 20*time.Second, "what the wiped Redis knew is marked again", func() bool {
 		return len(redis.Command("--scan", "--pattern", "zorio:delivery:0-0")) > 0
 	})
+}
+
+// Redis may turn into a black hole, for what is sent and for who connects: what is on its way waits for its deadline,
+// nothing more is sent, no delivery is refused, and none comes near the sender's five seconds.
+func TestABlackHoleForRedisCostsOneGroupItsDeadline(t *testing.T) {
+	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
+	way := digHole(t, redis.Address)
+	g := startGateway(t, "REDIS_URL=redis://"+way.address, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	l := g.load()
+	for name, darken := range map[string]func(){"swallows": way.swallow, "accepts nobody": way.fill} {
+		l.more(t, 100)
+		darken()
+		l.more(t, 300)
+		rig.Eventually(t, 5*time.Second, "Redis is seen to be away", func() bool { return g.metric("sluice_redis_away 1") })
+		l.more(t, 300)
+		if groups := way.swallowed("zorio:delivery:"); groups > 2 {
+			t.Errorf("%s: %d groups were sent into it, and not a look-up and its marks alone", name, groups)
+		}
+		way.open()
+		rig.Eventually(t, 10*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
+	}
+	l.more(t, 100)
+	l.balance(t, nats.URL())
+	if n := l.refused.Load() + l.broken.Load(); n > 0 {
+		t.Errorf("%d requests failed", n)
+	}
+	if longest := time.Duration(l.longest.Load()); longest > 2*time.Second {
+		t.Errorf("a request waited %s", longest)
+	}
+}
+
+// Copies of one delivery that race through two gateways are told apart by the stream, which stores one; so is a copy
+// that comes later where no Redis is.
+func TestTheStreamSettlesWhatNoMemoryKnows(t *testing.T) {
+	nats := rig.StartNats(t, "")
+	start := func() *gateway {
+		return startGateway(t, "REDIS_URL=redis://"+rig.Address(t), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	}
+	gateways := []*gateway{start(), start()}
+	answers := make([][]string, 50)
+	var sending sync.WaitGroup
+	for n := range answers {
+		b := body("pbx.call.hangup", n)
+		h := zorio.Headers(secret, "pbx.call.hangup", fmt.Sprint(n), time.Now(), b)
+		answers[n] = make([]string, len(gateways))
+		for i, g := range gateways {
+			sending.Go(func() { answers[n][i], _ = g.try(h, b) })
+		}
+	}
+	sending.Wait()
+	for n, got := range answers {
+		if slices.Sort(got); !slices.Equal(got, []string{"200 Duplicate", "200 OK"}) {
+			t.Errorf("delivery %d: %q", n, got)
+		}
+	}
+	if got := gateways[0].send("pbx.call.hangup", "0", body("pbx.call.hangup", 0)); got != "200 Duplicate" {
+		t.Errorf("later: %s", got)
+	}
+	if copies := stored(t, gateways[0].js(nats.URL())); len(copies) != len(answers) {
+		t.Errorf("%d deliveries are stored", len(copies))
+	}
 }
 
 // NATS may be killed, hang and be restarted: what is answered 200 is stored once, and 503 asks for the rest again.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,16 +29,17 @@ type gateway struct {
 	*rig.Process
 	t                   testing.TB
 	address, admin, hub string
+	data                string
 	client              *http.Client
 }
 
 // startGateway starts it with an embedded NATS and no Redis, unless the settings say otherwise.
 func startGateway(t testing.TB, settings ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), client: &http.Client{Timeout: 10 * time.Second}}
+	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), data: t.TempDir(), client: &http.Client{Timeout: 10 * time.Second}}
 	environment := append([]string{
 		"ZORIO_WEBHOOK_SECRET=" + secret, "SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN=" + g.admin, "SLUICE_HUB_LISTEN=" + g.hub,
-		"SLUICE_DATA=" + t.TempDir(),
+		"SLUICE_DATA=" + g.data,
 	}, settings...)
 	g.Process = rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(environment...))
 	g.ready()
@@ -104,18 +106,24 @@ func (g *gateway) count(streamName string) uint64 {
 // post sends a request and returns the answer as "status text".
 func (g *gateway) post(header http.Header, body []byte) string {
 	g.t.Helper()
+	answer, err := g.try(header, body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return answer
+}
+
+// try is post where no answer may come.
+func (g *gateway) try(header http.Header, body []byte) (string, error) {
 	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(body))
 	request.Header = header
 	answer, err := g.client.Do(request)
 	if err != nil {
-		g.t.Fatal(err)
+		return "", err
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return fmt.Sprint(answer.StatusCode, " ", string(text))
+	return fmt.Sprint(answer.StatusCode, " ", string(text)), err
 }
 
 func (g *gateway) send(event, delivery string, body []byte) string {
@@ -148,13 +156,34 @@ func body(event string, n int) []byte {
 	return fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-23T03:30:00Z","data":{"call_uuid":"%d"}}`, event, n)
 }
 
-func (g *gateway) metric(line string) bool {
+func (g *gateway) metrics() string {
 	g.t.Helper()
 	answer, err := g.client.Get("http://" + g.admin + "/metrics")
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	text, _ := io.ReadAll(answer.Body)
-	return strings.Contains(string(text), line)
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (g *gateway) metric(line string) bool { g.t.Helper(); return strings.Contains(g.metrics(), line) }
+
+// value is that of one series, named with its labels.
+func (g *gateway) value(series string) float64 {
+	g.t.Helper()
+	for line := range strings.Lines(g.metrics()) {
+		if text, found := strings.CutPrefix(line, series+" "); found {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	g.t.Fatalf("no metric %s", series)
+	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -86,13 +87,13 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer path.Close()
 	reloadOnHangup(ctx, path, log)
 
-	server := path.Server(ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP})
+	limits := ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP}
 	log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
-	return serve(ctx, server, webhooks, admin, log)
+	return serve(ctx, path.Server(limits), path.Listener(webhooks, limits), admin, log)
 }
 
 // serve answers until ctx ends, and then until every connection has finished what it is in.
-func serve(ctx context.Context, server *fasthttp.Server, webhooks *listener, admin *telemetry.Admin, log *slog.Logger) error {
+func serve(ctx context.Context, server *fasthttp.Server, webhooks net.Listener, admin *telemetry.Admin, log *slog.Logger) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(webhooks) }()
 	select {

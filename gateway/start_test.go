@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -34,6 +35,7 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 	write(t, file, "")
 	plain := rig.Address(t)
 	rig.Start(t, rig.NatsServer(t), []string{"-a", "127.0.0.1", "-p", plain[strings.LastIndexByte(plain, ':')+1:]}, rig.Environment()).Listening(plain)
+	taken := startGateway(t)
 	foreign := rig.StartNats(t, "")
 	js := (&gateway{t: t}).js(foreign.URL())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "EVENTS", Subjects: []string{"theirs.>"}}); err != nil {
@@ -49,6 +51,8 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 		"admin port is busy":    {"SLUICE_ADMIN=" + busy.Addr().String(), []string{"SLUICE_ADMIN", "choose another port"}},
 		"hub port is busy":      {"SLUICE_HUB_LISTEN=" + busy.Addr().String(), []string{"SLUICE_HUB_LISTEN", "NATS_URL"}},
 		"data is no folder":     {"SLUICE_DATA=" + file, []string{"SLUICE_DATA"}},
+		"data is not writable":  {"SLUICE_DATA=/proc/sluice", []string{"SLUICE_DATA", "that this user may write"}},
+		"data is another's":     {"SLUICE_DATA=" + taken.data, []string{"SLUICE_DATA", "in use by another gateway"}},
 		"NATS_URL is none":      {"NATS_URL=localhost", []string{"NATS_URL", "nats://host:4222"}},
 		"nobody at NATS_URL":    {"NATS_URL=nats://" + rig.Address(t), []string{"not reachable", "start it"}},
 		"NATS without streams":  {"NATS_URL=nats://" + plain, []string{"JetStream", "-js"}},
@@ -91,53 +95,85 @@ func TestAStartSaysWhatHolds(t *testing.T) {
 	}
 }
 
-func TestAServerThatDoesNotSyncIsNamed(t *testing.T) {
+// A NATS as it comes: it syncs every two minutes, and takes messages of 1 MB.
+func TestAServerThatIsNotConfiguredForItIsNamed(t *testing.T) {
 	address, monitor := rig.Address(t), rig.Address(t)
 	config := t.TempDir() + "/nats.conf"
-	write(t, config, "listen: \""+address+"\"\nhttp: \""+monitor+"\"\nmax_payload: 2MB\njetstream { store_dir: \""+t.TempDir()+"\" }\n")
+	write(t, config, "listen: \""+address+"\"\nhttp: \""+monitor+"\"\njetstream { store_dir: \""+t.TempDir()+"\" }\n")
 	rig.Start(t, rig.NatsServer(t), []string{"-c", config}, rig.Environment()).Listening(address)
 	g := startGateway(t, "NATS_URL=nats://"+address, "SLUICE_NATS_MONITOR=http://"+monitor)
 	g.WaitFor("a 200 survives a crash of the process, not a power cut: set sync_interval: always", 10*time.Second)
+	g.WaitFor("set max_payload: 2MB", 10*time.Second)
+	if got := g.send("pbx.call.hangup", "1", bytes.Repeat([]byte("x"), 1<<20)); got != "413 Body too large" {
+		t.Errorf("a body that NATS cannot take: %s", got)
+	}
+}
+
+// inside starts a gateway with engines outside, and leaves a delivery in it that waits for NATS.
+func inside(t *testing.T) (g *gateway, redis *rig.Redis, nats *rig.Nats, answer <-chan string) {
+	t.Helper()
+	g, redis, nats = startWithEngines(t)
+	nats.Signal(syscall.SIGSTOP)
+	answered := make(chan string, 1)
+	b := body("pbx.call.hangup", 1)
+	go func() {
+		got, err := g.try(zorio.Headers(secret, "pbx.call.hangup", "inside", time.Now(), b), b)
+		answered <- fmt.Sprint(got, err)
+	}()
+	rig.Eventually(t, 3*time.Second, "it is inside", func() bool { return g.metric("sluice_inflight 1") })
+	return g, redis, nats, answered
 }
 
 func TestSIGTERMAnswersWhatIsInsideAndEndsWithZero(t *testing.T) {
-	g := startGateway(t)
-	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
-		t.Fatal(got)
+	g, redis, nats, answer := inside(t)
+	g.from("127.0.0.1") // one that says nothing holds up nobody
+	g.Signal(syscall.SIGTERM)
+	g.WaitFor("stopping", 5*time.Second)
+	if r, code := g.readiness(); r.Status != "stopping" || code != http.StatusServiceUnavailable {
+		t.Errorf("/readyz: %d %s", code, r.Status)
 	}
-	idle, err := net.Dial("tcp", g.address) // a connection that never says anything
-	if err != nil {
-		t.Fatal(err)
+	rig.Eventually(t, 3*time.Second, "it takes no more in", func() bool {
+		conn, err := net.Dial("tcp", g.address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err != nil
+	})
+	nats.Signal(syscall.SIGCONT)
+	if got := <-answer; got != "200 OK<nil>" {
+		t.Errorf("what was inside: %s", got)
 	}
-	defer idle.Close()
-	begin := time.Now()
-	if code := g.Stop(10 * time.Second); code != 0 {
-		t.Errorf("exit code %d after %s", code, time.Since(begin))
+	if code := g.Wait(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if mark := redis.Command("get", "zorio:delivery:inside"); !strings.HasSuffix(mark, ":1") {
+		t.Errorf("its mark is %q", mark)
 	}
 }
 
+// A stop under load ends within its time, whatever is going on.
+func TestSIGTERMUnderLoadLosesNothing(t *testing.T) {
+	g := startGateway(t)
+	l := g.load()
+	for range 2 {
+		l.more(t, 300)
+		if code := g.Stop(10 * time.Second); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		g.Start()
+	}
+	l.more(t, 100)
+	l.balance(t, "nats://"+g.hub)
+}
+
 func TestASecondSignalEndsItAtOnce(t *testing.T) {
-	n := rig.StartNats(t, "")
-	g := startGateway(t, "NATS_URL="+n.URL())
-	n.Signal(syscall.SIGSTOP)
-	defer n.Signal(syscall.SIGCONT)
-	conn, err := net.Dial("tcp", g.address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	b := body("pbx.call.hangup", 1)
-	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
-	request.Header = zorio.Headers(secret, "pbx.call.hangup", "1", time.Now(), b)
-	if err := request.Write(conn); err != nil {
-		t.Fatal(err)
-	}
-	rig.Eventually(t, 3*time.Second, "it is inside, until its budget ends", func() bool { return g.metric("sluice_inflight 1") })
+	g, _, nats, answer := inside(t)
+	defer nats.Signal(syscall.SIGCONT)
 	g.Signal(syscall.SIGTERM)
 	g.WaitFor("stopping", 5*time.Second)
 	g.Signal(syscall.SIGINT)
-	begin := time.Now()
 	if code := g.Wait(3 * time.Second); code != 1 {
-		t.Errorf("exit code %d after %s", code, time.Since(begin))
+		t.Errorf("exit code %d", code)
 	}
+	<-answer
 }

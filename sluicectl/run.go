@@ -18,9 +18,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// teams are the consumers that are run.
+var teams = []string{"pbx", "telesales", "autocall"}
+
 func runCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "Run the gateway and the consumers pbx and telesales together on this machine", Args: cobra.NoArgs,
+		Use: "run", Short: "Run the gateway and the consumers " + strings.Join(teams, ", ") + " together on this machine", Args: cobra.NoArgs,
 		Example: "  sluicectl run",
 		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), c.OutOrStdout()) },
 	}
@@ -39,14 +42,14 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 3)}
+	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 1+len(teams))}
 	gateway, err := r.start("gateway", environment)
 	if err != nil {
 		return err
 	}
 	var consumers []*child
 	err = r.waitReady(ctx)
-	for _, name := range []string{"pbx", "telesales"} {
+	for _, name := range teams {
 		if err != nil {
 			break
 		}
@@ -167,6 +170,9 @@ func (r *runner) sayNext() {
 	next := "bin/sluicectl send pbx.call.hangup"
 	if url != defaultURL {
 		next += " --url " + url
+	}
+	if hub := os.Getenv("SLUICE_HUB_LISTEN"); hub != "" && os.Getenv("NATS_URL") == "" {
+		next += " --nats nats://" + hub
 	}
 	r.say(fmt.Sprintf("\nSluice listens on %s. In another terminal:\n\n    %s\n\nCtrl-C stops everything.\n", url, next))
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
@@ -23,18 +25,21 @@ type everything struct {
 	url, admin  string
 }
 
-func runEverything(t *testing.T) *everything {
+func runEverything(t *testing.T, settings ...string) *everything {
 	t.Helper()
-	for _, pkg := range []string{"./gateway", "./consumer/pbx", "./consumer/telesales"} {
-		rig.Build(t, pkg)
+	rig.Build(t, "./gateway")
+	for _, team := range teams {
+		rig.Build(t, "./consumer/"+team)
 	}
 	listen, admin, hub := rig.Address(t), rig.Address(t), rig.Address(t)
 	e := &everything{t: t, url: "http://" + listen + "/webhook", admin: admin, environment: rig.Environment(
 		"SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin, "SLUICE_HUB_LISTEN="+hub, "SLUICE_DATA="+t.TempDir(), "NATS_URL=")}
+	e.environment = append(e.environment, settings...)
 	e.Process = rig.Start(t, rig.Build(t, "./sluicectl"), []string{"run"}, e.environment)
 	e.WaitFor("bin/sluicectl send pbx.call.hangup --url "+e.url, 30*time.Second)
-	e.WaitFor(`"team":"pbx"`, 10*time.Second)
-	e.WaitFor(`"team":"telesales"`, 10*time.Second)
+	for _, team := range teams {
+		e.WaitFor(`"msg":"working","team":"`+team+`"`, 10*time.Second)
+	}
 	e.environment = append(e.environment, "NATS_URL=nats://"+hub)
 	return e
 }
@@ -56,6 +61,10 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 	if !strings.Contains(e.Output(), "made a webhook secret") {
 		t.Error("it does not say that it made a secret")
 	}
+	fax := filepath.Join(t.TempDir(), "fax.json")
+	if err := os.WriteFile(fax, []byte(`{"event":"fax.page.received","timestamp":"2026-11-23T03:30:00Z","data":{}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		args []string
 		want string // a regular expression
@@ -63,7 +72,8 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 	}{
 		{[]string{"send", "pbx.call.hangup", "--url", e.url}, `answered 200 OK in [\d.]+ ms\n  stored as EVENTS #1 on events\.zorio\.pbx\.call\.hangup\n  processed by pbx in [\d.]+ ms\n$`, 0},
 		{[]string{"send", "telesales.lead.created", "--url", e.url, "--repeat"}, `(?s)processed by telesales.*answered 200 Duplicate`, 0},
-		{[]string{"send", "autocall.dtmf.pressed", "--url", e.url}, `no team takes this event yet`, 0},
+		{[]string{"send", "autocall.dtmf.pressed", "--url", e.url}, `processed by autocall`, 0},
+		{[]string{"send", "fax.page.received", "--url", e.url, "--body", fax}, `no team takes this event yet`, 0},
 		{[]string{"send", "--all", "--url", e.url}, `(?s)(answered 200 OK.*){18}`, 0},
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--count", "200", "--rate", "1000"}, `200 OK: 200`, 0},
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret"}, `401 Invalid signature(?s).*another secret`, 1},
@@ -93,6 +103,15 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 				_ = l.Close()
 			}
 		}
+	}
+}
+
+// An environment that is shared by all has one DATABASE_URL.
+func TestTeamsMayShareADatabase(t *testing.T) {
+	e := runEverything(t, "DATABASE_URL="+rig.StartPostgres(t).URL())
+	output, code := e.ctl("send", "--all", "--url", e.url)
+	if processed := strings.Count(output, "processed by"); code != 0 || processed != len(zorio.Names()) {
+		t.Errorf("exit code %d, %d of %d processed:\n%s", code, processed, len(zorio.Names()), output)
 	}
 }
 

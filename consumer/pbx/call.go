@@ -1,9 +1,6 @@
 package main
 
 import (
-	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/fold"
@@ -48,8 +45,6 @@ type call struct {
 	updatedAt        fold.Time
 }
 
-var errNoCall = errors.New(`"data" has no "call_uuid"`)
-
 // callOf makes a call of the newest event of each kind.
 func callOf(newest fold.Newest) (call, error) {
 	var c call
@@ -58,7 +53,7 @@ func callOf(newest fold.Newest) (call, error) {
 		return c, err
 	}
 	if c.CallUUID.String == "" {
-		return c, errNoCall
+		return c, fold.Missing("call_uuid")
 	}
 	for _, e := range entries {
 		c.updatedAt.Time = e.At
@@ -79,13 +74,8 @@ func (c *call) times(newest fold.Newest) error {
 	if err := fold.Overlay(&data, newest.InOrder(ringing)); err != nil {
 		return err
 	}
-	c.ringingAt = data.Timestamp
-	if e, rang := newest[ringing]; rang && c.ringingAt.IsZero() {
-		c.ringingAt.Time = e.At
-	}
-	if c.StartedAt.IsZero() {
-		c.StartedAt = c.ringingAt
-	}
+	c.ringingAt = data.Timestamp.Or(newest.First(ringing))
+	c.StartedAt = c.StartedAt.Or(c.ringingAt)
 	if e, known := newest[cdr]; known && c.RecordingURL.String != "" {
 		c.recordingExpires.Time = e.At.Add(recordingValid)
 	}
@@ -127,51 +117,40 @@ var schema = []string{
 	disposition TEXT,
 	recording_url TEXT,
 	recording_expires_at TIMESTAMPTZ,
-	created_at TIMESTAMPTZ
+	created_at TIMESTAMPTZ,
+	events TEXT NOT NULL
 )`,
 }
 
-var calls = fold.Table{Name: "calls", Key: "call_uuid"}
+var (
+	calls   = fold.Table[call]{Name: "calls", Key: []string{"call_uuid"}, Of: callOf}
+	records = fold.Table[record]{Name: "cdrs", Key: []string{"call_uuid"}, Of: recordOf}
+)
 
-// keep adds an event to its call, and writes the record of the call when the event is one.
-func keep(ctx context.Context, tx *sql.Tx, id string, e fold.Entry) error {
-	return calls.Add(ctx, tx, id, e, func(newest fold.Newest) error {
-		c, err := callOf(newest)
-		if err != nil {
-			return err
-		}
-		if err := c.write(ctx, tx); err != nil || e.Kind != cdr {
-			return err
-		}
-		record, err := callOf(fold.Newest{cdr: newest[cdr]})
-		if err != nil {
-			return err
-		}
-		return record.writeRecord(ctx, tx)
-	})
+func (c call) Key() []string { return []string{c.CallUUID.String} }
+
+func (c call) Columns() map[string]any {
+	return map[string]any{
+		"direction": c.Direction.Value(), "caller_number": c.Caller.Value(), "destination_number": c.Destination.Value(), "extension": c.Extension.Value(),
+		"state": c.state, "started_at": c.StartedAt.Value(), "ringing_at": c.ringingAt.Value(), "answered_at": c.AnsweredAt.Value(), "ended_at": c.EndedAt.Value(),
+		"duration": c.Duration.Value(), "billsec": c.Billsec.Value(), "hangup_cause": c.HangupCause.Value(),
+		"recording_url": c.RecordingURL.Value(), "recording_expires_at": c.recordingExpires.Value(), "updated_at": c.updatedAt.Value(),
+	}
 }
 
-func (c *call) write(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, `UPDATE calls SET direction = $2, caller_number = $3, destination_number = $4, extension = $5, state = $6,
-	started_at = $7, ringing_at = $8, answered_at = $9, ended_at = $10, duration = $11, billsec = $12, hangup_cause = $13,
-	recording_url = $14, recording_expires_at = $15, updated_at = $16 WHERE call_uuid = $1`,
-		c.CallUUID.String, c.Direction.Value(), c.Caller.Value(), c.Destination.Value(), c.Extension.Value(), c.state,
-		c.StartedAt.Value(), c.ringingAt.Value(), c.AnsweredAt.Value(), c.EndedAt.Value(), c.Duration.Value(), c.Billsec.Value(), c.HangupCause.Value(),
-		c.RecordingURL.Value(), c.recordingExpires.Value(), c.updatedAt.Value())
-	return err
+// record is what the call detail record alone says about a call.
+type record struct{ call }
+
+func recordOf(newest fold.Newest) (record, error) {
+	c, err := callOf(newest)
+	return record{c}, err
 }
 
-func (c *call) writeRecord(ctx context.Context, tx *sql.Tx) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO cdrs (call_uuid, direction, caller_number, destination_number, extension,
-	started_at, answered_at, ended_at, duration, billsec, hangup_cause, disposition, recording_url, recording_expires_at, created_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-	ON CONFLICT (call_uuid) DO UPDATE SET direction = excluded.direction, caller_number = excluded.caller_number,
-	destination_number = excluded.destination_number, extension = excluded.extension, started_at = excluded.started_at,
-	answered_at = excluded.answered_at, ended_at = excluded.ended_at, duration = excluded.duration, billsec = excluded.billsec,
-	hangup_cause = excluded.hangup_cause, disposition = excluded.disposition, recording_url = excluded.recording_url,
-	recording_expires_at = excluded.recording_expires_at, created_at = excluded.created_at`,
-		c.CallUUID.String, c.Direction.Value(), c.Caller.Value(), c.Destination.Value(), c.Extension.Value(),
-		c.StartedAt.Value(), c.AnsweredAt.Value(), c.EndedAt.Value(), c.Duration.Value(), c.Billsec.Value(), c.HangupCause.Value(), c.Disposition.Value(),
-		c.RecordingURL.Value(), c.recordingExpires.Value(), c.updatedAt.Value())
-	return err
+func (r record) Columns() map[string]any {
+	return map[string]any{
+		"direction": r.Direction.Value(), "caller_number": r.Caller.Value(), "destination_number": r.Destination.Value(), "extension": r.Extension.Value(),
+		"started_at": r.StartedAt.Value(), "answered_at": r.AnsweredAt.Value(), "ended_at": r.EndedAt.Value(),
+		"duration": r.Duration.Value(), "billsec": r.Billsec.Value(), "hangup_cause": r.HangupCause.Value(), "disposition": r.Disposition.Value(),
+		"recording_url": r.RecordingURL.Value(), "recording_expires_at": r.recordingExpires.Value(), "created_at": r.updatedAt.Value(),
+	}
 }

@@ -43,7 +43,11 @@ func TestAConsumerThatIsKilledHasEachEffectOnce(t *testing.T) {
 	}
 
 	data := t.TempDir()
-	tables := open(t, inbox.Settings{Data: data})
+	tables, err := inbox.Open(t.Context(), team.Name, inbox.Settings{Data: data}, team.Schema...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tables.Close()
 	count := func(table string) (n int) {
 		if err := tables.DB().QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n); err != nil {
 			t.Fatal(err)

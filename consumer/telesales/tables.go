@@ -2,10 +2,7 @@ package main
 
 import (
 	"cmp"
-	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/fold"
@@ -82,12 +79,7 @@ type lead struct {
 	createdAt, updatedAt fold.Time
 }
 
-var (
-	errNoLead     = errors.New(`"data" has no "id"`)
-	errNoCampaign = errors.New(`"data" has no "campaign_id"`)
-)
-
-var leads = fold.Table{Name: "leads", Key: "lead_id"}
+var leads = fold.Table[lead]{Name: "leads", Key: []string{"lead_id"}, Of: leadOf}
 
 // leadOf makes a lead of the newest event of each kind.
 func leadOf(newest fold.Newest) (lead, error) {
@@ -97,7 +89,7 @@ func leadOf(newest fold.Newest) (lead, error) {
 		return l, err
 	}
 	if l.ID.String == "" {
-		return l, errNoLead
+		return l, fold.Missing("id")
 	}
 	l.createdAt.Time = newest[leadCreated].At
 	for _, e := range entries {
@@ -106,27 +98,18 @@ func leadOf(newest fold.Newest) (lead, error) {
 	return l, nil
 }
 
-func keepLead(e fold.Entry) (effect, error) {
-	l, err := leadOf(fold.Newest{e.Kind: e})
-	return func(ctx context.Context, tx *sql.Tx) error {
-		return leads.Add(ctx, tx, l.ID.String, e, func(newest fold.Newest) error { return writeLead(ctx, tx, newest) })
-	}, err
-}
+func (l lead) Key() []string { return []string{l.ID.String} }
 
-func writeLead(ctx context.Context, tx *sql.Tx, newest fold.Newest) error {
-	l, err := leadOf(newest)
-	if err != nil {
-		return err
-	}
+func (l lead) Columns() map[string]any {
 	var custom any
 	if len(l.CustomFields) > 0 && string(l.CustomFields) != "null" {
 		custom = string(l.CustomFields)
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE leads SET campaign_id = $2, full_name = $3, phone = $4, email = $5, status = $6, disposition = $7,
-	custom_fields = $8, created_at = $9, updated_at = $10 WHERE lead_id = $1`,
-		l.ID.String, l.Campaign.Value(), l.FullName.Value(), l.Phone.Value(), l.Email.Value(), l.Status.Value(), l.Disposition.Value(),
-		custom, l.createdAt.Value(), l.updatedAt.Value())
-	return err
+	return map[string]any{
+		"campaign_id": l.Campaign.Value(), "full_name": l.FullName.Value(), "phone": l.Phone.Value(), "email": l.Email.Value(),
+		"status": l.Status.Value(), "disposition": l.Disposition.Value(), "custom_fields": custom,
+		"created_at": l.createdAt.Value(), "updated_at": l.updatedAt.Value(),
+	}
 }
 
 // disposition is how a call with a lead ended, in the agent's words.
@@ -139,7 +122,7 @@ type disposition struct {
 	DisposedAt  fold.Time `json:"disposed_at"`
 }
 
-var dispositions = fold.Table{Name: "dispositions", Key: "disposition_id"}
+var dispositions = fold.Table[disposition]{Name: "dispositions", Key: []string{"disposition_id"}, Of: dispositionOf}
 
 func dispositionOf(newest fold.Newest) (disposition, error) {
 	var d disposition
@@ -147,50 +130,33 @@ func dispositionOf(newest fold.Newest) (disposition, error) {
 		return d, err
 	}
 	if d.Lead.String == "" {
-		return d, errNoLead
+		return d, fold.Missing("id")
 	}
-	if d.DisposedAt.IsZero() {
-		d.DisposedAt.Time = newest[callDisposed].At
-	}
+	d.DisposedAt = d.DisposedAt.Or(newest.First(callDisposed))
 	return d, nil
 }
 
-// id is one disposition a call; where there was no call, one a moment.
-func (d *disposition) id() string {
-	return d.Lead.String + "/" + cmp.Or(d.Call.String, d.DisposedAt.Format(time.RFC3339Nano))
+// Key is one disposition a call; where there was no call, one a moment.
+func (d disposition) Key() []string {
+	return []string{d.Lead.String + "/" + cmp.Or(d.Call.String, d.DisposedAt.Format(time.RFC3339Nano))}
 }
 
-// keepDisposition writes the disposition, and the lead that it is about.
-func keepDisposition(e fold.Entry) (effect, error) {
-	d, err := dispositionOf(fold.Newest{e.Kind: e})
-	return func(ctx context.Context, tx *sql.Tx) error {
-		err := dispositions.Add(ctx, tx, d.id(), e, func(newest fold.Newest) error { return writeDisposition(ctx, tx, d.id(), newest) })
-		if err != nil {
-			return err
-		}
-		return leads.Add(ctx, tx, d.Lead.String, e, func(newest fold.Newest) error { return writeLead(ctx, tx, newest) })
-	}, err
-}
-
-func writeDisposition(ctx context.Context, tx *sql.Tx, id string, newest fold.Newest) error {
-	d, err := dispositionOf(newest)
-	if err != nil {
-		return err
+func (d disposition) Columns() map[string]any {
+	return map[string]any{
+		"lead_id": d.Lead.Value(), "campaign_id": d.Campaign.Value(), "call_uuid": d.Call.Value(), "agent_id": d.Agent.Value(),
+		"disposition": d.Disposition.Value(), "disposed_at": d.DisposedAt.Value(),
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE dispositions SET lead_id = $2, campaign_id = $3, call_uuid = $4, agent_id = $5, disposition = $6, disposed_at = $7
-	WHERE disposition_id = $1`, id, d.Lead.Value(), d.Campaign.Value(), d.Call.Value(), d.Agent.Value(), d.Disposition.Value(), d.DisposedAt.Value())
-	return err
 }
 
 // campaign is what the sender says about a campaign at its end.
 type campaign struct {
-	ID          fold.Text `json:"campaign_id"`
-	Name        fold.Text `json:"name"`
-	TotalLeads  *int64    `json:"total_leads"`
-	CompletedAt fold.Time `json:"completed_at"`
+	ID          fold.Text    `json:"campaign_id"`
+	Name        fold.Text    `json:"name"`
+	TotalLeads  fold.Integer `json:"total_leads"`
+	CompletedAt fold.Time    `json:"completed_at"`
 }
 
-var campaigns = fold.Table{Name: "campaigns", Key: "campaign_id"}
+var campaigns = fold.Table[campaign]{Name: "campaigns", Key: []string{"campaign_id"}, Of: campaignOf}
 
 func campaignOf(newest fold.Newest) (campaign, error) {
 	var c campaign
@@ -198,25 +164,14 @@ func campaignOf(newest fold.Newest) (campaign, error) {
 		return c, err
 	}
 	if c.ID.String == "" {
-		return c, errNoCampaign
+		return c, fold.Missing("campaign_id")
 	}
-	if c.CompletedAt.IsZero() {
-		c.CompletedAt.Time = newest[campaignCompleted].At
-	}
+	c.CompletedAt = c.CompletedAt.Or(newest.First(campaignCompleted))
 	return c, nil
 }
 
-func keepCampaign(e fold.Entry) (effect, error) {
-	c, err := campaignOf(fold.Newest{e.Kind: e})
-	return func(ctx context.Context, tx *sql.Tx) error {
-		return campaigns.Add(ctx, tx, c.ID.String, e, func(newest fold.Newest) error {
-			c, err := campaignOf(newest)
-			if err != nil {
-				return err
-			}
-			_, err = tx.ExecContext(ctx, `UPDATE campaigns SET name = $2, total_leads = $3, completed_at = $4 WHERE campaign_id = $1`,
-				c.ID.String, c.Name.Value(), c.TotalLeads, c.CompletedAt.Value())
-			return err
-		})
-	}, err
+func (c campaign) Key() []string { return []string{c.ID.String} }
+
+func (c campaign) Columns() map[string]any {
+	return map[string]any{"name": c.Name.Value(), "total_leads": c.TotalLeads.Value(), "completed_at": c.CompletedAt.Value()}
 }

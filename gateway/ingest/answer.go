@@ -26,6 +26,7 @@ type answers struct {
 	notFound, wrongMethod, malformed              *answer
 	tooLarge, headerTooLarge, timeout, overloaded *answer
 	notStored, stopping, broken                   *answer
+	crowded, crowdedByOne                         *answer
 	all                                           []*answer
 }
 
@@ -33,7 +34,7 @@ func newAnswers(words source.Answers) *answers {
 	a := &answers{}
 	add := func(label string, said source.Answer) *answer {
 		one := &answer{Answer: said, label: label}
-		if said.Status == http.StatusServiceUnavailable {
+		if said.Status == http.StatusServiceUnavailable || said.Status == http.StatusTooManyRequests {
 			one.retryAfter = strconv.Itoa(retryAfter)
 		}
 		a.all = append(a.all, one)
@@ -59,18 +60,22 @@ func newAnswers(words source.Answers) *answers {
 	a.overloaded = say("overloaded", http.StatusServiceUnavailable, "Overloaded")
 	a.notStored = say("not_stored", http.StatusServiceUnavailable, "Not stored, try again")
 	a.stopping = say("stopping", http.StatusServiceUnavailable, "Stopping, try again")
+	a.crowded = say("too_many_connections", http.StatusServiceUnavailable, "Too many connections")
+	a.crowdedByOne = say("too_many_connections_per_ip", http.StatusTooManyRequests, "Too many connections")
 	a.broken = say("broken", http.StatusInternalServerError, "Internal error")
 	return a
 }
 
-func (a *answer) write(ctx *fasthttp.RequestCtx) {
-	ctx.Response.Header.SetContentType("text/plain; charset=utf-8")
-	ctx.Response.SetStatusCode(a.Status)
-	ctx.Response.SetBodyString(a.Text)
+func (a *answer) write(ctx *fasthttp.RequestCtx) { a.fill(&ctx.Response) }
+
+func (a *answer) fill(r *fasthttp.Response) {
+	r.Header.SetContentType("text/plain; charset=utf-8")
+	r.SetStatusCode(a.Status)
+	r.SetBodyString(a.Text)
 	if a.retryAfter != "" {
-		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, a.retryAfter)
+		r.Header.Set(fasthttp.HeaderRetryAfter, a.retryAfter)
 	}
 	if a.Status == http.StatusMethodNotAllowed {
-		ctx.Response.Header.Set(fasthttp.HeaderAllow, fasthttp.MethodPost)
+		r.Header.Set(fasthttp.HeaderAllow, fasthttp.MethodPost)
 	}
 }

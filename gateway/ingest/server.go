@@ -24,23 +24,23 @@ const (
 	MaxHeader    = 16 << 10 // bytes of the request line and all headers
 )
 
-// Server is the HTTP server of an internet-facing edge. What is not fasthttp's default is there for a reason.
+// Server is the HTTP server of an internet-facing edge, for a [Path.Listener] with the same limits. What is not
+// fasthttp's default is there for a reason.
 func (p *Path) Server(limits Limits) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:        p.Serve,
 		HeaderReceived: p.boundBody,
+		ExpectHandler:  p.mayContinue,
 		ErrorHandler:   p.serveError,
 
 		DisablePreParseMultipartForm: true, // or a multipart body is rewritten before its signature is checked
 		NoDefaultServerHeader:        true,
 		SecureErrorLogMessage:        true, // or errors quote what was sent
 		CloseOnShutdown:              true,
-		TCPKeepalive:                 true,
 
 		MaxRequestBodySize: p.MaxBody,
 		ReadBufferSize:     MaxHeader,
-		Concurrency:        limits.Connections,
-		MaxConnsPerIP:      limits.ConnectionsPerIP,
+		Concurrency:        2 * limits.Connections, // Listener bounds; a worker outlives its connection for a moment
 		ReadTimeout:        readTimeout,
 		WriteTimeout:       writeTimeout,
 		IdleTimeout:        idleTimeout,
@@ -57,12 +57,25 @@ func (p *Path) boundBody(*fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 	return c
 }
 
+// mayContinue answers a client that asks before it sends the body (Expect: 100-continue), for whom boundBody comes too
+// late: it would be told to go on first.
+func (p *Path) mayContinue(ctx *fasthttp.RequestCtx) int {
+	if !p.full() && ctx.Request.Header.ContentLength() <= p.MaxBody {
+		return fasthttp.StatusContinue
+	}
+	p.serveError(ctx, fasthttp.ErrBodyTooLarge)
+	return ctx.Response.StatusCode()
+}
+
 func (p *Path) full() bool { return p.inside.Load() >= int64(p.MaxInflight) }
 
 // serveError answers what never became a request.
 func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) {
 	given := p.answerTo(err, ctx.Request.Header.ContentLength())
 	given.write(ctx)
+	if given != p.answers.timeout {
+		linger(ctx.Conn())
+	}
 	p.metrics.requests[given].Inc()
 }
 

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// Process is a program that runs. Its methods fail the test when they cannot do what they say.
+// Process is a program that runs. Its methods fail the test when they cannot do what they say. It is safe for concurrent
+// use.
 type Process struct {
 	t    testing.TB
 	name string
@@ -25,9 +26,21 @@ type Process struct {
 	user *syscall.Credential
 
 	output Buffer
-	cmd    *exec.Cmd
-	ended  chan struct{}
-	exit   error
+	mu     sync.Mutex
+	now    *run
+}
+
+// run is one of the times that it runs.
+type run struct {
+	cmd   *exec.Cmd
+	ended chan struct{}
+	exit  error // once it has ended
+}
+
+func (p *Process) current() *run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
 }
 
 // Start runs a program with these arguments and exactly this environment, until the test ends.
@@ -42,24 +55,26 @@ func Start(t testing.TB, path string, args, env []string) *Process {
 // Start runs it again, with what it was given first.
 func (p *Process) Start() {
 	p.t.Helper()
-	p.cmd = exec.Command(p.path, p.args...)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = p.env, &p.output, &p.output
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.user}
-	if err := p.cmd.Start(); err != nil {
+	cmd := exec.Command(p.path, p.args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, &p.output, &p.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.user}
+	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("start %s: %v", p.name, err)
 	}
-	cmd, ended := p.cmd, make(chan struct{})
-	p.ended = ended
+	r := &run{cmd: cmd, ended: make(chan struct{})}
+	p.mu.Lock()
+	p.now = r
+	p.mu.Unlock()
 	go func() {
-		p.exit = cmd.Wait()
-		close(ended)
+		r.exit = cmd.Wait()
+		close(r.ended)
 	}()
 }
 
 // Signal sends a signal to it: SIGSTOP makes it hang with its connections open, SIGCONT lets it go on.
 func (p *Process) Signal(s syscall.Signal) {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(s); err != nil {
+	if err := p.current().cmd.Process.Signal(s); err != nil {
 		p.t.Fatalf("%s: %v: %v", p.name, s, err)
 	}
 }
@@ -68,7 +83,7 @@ func (p *Process) Signal(s syscall.Signal) {
 func (p *Process) Kill() {
 	p.t.Helper()
 	p.Signal(syscall.SIGKILL)
-	<-p.ended
+	<-p.current().ended
 }
 
 // Stop asks it to end with SIGTERM, waits, and returns its exit code.
@@ -81,9 +96,10 @@ func (p *Process) Stop(within time.Duration) int {
 // Wait waits for its end and returns its exit code.
 func (p *Process) Wait(within time.Duration) int {
 	p.t.Helper()
+	r := p.current()
 	select {
-	case <-p.ended:
-		return p.cmd.ProcessState.ExitCode()
+	case <-r.ended:
+		return r.cmd.ProcessState.ExitCode()
 	case <-time.After(within):
 		p.t.Fatalf("%s has not ended within %s; its output:\n%s", p.name, within, p.Output())
 		return -1
@@ -93,7 +109,7 @@ func (p *Process) Wait(within time.Duration) int {
 // Running reports whether it has not ended.
 func (p *Process) Running() bool {
 	select {
-	case <-p.ended:
+	case <-p.current().ended:
 		return false
 	default:
 		return true
@@ -101,7 +117,7 @@ func (p *Process) Running() bool {
 }
 
 // PID is its process id.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+func (p *Process) PID() int { return p.current().cmd.Process.Pid }
 
 // Output is what it wrote so far, in all its runs.
 func (p *Process) Output() string { return p.output.String() }
@@ -119,9 +135,9 @@ func (p *Process) WaitFor(text string, within time.Duration) {
 
 func (p *Process) cleanup() {
 	if p.Running() {
-		_ = p.cmd.Process.Signal(syscall.SIGCONT)
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
-		<-p.ended
+		_ = p.current().cmd.Process.Signal(syscall.SIGCONT)
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+		<-p.current().ended
 	}
 	if p.t.Failed() {
 		p.t.Logf("output of %s:\n%s", p.name, tail(p.Output(), 8<<10))
@@ -156,7 +172,7 @@ func (p *Process) Listening(address string) {
 	p.t.Helper()
 	Eventually(p.t, 20*time.Second, p.name+" listens on "+address, func() bool {
 		if !p.Running() {
-			p.t.Fatalf("%s has ended: %v; its output:\n%s", p.name, p.exit, p.Output())
+			p.t.Fatalf("%s has ended: %v; its output:\n%s", p.name, p.current().exit, p.Output())
 		}
 		conn, err := net.Dial("tcp", address)
 		if err != nil {

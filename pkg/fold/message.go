@@ -10,11 +10,12 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// Decode takes the body of an event apart: {"timestamp": …, "data": {…}}. An event without a time of its own counts
+// Decode takes the body of an event apart: {"timestamp": …, "tenant_id": …, "data": {…}}. An event without a time of its own counts
 // from when it was taken in. The error says what is wrong with the body; trying again would not mend it.
 func Decode(e *event.Event) (Entry, error) {
 	var body struct {
 		Timestamp Time            `json:"timestamp"`
+		Tenant    Text            `json:"tenant_id"`
 		Data      json.RawMessage `json:"data"`
 	}
 	if err := json.Unmarshal(bytes.ToValidUTF8(e.Body, []byte("�")), &body); err != nil {
@@ -23,9 +24,6 @@ func Decode(e *event.Event) (Entry, error) {
 	if len(body.Data) == 0 || body.Data[0] != '{' {
 		return Entry{}, errors.New(`the body has no object "data"`)
 	}
-	at := body.Timestamp.Time
-	if at.IsZero() {
-		at = e.Received.UTC()
-	}
-	return Entry{Kind: e.Name, At: at.Truncate(time.Microsecond), Data: body.Data}, nil
+	at := body.Timestamp.Or(Time{e.Received.UTC()}).Truncate(time.Microsecond)
+	return Entry{Kind: e.Name, Delivery: e.Delivery, At: at, Tenant: body.Tenant.String, Data: body.Data}, nil
 }

@@ -15,13 +15,11 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-const childVariable = "INBOX_TEST_CHILD"
-
 func TestMain(m *testing.M) {
 	if os.Getenv(childVariable) != "" {
-		beKilledMidTransaction()
+		beAConsumer()
 	}
-	os.Exit(m.Run())
+	os.Exit(rig.Main(m))
 }
 
 const effects = `CREATE TABLE IF NOT EXISTS effects (identity TEXT, at TIMESTAMPTZ)`
@@ -150,51 +148,6 @@ func TestPruneForgetsOnlyWhatIsOld(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestKilledMidTransactionAnEffectIsThereExactlyOnce(t *testing.T) {
-	every(t, func(t *testing.T, s Settings) {
-		self, err := os.Executable()
-		if err != nil {
-			t.Fatal(err)
-		}
-		environment := rig.Environment(childVariable+"=1", "DATABASE_URL="+s.DatabaseURL, "SLUICE_DATA="+s.Data)
-		for range 3 {
-			child := rig.Start(t, self, nil, environment)
-			child.WaitFor("written, not committed", 20*time.Second)
-			child.Kill()
-		}
-		i, e := open(t, s, "pbx"), &event.Event{Identity: "id/0123"}
-		if n := count(t, i, "effects") + count(t, i, "sluice_inbox"); n != 0 {
-			t.Errorf("%d rows of transactions that were killed", n)
-		}
-		for range 2 {
-			if err := i.Once(t.Context(), e, write(e)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if n := count(t, i, "effects"); n != 1 {
-			t.Errorf("%d effects", n)
-		}
-	})
-}
-
-func beKilledMidTransaction() {
-	i, err := Open(context.Background(), "pbx", Settings{DatabaseURL: os.Getenv("DATABASE_URL"), Data: os.Getenv("SLUICE_DATA")}, effects)
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	e := &event.Event{Identity: "id/0123"}
-	err = i.Once(context.Background(), e, func(ctx context.Context, tx *sql.Tx) error {
-		if err := write(e)(ctx, tx); err != nil {
-			return err
-		}
-		fmt.Println("written, not committed")
-		select {}
-	})
-	fmt.Println("unexpected:", err)
-	os.Exit(1)
 }
 
 func TestErrorsNameTheSetting(t *testing.T) {

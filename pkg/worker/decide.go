@@ -60,7 +60,7 @@ func (e *unavailableError) Unwrap() error { return e.error }
 
 // Skip is returned for an event that the team has no use for. It is acknowledged like any other, but says nothing about
 // whether the handler can work: nil, from a handler that did nothing, would look as if what it depends on were there.
-var Skip = errors.New("nothing to do for this team")
+var Skip = errors.New("nothing to do for this team") //nolint:staticcheck // named as fs.SkipDir is: it is no failure
 
 // panicError is a panic of a handler.
 type panicError struct{ cause any }

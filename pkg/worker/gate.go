@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,17 +22,19 @@ const (
 
 // gate tells a world that is down from an event that is bad. It is open while events succeed. Once it is shut, what is
 // held waits in front of it, nothing counts against an event, and from time to time one attempt is let through as a
-// probe, another event each time: the first that succeeds opens it. It is safe for concurrent use.
+// probe, another event each time: the first one that succeeds opens it. It is safe for concurrent use.
 type gate struct {
-	changed func(down) // told of every shutting and opening, one after the other
-	stopped chan struct{}
-	probes  chan struct{} // those who wait take from it in the order they came
+	changed  func(down) // told of every shutting and opening, one after the other
+	stopped  chan struct{}
+	stopping sync.Once
+	probes   chan struct{} // those who wait take from it in the order they came
 
 	mu        sync.Mutex
 	epoch     int // grows with every shutting and opening
-	row       int // first attempts that have failed since the last success
+	row       int // fresh events that have failed since the last success
 	down      down
 	opened    chan struct{} // closed when a shut gate opens
+	waiting   []*waiter     // in the order they came
 	notBefore time.Time     // no probe before; a handler has asked for it
 }
 
@@ -42,30 +45,45 @@ type down struct {
 }
 
 func newGate(changed func(down)) *gate {
-	return &gate{changed: changed, stopped: make(chan struct{}), probes: make(chan struct{}), down: down{since: time.Now()}}
+	return &gate{changed: changed, stopped: make(chan struct{}), down: down{since: time.Now()}}
 }
 
-// pass waits until an attempt may be made. It returns when that was, for passed and failed, and false when the gate is
-// stopped or ctx has ended.
-func (g *gate) pass(ctx context.Context) (epoch int, ok bool) {
-	for {
-		g.mu.Lock()
-		epoch, opened := g.epoch, g.opened
-		open := g.down.cause == nil
-		g.mu.Unlock()
-		if open {
-			return epoch, ctx.Err() == nil && !g.isStopped()
+// waiter is an attempt in front of a shut gate.
+type waiter struct {
+	tried int // how often its event was tried while it is held
+	turn  chan struct{}
+}
+
+// pass waits until an attempt may be made of an event that was tried so often while it is held. It returns when that
+// was, for failed, whether it had to wait, and false when the gate is stopped or ctx has ended.
+func (g *gate) pass(ctx context.Context, tried int) (epoch int, waited, ok bool) {
+	for ; ; waited = true {
+		me := &waiter{tried: tried, turn: make(chan struct{})}
+		epoch, opened := g.approach(me)
+		if opened == nil {
+			return epoch, waited, ctx.Err() == nil && !g.isStopped()
 		}
 		select {
 		case <-opened:
-		case <-g.probes:
-			return epoch, true
+		case <-me.turn:
+			return epoch, true, true
 		case <-g.stopped:
-			return 0, false
+			return 0, true, false
 		case <-ctx.Done():
-			return 0, false
+			return 0, true, false
 		}
 	}
+}
+
+// approach puts a waiter in front of the gate, and returns what opens it; nil when it is open.
+func (g *gate) approach(me *waiter) (epoch int, opened <-chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.down.cause == nil {
+		return g.epoch, nil
+	}
+	g.waiting = append(g.waiting, me)
+	return g.epoch, g.opened
 }
 
 // succeeded opens the gate.
@@ -77,22 +95,22 @@ func (g *gate) succeeded() {
 		return
 	}
 	g.epoch++
-	g.down = down{since: time.Now()}
+	g.down, g.waiting = down{since: time.Now()}, nil
 	close(g.opened)
 	g.changed(g.down)
 }
 
 // failed notes that an attempt failed that had passed in an epoch, and reports whether that counts against its event:
-// not while the world is down, nor when it was while the attempt was made. first says that it was the event's first
-// attempt: only those are evidence against the world, because an event that fails again and again has been seen to fail
-// while others succeeded.
-func (g *gate) failed(epoch int, first bool, cause error) (counts bool) {
+// not while the world is down, nor when it was while the attempt was made. fresh says that the event was never tried
+// before and never had to wait here: only that is evidence against the world, because an event that fails again and
+// again has failed while others succeeded.
+func (g *gate) failed(epoch int, fresh bool, cause error) (counts bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.down.cause != nil || epoch != g.epoch {
 		return false
 	}
-	if first {
+	if fresh {
 		g.row++
 	}
 	if g.row < downAfter {
@@ -102,16 +120,18 @@ func (g *gate) failed(epoch int, first bool, cause error) (counts bool) {
 	return false
 }
 
-// unavailable shuts the gate on a handler's word, for a time at least.
-func (g *gate) unavailable(after time.Duration, cause error) {
+// unavailable shuts the gate on a handler's word, for a time at least, and reports whether it was open.
+func (g *gate) unavailable(after time.Duration, cause error) (shut bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if until := time.Now().Add(after); until.After(g.notBefore) {
 		g.notBefore = until
 	}
-	if g.down.cause == nil {
-		g.shut(cause)
+	if g.down.cause != nil {
+		return false
 	}
+	g.shut(cause)
+	return true
 }
 
 func (g *gate) shut(cause error) {
@@ -134,13 +154,24 @@ func (g *gate) probe(opened <-chan struct{}) {
 		case <-g.stopped:
 			return
 		}
-		select {
-		case g.probes <- struct{}{}:
-		case <-opened:
-			return
-		case <-g.stopped:
-			return
+		g.letOneThrough()
+	}
+}
+
+// letOneThrough takes who was tried least, and of those who came last: a good event need not wait until every bad one
+// before it was tried again.
+func (g *gate) letOneThrough() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	next := -1
+	for i, w := range g.waiting {
+		if next < 0 || w.tried <= g.waiting[next].tried {
+			next = i
 		}
+	}
+	if next >= 0 {
+		close(g.waiting[next].turn)
+		g.waiting = slices.Delete(g.waiting, next, next+1)
 	}
 }
 
@@ -158,8 +189,8 @@ func (g *gate) state() down {
 	return g.down
 }
 
-// stop sends away who waits. It is called once.
-func (g *gate) stop() { close(g.stopped) }
+// stop sends away who waits, for good.
+func (g *gate) stop() { g.stopping.Do(func() { close(g.stopped) }) }
 
 func (g *gate) isStopped() bool {
 	select {

@@ -18,7 +18,9 @@ type held struct {
 	lost   int    // how often it was given out before, and came back without a word
 	taken  time.Time
 
-	excused int // how often its handler said that the world was unavailable
+	waited  bool // in front of a shut gate
+	tried   int  // attempts that were made while it is held; only the last one counts
+	excused int  // how often it shut the gate by saying that the world is unavailable
 }
 
 func newHeld(from *intake, msg jetstream.Msg) (*held, error) {

@@ -72,7 +72,8 @@ func (l *lanes) next(key string) *held {
 func (l *lanes) one(h *held) {
 	defer l.forget(h)
 	for {
-		epoch, open := l.gate.pass(l.ctx)
+		epoch, waited, open := l.gate.pass(l.ctx, h.tried)
+		h.waited = h.waited || waited
 		if !open || !l.enter(h) {
 			_ = h.msg.Nak()
 			return

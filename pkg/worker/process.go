@@ -33,22 +33,26 @@ func (w *worker) process(ctx context.Context, h *held, epoch int) (settled bool)
 
 // counts tells the gate what became of an attempt, and reports whether it counts.
 func (w *worker) counts(h *held, epoch int, o outcome, err error) bool {
+	h.tried++
 	switch o.class {
 	case succeeded:
 		w.gate.succeeded()
 	case failed, panicked, timeout:
-		return w.gate.failed(epoch, h.event.Attempt == 1, err)
+		return w.gate.failed(epoch, h.event.Attempt == 1 && !h.waited, err)
 	case unavailable:
-		if h.excused++; h.excused <= maxExcused {
-			w.gate.unavailable(o.asked, err)
-			return false
+		if h.excused >= maxExcused {
+			return true
 		}
+		if shut := w.gate.unavailable(o.asked, err); shut {
+			h.excused++
+		}
+		return false
 	}
 	return true // the others say nothing about the world
 }
 
-// maxExcused is how often one event may say that the world is unavailable. It is tried again only when other events
-// have succeeded, or as a probe: one that says so again and again is the one to blame.
+// maxExcused is how often one event may shut the gate by its own word. The gate has opened in between, so that others
+// have succeeded: an event that says so again and again is the one to blame.
 const maxExcused = 3
 
 // errNoWord counts as a failed attempt of an event that was given out several times and came back without a word: the

@@ -34,6 +34,7 @@ type hub struct {
 
 func newHub(t *testing.T) *hub {
 	t.Helper()
+	t.Parallel() // what these tests do most is wait
 	// Not the gateway's own, which syncs every write: here nobody cuts the power.
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
@@ -124,6 +125,9 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 	defaults := Settings{NATSURL: url, Concurrency: 8, Timeout: time.Minute, Attempts: 4, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
 	if s.Concurrency != 0 {
 		defaults.Concurrency = s.Concurrency
+	}
+	if s.Attempts != 0 {
+		defaults.Attempts = s.Attempts
 	}
 	if s.Timeout != 0 {
 		defaults.Timeout = s.Timeout

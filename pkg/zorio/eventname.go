@@ -15,6 +15,7 @@ import (
 // Why a body has no usable event name.
 var (
 	errNotObject = errors.New("the body is not a JSON object")
+	errNotJSON   = errors.New("the body is not JSON")
 	errNoName    = errors.New(`the body has no "event"`)
 	errNotString = errors.New(`"event" is not a string`)
 	errTwoNames  = errors.New(`the body has two different "event"s`) // parsers downstream would disagree about it
@@ -107,4 +108,11 @@ func isEventKey(quoted []byte) bool {
 	return err == nil && string(key) == "event"
 }
 
-func notJSON(err error) error { return fmt.Errorf("the body is not JSON: %w", err) }
+// notJSON says where, and not what is there: jsontext's own words quote keys of the body, which do not belong in a log.
+func notJSON(err error) error {
+	var syntax *jsontext.SyntacticError
+	if !errors.As(err, &syntax) {
+		return errNotJSON
+	}
+	return fmt.Errorf("%w from byte %d on", errNotJSON, syntax.ByteOffset)
+}

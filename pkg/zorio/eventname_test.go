@@ -20,10 +20,14 @@ func TestEventName(t *testing.T) {
 	}
 	for body, want := range map[string]error{
 		`[]`: errNotObject, ``: errNotObject, `{}`: errNoName, `{"Event":"a"}`: errNoName, `{"event":null}`: errNotString,
-		`{"event":"a","event":"b"}`: errTwoNames, `{"event":"a"}{}`: errTrailing, `{"event":"a b"}`: errBadName,
+		`{"event":"a","event":"b"}`: errTwoNames, `{"event":"a"}{}`: errTrailing, `{"event":"a b"}`: errBadName, `{"private":!}`: errNotJSON, `{"private":1`: errNotJSON,
 	} {
-		if _, err := EventName([]byte(body)); !errors.Is(err, want) {
+		_, err := EventName([]byte(body))
+		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", body, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "private") {
+			t.Errorf("the error quotes the body: %v", err)
 		}
 	}
 	for _, name := range Names() {

@@ -1,0 +1,269 @@
+// Package consumer's test is about all teams together.
+package consumer
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+const (
+	total     = 20_000
+	rate      = 500 // a second
+	outage    = 30 * time.Second
+	killEvery = 30 // looks of the supervisor, about 3 s
+)
+
+// Every event fails in its transaction as its id says: once, always, or not at all. A sequence remembers what a
+// transaction that was rolled back has tried. What is committed is noted, each time it is.
+const faults = `
+CREATE TABLE IF NOT EXISTS effects (team TEXT, identity TEXT);
+CREATE OR REPLACE FUNCTION fail_as_told() RETURNS trigger AS $$
+BEGIN
+	IF NEW.identity LIKE 'always-%' THEN RAISE 'a bad event'; END IF;
+	IF NEW.identity LIKE 'once-%' THEN
+		IF nextval('"' || split_part(NEW.identity, '/', 1) || '"') = 1 THEN RAISE 'a moment of weakness'; END IF;
+	END IF;
+	INSERT INTO effects VALUES (NEW.team, NEW.identity);
+	RETURN NULL;
+END $$ LANGUAGE plpgsql;
+CREATE OR REPLACE TRIGGER fail_as_told AFTER INSERT ON sluice_inbox FOR EACH ROW EXECUTE FUNCTION fail_as_told()`
+
+// team is a consumer with its database.
+type team struct {
+	*rig.Process
+	name, kind, key string
+	database        *sql.DB
+	good, bad, all  []string // delivery ids
+}
+
+// 20,000 events, of which one in twenty fails once and one in a hundred always. Consumers are killed at random, and one
+// database is away for half a minute. In the end each good event has its effect once, the bad ones and no others are
+// dead letters, and nothing is left.
+func TestTheAccountOfAllTeams(t *testing.T) {
+	server := rig.StartNats(t, "")
+	js := connect(t, server.URL())
+	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	fragile, steady := rig.StartPostgres(t), rig.StartPostgres(t)
+	teams := []*team{
+		{name: "pbx", kind: "pbx.call.ringing", key: "call_uuid"},
+		{name: "telesales", kind: "telesales.lead.created", key: "id"},
+		{name: "autocall", kind: "autocall.lead.added", key: "lead_id"},
+	}
+	for _, team := range teams {
+		database := steady.URL()
+		if team.name == "pbx" {
+			database = fragile.URL()
+		}
+		team.start(t, server.URL(), database)
+	}
+
+	plan(t, teams)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var background sync.WaitGroup
+	background.Go(func() { supervise(ctx, teams) })
+	background.Go(func() { publish(t, js, teams) })
+	rig.Eventually(t, 30*time.Second, "the fragile team works", func() bool { return teams[0].count(t, "effects") > 500 })
+	fragile.Signal(syscall.SIGQUIT)
+	fragile.Wait(10 * time.Second)
+	teams[0].WaitFor("many different events fail in a row", 20*time.Second)
+	time.Sleep(outage) // that is how long it lasts
+	fragile.Start()
+	teams[0].WaitFor("events succeed again", 20*time.Second)
+
+	for _, team := range teams {
+		rig.Eventually(t, 90*time.Second, team.name+" has settled everything", func() bool { return team.settled(t, js) })
+	}
+	cancel()
+	background.Wait()
+	for _, team := range teams {
+		team.balance(t, js)
+	}
+}
+
+func connect(t *testing.T, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// start starts the real consumer, and arms its database before there is an event.
+func (c *team) start(t *testing.T, nats, database string) {
+	t.Helper()
+	var err error
+	if c.database, err = sql.Open("pgx", database); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.database.Close() })
+	c.Process = rig.Start(t, rig.Build(t, "./consumer/"+c.name), nil, rig.Environment("NATS_URL="+nats, "DATABASE_URL="+database,
+		"SLUICE_ATTEMPTS=6", "SLUICE_BACKOFF_MIN=100ms", "SLUICE_BACKOFF_MAX=500ms"))
+	c.WaitFor(`"msg":"working"`, 20*time.Second)
+	if _, err := c.database.ExecContext(t.Context(), faults); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// supervise starts what has ended, as a supervisor does, and kills a consumer at random from time to time; not the one
+// whose database goes away, which is to be seen to hold what it has.
+func supervise(ctx context.Context, teams []*team) {
+	for tick := 1; ctx.Err() == nil; tick++ {
+		for _, team := range teams {
+			if !team.Running() {
+				team.Start()
+			}
+		}
+		if tick%killEvery == 0 {
+			teams[1+rand.IntN(len(teams)-1)].Signal(syscall.SIGKILL)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// plan decides which events there are, and makes the memory of those that fail once.
+func plan(t *testing.T, teams []*team) {
+	t.Helper()
+	for n := range total {
+		team := teams[n%len(teams)]
+		switch {
+		case n%100 == 1:
+			team.bad = append(team.bad, fmt.Sprintf("always-%d", n))
+		case n%20 == 0:
+			id := fmt.Sprintf("once-%d", n)
+			if _, err := team.database.ExecContext(t.Context(), `CREATE SEQUENCE "`+id+`"`); err != nil {
+				t.Fatal(err)
+			}
+			team.good = append(team.good, id)
+		default:
+			team.good = append(team.good, fmt.Sprintf("good-%d", n))
+		}
+	}
+	for _, team := range teams {
+		team.all = slices.Concat(team.good, team.bad)
+		rand.Shuffle(len(team.all), func(a, b int) { team.all[a], team.all[b] = team.all[b], team.all[a] })
+	}
+}
+
+// publish stores the events of all teams in turn, as the gateway would.
+func publish(t *testing.T, js jetstream.JetStream, teams []*team) {
+	begin := time.Now()
+	for n := range total {
+		team := teams[n%len(teams)]
+		id := team.all[n/len(teams)]
+		msg := nats.NewMsg(event.Subject("zorio", team.kind))
+		msg.Header.Set(event.HeaderID, identity(id))
+		msg.Data = fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-23T03:30:00Z","data":{%q:%q}}`, team.kind, team.key, id)
+		if _, err := js.PublishMsgAsync(msg, jetstream.WithStallWait(time.Minute)); err != nil {
+			t.Errorf("publish: %v", err)
+		}
+		time.Sleep(time.Until(begin.Add(time.Duration(n) * time.Second / rate))) // the rate, no hope
+	}
+	<-js.PublishAsyncComplete()
+}
+
+func identity(id string) string { return event.Identity(id, "0123456789abcdef") }
+
+// count is the number of rows in a table; 0 while the database is away.
+func (c *team) count(t *testing.T, table string) (n int) {
+	if err := c.database.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table+" WHERE team = $1", c.name).Scan(&n); err != nil {
+		t.Logf("%s: %v", c.name, err)
+	}
+	return n
+}
+
+// settled reports whether every event that there will be has come to its end.
+func (c *team) settled(t *testing.T, js jetstream.JetStream) bool {
+	durable, err := js.Consumer(t.Context(), stream.Events, c.name)
+	if err != nil {
+		return false
+	}
+	info := durable.CachedInfo()
+	return info.NumPending == 0 && info.NumAckPending == 0 && c.count(t, "effects") >= len(c.good) && len(c.dead(t, js)) >= len(c.bad)
+}
+
+// dead are the identities of the team's dead letters.
+func (c *team) dead(t *testing.T, js jetstream.JetStream) (identities []string) {
+	t.Helper()
+	letters, err := js.OrderedConsumer(t.Context(), stream.Dead, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"dead." + c.name + ".>"}, HeadersOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := letters.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range info.NumPending {
+		m, err := letters.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		identities = append(identities, m.Headers().Get(event.HeaderIdentity))
+	}
+	return identities
+}
+
+// balance compares what there was with what became of it.
+func (c *team) balance(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	effects := map[string]int{}
+	rows, err := c.database.QueryContext(t.Context(), "SELECT identity FROM effects WHERE team = $1", c.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var one string
+		if err := rows.Scan(&one); err != nil {
+			t.Fatal(err)
+		}
+		effects[one]++
+	}
+	for _, id := range c.good {
+		if n := effects[identity(id)]; n != 1 {
+			t.Errorf("%s: %s has %d effects", c.name, id, n)
+		}
+	}
+	letters := map[string]int{}
+	for _, one := range c.dead(t, js) {
+		letters[one]++
+	}
+	for _, id := range c.bad {
+		if n := letters[identity(id)]; n != 1 {
+			t.Errorf("%s: %s has %d dead letters", c.name, id, n)
+		}
+	}
+	if len(effects) != len(c.good) || len(letters) != len(c.bad) {
+		t.Errorf("%s: %d events have an effect and %d are dead, of %d good and %d bad ones", c.name, len(effects), len(letters), len(c.good), len(c.bad))
+	}
+	t.Logf("%s: %d effects, each once; %d dead letters, each of a bad event", c.name, len(effects), len(letters))
+}

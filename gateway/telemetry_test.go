@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// stale is a request that is authentic and too late.
+func (g *gateway) stale(delivery string, body []byte) string {
+	g.t.Helper()
+	return g.post(zorio.Headers(secret, "pbx.call.hangup", delivery, time.Now().Add(-time.Hour), body), body)
+}
+
+// forged is a request that nobody with the secret made.
+func (g *gateway) forged(delivery string, body []byte) string {
+	g.t.Helper()
+	return g.post(zorio.Headers("another secret", "pbx.call.hangup", delivery, time.Now(), body), body)
+}
+
+func TestMetricsSayWhatHappened(t *testing.T) {
+	g, _, _ := startWithEngines(t)
+	b := body("pbx.call.hangup", 1)
+	begin := time.Now().Unix()
+	g.send("pbx.call.hangup", "1", b)
+	rig.Eventually(t, 5*time.Second, "it is marked", func() bool { return g.value(`sluice_seen_seconds_count{op="mark"}`) == 1 })
+	g.send("pbx.call.hangup", "1", b)
+	g.stale("2", b)
+	g.forged("3", b)
+	g.send("pbx.call.hangup", "4", []byte("not JSON"))
+	for series, want := range map[string]float64{
+		`sluice_requests_total{answer="ok"}`: 1, `sluice_requests_total{answer="duplicate"}`: 1, `sluice_requests_total{answer="invalid"}`: 1,
+		`sluice_requests_total{answer="quarantined_late"}`: 1, `sluice_requests_total{answer="quarantined_unroutable"}`: 1, `sluice_requests_total{answer="stale"}`: 0,
+		`sluice_quarantined_total{reason="late"}`: 1, `sluice_quarantined_total{reason="unroutable"}`: 1,
+		`sluice_request_seconds_count`: 5, `sluice_request_bytes_sum`: float64(4*len(b) + len("not JSON")), `sluice_group_deliveries_sum`: 4,
+		`sluice_seen_seconds_count{op="lookup"}`: 4, `sluice_publish_seconds_count`: 3, `sluice_redis_away`: 0, `sluice_seen_failures_total`: 0,
+		`sluice_marks_missed_total`: 0, `sluice_resent_total`: 0, `sluice_inflight`: 0,
+		`sluice_secret_matches_total{secret="1"}`: 4, `sluice_secret_matches_total{secret="2"}`: 0,
+	} {
+		if got := g.value(series); got != want {
+			t.Errorf("%s %v, want %v", series, got, want)
+		}
+	}
+	if last := int64(g.value(`sluice_secret_last_match_timestamp_seconds{secret="1"}`)); last < begin || last > time.Now().Unix() {
+		t.Errorf("the secret matched last at %d", last)
+	}
+}
+
+func (g *gateway) readiness() (r telemetry.Readiness, code int) {
+	g.t.Helper()
+	answer, err := g.client.Get("http://" + g.admin + "/readyz")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&r); err != nil {
+		g.t.Fatal(err)
+	}
+	return r, answer.StatusCode
+}
+
+// /readyz says of each dependency how it is, since when, and what to do about it.
+func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
+	begin := time.Now()
+	g, redis, nats := startWithEngines(t)
+	expect := func(code int, status string, want map[string]telemetry.Health) {
+		t.Helper()
+		rig.Eventually(t, 15*time.Second, "/readyz is "+status, func() bool { r, _ := g.readiness(); return r.Status == status })
+		r, got := g.readiness()
+		if got != code || len(r.Dependencies) != len(want) {
+			t.Errorf("%d %+v, want %d %+v", got, r, code, want)
+		}
+		for _, d := range r.Dependencies {
+			w := want[d.Name]
+			if d.Status != w.Status || d.Since.Before(begin) || d.Since.After(time.Now()) || !strings.Contains(d.Remedy, w.Remedy) || (d.Detail == "") != (w.Status == telemetry.OK) {
+				t.Errorf("%+v, want %+v", d, w)
+			}
+		}
+	}
+	ok := telemetry.Health{Status: telemetry.OK}
+	noRedis := telemetry.Health{Status: telemetry.Degraded, Remedy: "start Redis, or correct REDIS_URL"}
+	noNATS := telemetry.Health{Status: telemetry.Down, Remedy: "start NATS at " + nats.URL()}
+	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok})
+	redis.Kill()
+	expect(200, "degraded", map[string]telemetry.Health{"nats": ok, "redis": noRedis})
+	nats.Kill()
+	expect(503, "unavailable", map[string]telemetry.Health{"nats": noNATS, "redis": noRedis})
+	begin = time.Now()
+	nats.Restart()
+	redis.Restart()
+	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok})
+}
+
+// said is a line of the log.
+type said struct {
+	Level, Msg, Answer, Event, Delivery, Source, Stream string
+	Sequence                                            int
+}
+
+// lines are those of the log, which are JSON, without the settings at its start.
+func (g *gateway) lines() (lines []said) {
+	g.t.Helper()
+	for text := range strings.Lines(g.Output()) {
+		if strings.HasPrefix(text, "{") {
+			var line said
+			if err := json.Unmarshal([]byte(text), &line); err != nil {
+				g.t.Errorf("%q: %v", text, err)
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// A line an event at debug, one a cause for refusals, and neither secrets nor what was sent.
+func TestTheLogSaysEnoughAndNotTooMuch(t *testing.T) {
+	const private = "+81-90-0000-0000"
+	for level, stored := range map[string]int{"info": 0, "debug": 7} {
+		g := startGateway(t, "SLUICE_LOG="+level)
+		for n := range 3 {
+			b := fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{"caller_number":%q,"n":%d}}`, private, n)
+			g.send("pbx.call.hangup", fmt.Sprint("id-", n), b)
+			g.stale(fmt.Sprint("id-", n), b)
+			g.forged(fmt.Sprint("id-", n), b)
+		}
+		g.send("pbx.call.hangup", "broken", fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{%q:!}}`, private))
+		g.Stop(10 * time.Second)
+		count := map[string]int{}
+		for _, line := range g.lines() {
+			count[line.Level+" "+line.Msg+" "+line.Answer]++
+			if line.Msg == "stored" && (line.Event == "" && line.Stream == "EVENTS" || line.Delivery == "" || line.Source != "zorio" || line.Sequence == 0) {
+				t.Errorf("the line of an event: %+v", line)
+			}
+		}
+		if count["DEBUG stored "] != stored || count["INFO refused invalid"] != 1 || count["INFO refused quarantined_late"] != 1 || count["INFO refused quarantined_unroutable"] != 1 {
+			t.Errorf("%s: %v", level, count)
+		}
+		for _, never := range []string{secret, private, "sha256="} {
+			if strings.Contains(g.Output(), never) {
+				t.Errorf("%s: %q is in the log", level, never)
+			}
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/worker"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// handleHangup is a team's handler.
+func handleHangup(_ context.Context, e *event.Event) error {
+	var body struct {
+		Data struct {
+			CallUUID string `json:"call_uuid"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(e.Body, &body); err != nil {
+		return worker.Permanent(err)
+	}
+	if body.Data.CallUUID == "" {
+		return worker.Permanent(errors.New(`"data" has no "call_uuid"`))
+	}
+	return nil
+}
+
+// A handler is a function of an event: its test needs no NATS.
+func ExampleHandler() {
+	sample, _ := zorio.Sample("pbx.call.hangup")
+	fmt.Println(handleHangup(context.Background(), &event.Event{Name: "pbx.call.hangup", Body: sample}))
+
+	err := handleHangup(context.Background(), &event.Event{Name: "pbx.call.hangup", Body: []byte(`{"data":{}}`)})
+	fmt.Println(err, worker.IsPermanent(err))
+	// Output:
+	// <nil>
+	// "data" has no "call_uuid" true
+}

@@ -1,0 +1,102 @@
+package sluice
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+// clone copies what git would take along: the files of the working tree that are not ignored. One that was deleted and
+// is not committed yet is passed over.
+func clone(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	files := exec.Command(sh(t), "-c", `git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$0"`, dir)
+	if output, err := files.CombinedOutput(); err != nil && !strings.Contains(string(output), "No such file") {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return dir
+}
+
+// What a newcomer types: `make run` in a fresh clone, the command that it shows in another terminal, Ctrl-C. Only the
+// ports are others, and the Go modules come from this machine's cache.
+func TestTheQuickStartFromAFreshClone(t *testing.T) {
+	dir := clone(t)
+	listen, hub := rig.Address(t), rig.Address(t)
+	cache, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	where := strings.Fields(string(cache))
+	environment := rig.Environment("SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+rig.Address(t), "SLUICE_HUB_LISTEN="+hub,
+		"GOCACHE="+where[0], "GOMODCACHE="+where[1], "GOPROXY=off")
+	run := rig.Start(t, sh(t), []string{"-c", "cd " + dir + " && exec make run"}, environment)
+	t.Cleanup(func() {
+		for _, pid := range processes(t, dir) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+	run.WaitFor("Ctrl-C stops everything", 4*time.Minute) // without a warm build cache it builds for minutes
+	run.WaitFor(`"team":"pbx"`, 20*time.Second)
+	if !strings.Contains(run.Output(), "made a webhook secret") {
+		t.Errorf("it does not say that it made a secret:\n%s", run.Output())
+	}
+
+	next := regexp.MustCompile(`(?m)^    (bin/sluicectl send .*)$`).FindStringSubmatch(run.Output())
+	if next == nil {
+		t.Fatalf("it does not say what to type:\n%s", run.Output())
+	}
+	typed := exec.Command(sh(t), "-c", next[1])
+	typed.Dir, typed.Env = dir, rig.Environment()
+	output, err := typed.CombinedOutput()
+	want := `answered 200 OK in [\d.]+ ms\n  stored as EVENTS #1 on events\.zorio\.pbx\.call\.hangup\n  processed by pbx in [\d.]+ ms\n$`
+	if err != nil || !regexp.MustCompile(want).Match(output) {
+		t.Errorf("%s: %v\n%s", next[1], err, output)
+	}
+
+	if err := syscall.Kill(-run.PID(), syscall.SIGINT); err != nil { // as a terminal does: to everyone in the foreground
+		t.Fatal(err)
+	}
+	if code := run.Wait(20 * time.Second); code > 0 { // make itself ends by the signal, which is no code
+		t.Errorf("exit code %d", code)
+	}
+	if strings.Contains(run.Output(), "***") || strings.Contains(run.Output(), "killed") {
+		t.Errorf("it did not stop cleanly:\n%s", run.Output())
+	}
+	if left := processes(t, dir); len(left) > 0 {
+		t.Errorf("left running: %v", left)
+	}
+}
+
+// processes are those whose program lies in a folder.
+func processes(t *testing.T, dir string) (pids []int) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if program, err := os.Readlink(link); err == nil && strings.HasPrefix(program, dir+"/") {
+			pid, _ := strconv.Atoi(strings.Split(link, "/")[2])
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+func sh(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
