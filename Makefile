@@ -32,6 +32,7 @@ race: deps ## run all tests with the race detector (needs a C compiler)
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
 	go test -run '^$$' -fuzz FuzzEventName -fuzztime 30s ./pkg/zorio
+	go test -run '^$$' -fuzz FuzzParseHeaders -fuzztime 30s ./pkg/verify
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s -fuzzminimizetime 1s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature

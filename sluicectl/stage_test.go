@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/inbox"
 	"github.com/sluicehq/sluice/pkg/replay"
@@ -40,29 +41,12 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: s.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{"NATS_URL": s.URL(), "NATS_CREDS": "", "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
+	js := rig.Hub(t, stream.Settings{})
+	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "NATS_CREDS": "", "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
 		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "", "SUDO_USER": ""} {
 		t.Setenv(name, value)
 	}
-	g := &stage{t, js}
-	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
-	return g
+	return &stage{t, js}
 }
 
 // fill puts something of everything into it.

@@ -26,7 +26,7 @@ func Redrive(ctx context.Context, js jetstream.JetStream, l *Letter, by string) 
 }
 
 func (l *Letter) redriven(by string) *nats.Msg {
-	header := nats.Header(l.Event.Redrive(l.Sequence, time.Now(), by))
+	header := nats.Header(l.Redrive(l.Sequence, time.Now(), by))
 	header.Set(event.HeaderID, fmt.Sprintf("redrive.%d", l.Sequence))
 	return &nats.Msg{Subject: event.ReplaySubject(l.Team, l.Source, l.Name), Header: header, Data: l.Body}
 }

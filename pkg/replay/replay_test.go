@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,36 +13,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// hub is a NATS server of the test's with the streams declared.
-func hub(t testing.TB) jetstream.JetStream {
-	t.Helper()
-	s, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: s.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
 
 // store puts events of one name into EVENTS, with deliveries <name>-0, <name>-1, …
 func store(t testing.TB, js jetstream.JetStream, name string, count int) {
@@ -107,7 +80,7 @@ func do(ctx context.Context, t *testing.T, js jetstream.JetStream, r *Record, st
 func nothing(Progress) {}
 
 func TestASelectionIsWhatWasAskedFor(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 3)
 	middle := time.Now()
 	store(t, js, "pbx.call.ringing", 3)
@@ -136,7 +109,7 @@ func TestASelectionIsWhatWasAskedFor(t *testing.T) {
 }
 
 func TestCopiesGoToOneTeamUnderIDsOfTheirOwn(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 600)
 	r := begin(t, js, Entry{Team: "pbx", By: "me@here"})
 	if err := do(t.Context(), t, js, r, nothing); err != nil {
@@ -160,7 +133,7 @@ func TestCopiesGoToOneTeamUnderIDsOfTheirOwn(t *testing.T) {
 }
 
 func TestAnInterruptedReplayResumesWhereItWas(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 1000)
 	r := begin(t, js, Entry{Team: "pbx", Rate: 5000})
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -189,7 +162,7 @@ func TestAnInterruptedReplayResumesWhereItWas(t *testing.T) {
 
 // What a killed process has stored and not written down is sent once more, and the stream knows it.
 func TestAnOverlapStoresNothingTwice(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 700)
 	r := begin(t, js, Entry{Team: "pbx"})
 	if err := do(t.Context(), t, js, r, nothing); err != nil {
@@ -211,7 +184,7 @@ func TestAnOverlapStoresNothingTwice(t *testing.T) {
 }
 
 func TestARunningReplayIsStopped(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 500)
 	r := begin(t, js, Entry{Team: "pbx", Rate: 50})
 	id := r.Entry().ID
@@ -239,7 +212,7 @@ func TestARunningReplayIsStopped(t *testing.T) {
 }
 
 func TestAReplayWhoseProcessWasKilledIsTakenOver(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 500)
 	r := begin(t, js, Entry{Team: "pbx", Rate: 100})
 	// Another process, as far as the journal can tell: it resumed what it took for dead.
@@ -265,7 +238,7 @@ func TestAReplayWhoseProcessWasKilledIsTakenOver(t *testing.T) {
 }
 
 func TestOnlyWhatIsMissing(t *testing.T) {
-	js := hub(t)
+	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 600)
 	odd := func(_ context.Context, events []*event.Event) (left []*event.Event, err error) {
 		for _, e := range events {
@@ -293,71 +266,10 @@ func TestOnlyWhatIsMissing(t *testing.T) {
 	}
 }
 
-func TestAURLGetsWhatTheSenderWouldSend(t *testing.T) {
-	js := hub(t)
-	store(t, js, "pbx.call.hangup", 30)
-	const secret = "0123456789abcdef"
-	keys, err := signature.New(secret)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	got := map[string]int{}
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body := make([]byte, r.ContentLength)
-		_, _ = r.Body.Read(body)
-		mu.Lock()
-		defer mu.Unlock()
-		delivery := r.Header.Get(zorio.HeaderDelivery)
-		if got[delivery]++; delivery == "pbx.call.hangup-7" || delivery == "pbx.call.hangup-8" && got[delivery] == 1 {
-			http.Error(w, "not this one", http.StatusTeapot)
-		}
-		if _, ok := keys.Verify([]byte(r.Header.Get(zorio.HeaderSignature)), body); !ok || r.Header.Get(zorio.HeaderEvent) != "pbx.call.hangup" {
-			t.Errorf("%s: headers %v", delivery, r.Header)
-		}
-	}))
-	t.Cleanup(receiver.Close)
-	var refused []string
-	target := NewURL(receiver.URL, secret, func(e *event.Event, err error) { refused = append(refused, e.Delivery+" "+err.Error()) })
-	target.pause = time.Millisecond
-	t.Cleanup(target.client.CloseIdleConnections)
-	run := Run{Target: target}
-	var last Progress
-	if err := run.Play(t.Context(), js, func(p Progress) { last = p }); err != nil {
-		t.Fatal(err)
-	}
-	if len(got) != 30 || got["pbx.call.hangup-7"] != 3 || got["pbx.call.hangup-8"] != 2 {
-		t.Errorf("%v", got)
-	}
-	if last != (Progress{Sequence: 30, Replayed: 29, Refused: 1}) || !slices.Equal(refused, []string{"pbx.call.hangup-7 418 I'm a teapot: not this one"}) {
-		t.Errorf("%+v %q", last, refused)
-	}
-	receiver.Close()
-	again := Run{Target: target}
-	if err := again.Play(t.Context(), js, nothing); err == nil || !strings.Contains(err.Error(), "in a row") {
-		t.Errorf("a receiver that is dead: %v", err)
-	}
-}
-
-func TestLinesKeepJSONAndBytes(t *testing.T) {
-	var out strings.Builder
-	at := time.Date(2026, 11, 23, 3, 30, 0, 0, time.UTC)
-	_, err := Lines{&out}.Deliver(t.Context(), []*event.Event{
-		{Sequence: 1, Name: "a.b", Delivery: "d", Received: at, Body: []byte("{ \"x\": \"<&\" }")},
-		{Sequence: 2, Name: "a.b", Delivery: "d", Received: at, Body: []byte("\xff\n")},
-	})
-	want := `{"sequence":1,"received":"2026-11-23T03:30:00Z","event":"a.b","delivery":"d","body":{"x":"<&"}}
-{"sequence":2,"received":"2026-11-23T03:30:00Z","event":"a.b","delivery":"d","body_base64":"/wo="}
-`
-	if err != nil || out.String() != want {
-		t.Errorf("%v\n%s", err, out.String())
-	}
-}
-
 // go test -run '^$' -bench Replay -benchtime 100000x ./pkg/replay: to a team, on a server that syncs every write. The
 // floor is reading the same events and leaving them alone.
 func BenchmarkReplay(b *testing.B) {
-	js := hub(b)
+	js := rig.Hub(b, stream.Settings{})
 	for left := b.N; left > 0; left -= 4000 {
 		store(b, js, fmt.Sprintf("pbx.n%d", left), min(left, 4000))
 	}
