@@ -4,6 +4,7 @@ package consumer
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -24,12 +25,14 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
-const (
-	total     = 20_000
-	rate      = 500 // a second
-	outage    = 30 * time.Second
-	killEvery = 30 // looks of the supervisor, about 3 s
+var (
+	total  = flag.Int("events", 20_000, "how many events the account is about")
+	rate   = flag.Int("rate", 500, "how many come a second")
+	outage = flag.Duration("outage", 30*time.Second, "how long a database is away")
 )
+
+// killEvery is how many looks of the supervisor there are between two kills, about 3 s.
+const killEvery = 30
 
 // Every event fails in its transaction as its id says: once, always, or not at all. A sequence remembers what a
 // transaction that was rolled back has tried. What is committed is noted, each time it is.
@@ -87,7 +90,7 @@ func TestTheAccountOfAllTeams(t *testing.T) {
 	fragile.Signal(syscall.SIGQUIT)
 	fragile.Wait(10 * time.Second)
 	teams[0].WaitFor("many different events fail in a row", 20*time.Second)
-	time.Sleep(outage) // that is how long it lasts
+	time.Sleep(*outage) // that is how long it lasts
 	fragile.Start()
 	teams[0].WaitFor("events succeed again", 20*time.Second)
 
@@ -153,7 +156,7 @@ func supervise(ctx context.Context, teams []*team) {
 // plan decides which events there are, and makes the memory of those that fail once.
 func plan(t *testing.T, teams []*team) {
 	t.Helper()
-	for n := range total {
+	for n := range *total {
 		team := teams[n%len(teams)]
 		switch {
 		case n%100 == 1:
@@ -177,7 +180,7 @@ func plan(t *testing.T, teams []*team) {
 // publish stores the events of all teams in turn, as the gateway would.
 func publish(t *testing.T, js jetstream.JetStream, teams []*team) {
 	begin := time.Now()
-	for n := range total {
+	for n := range *total {
 		team := teams[n%len(teams)]
 		id := team.all[n/len(teams)]
 		msg := nats.NewMsg(event.Subject("zorio", team.kind))
@@ -186,7 +189,7 @@ func publish(t *testing.T, js jetstream.JetStream, teams []*team) {
 		if _, err := js.PublishMsgAsync(msg, jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Errorf("publish: %v", err)
 		}
-		time.Sleep(time.Until(begin.Add(time.Duration(n) * time.Second / rate))) // the rate, no hope
+		time.Sleep(time.Until(begin.Add(time.Duration(n) * time.Second / time.Duration(*rate)))) // the rate, no hope
 	}
 	<-js.PublishAsyncComplete()
 }

@@ -204,6 +204,6 @@ func TestWhatCannotBeReadIsGivenUpAndWhatIsUnknownPasses(t *testing.T) {
 	x.GivesUp(callInitiated, `{"data":{"uuid":"u1","lead_id":1,"attempt_number":"many"}}`)
 	x.GivesUp(dtmfPressed, `{"data":{"digit":1}}`, `{"data":{"lead_id":1}}`, `{"data":{"uuid":"u1","digit":[]}}`)
 	x.GivesUp(campaignPaused, `{"data":{"campaign_id":null}}`)
-	x.GiveBody("autocall.lead.merged", `{`)
+	x.Skips("autocall.lead.merged", `{`)
 	x.GiveBody(leadAdded, "{\"data\":{\"lead_id\":\"n\\u0000l\",\"external_ref\":null,\"phone\":\"\xff\"}}")
 }

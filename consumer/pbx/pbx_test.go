@@ -70,6 +70,6 @@ func TestWhatCannotBeReadIsGivenUpAndWhatIsUnknownPasses(t *testing.T) {
 	x := tablestest.OnSQLite(t, team)
 	x.GivesUp(hangup, `{"data":{}}`, `{"data":{"call_uuid":""}}`, `{"data":{"call_uuid":{}}}`,
 		`{"data":{"call_uuid":"x","answered_at":"yesterday"}}`, `{"data":{"call_uuid":"x","billsec":"many"}}`)
-	x.GiveBody("pbx.call.parked", `{`)
+	x.Skips("pbx.call.parked", `{`)
 	x.GiveBody(hangup, "{\"data\":{\"call_uuid\":\"n\\u0000l\",\"extension\":\"\xff\"}}")
 }

@@ -58,5 +58,5 @@ func TestWhatCannotBeReadIsGivenUpAndWhatIsUnknownPasses(t *testing.T) {
 	x.GivesUp(leadUpdated, `{"data":{}}`)
 	x.GivesUp(callDisposed, `{"data":{"id":null}}`)
 	x.GivesUp(campaignCompleted, `{"data":{"campaign_id":null}}`, `{"data":{"campaign_id":7,"total_leads":"many"}}`)
-	x.GiveBody("telesales.lead.merged", `{`)
+	x.Skips("telesales.lead.merged", `{`)
 }

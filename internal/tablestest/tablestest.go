@@ -3,6 +3,7 @@ package tablestest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -99,6 +100,14 @@ func (x *Tables) GiveBody(name, body string) {
 	x.t.Helper()
 	if err := x.handle(name, "", body); err != nil {
 		x.t.Fatalf("%s %s: %v", name, body, err)
+	}
+}
+
+// Skips checks that an event is nothing for the team.
+func (x *Tables) Skips(name, body string) {
+	x.t.Helper()
+	if err := x.handle(name, "", body); !errors.Is(err, worker.Skip) {
+		x.t.Errorf("%s %s: %v", name, body, err)
 	}
 }
 

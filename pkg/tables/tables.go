@@ -55,12 +55,12 @@ func (t Team) run(ctx context.Context, s *Settings) error {
 }
 
 // Handler keeps events in a team's tables. On a nil return what the event says is committed; a body that can't be read
-// or is about nothing is a permanent error.
+// or is about nothing is a permanent error, and an event that goes into no table is skipped.
 func (t Team) Handler(i *inbox.Inbox) worker.Handler {
 	return func(ctx context.Context, e *event.Event) error {
 		keepers, known := t.Keep[e.Name]
 		if !known {
-			return nil // new names come without notice, and are kept in the stream
+			return worker.Skip // new names come without notice, and are kept in the stream
 		}
 		entry, err := fold.Decode(e)
 		if err != nil {

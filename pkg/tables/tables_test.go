@@ -90,7 +90,7 @@ func TestWhatCannotBeReadIsGivenUpAndWhatIsUnknownPasses(t *testing.T) {
 	x.GivesUp("shop.ordered", ``, `{`, `[]`, `{"data":null}`, `{"data":[]}`, `{"data":{}}`, `{"data":{"order_id":""}}`, `{"data":{"order_id":{}}}`,
 		`{"timestamp":"yesterday","data":{"order_id":1}}`, `{"tenant_id":{},"data":{"order_id":1}}`)
 	x.GivesUp("shop.broken", `{"data":{"person_id":1}}`)
-	x.GiveBody("shop.closed", `{`)
+	x.Skips("shop.closed", `{`)
 	if got := x.Rows(orders) + x.Rows(persons); got != "" {
 		t.Errorf("rows of events that were given up:\n%s", got)
 	}

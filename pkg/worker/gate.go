@@ -27,7 +27,6 @@ type gate struct {
 	changed  func(down) // told of every shutting and opening, one after the other
 	stopped  chan struct{}
 	stopping sync.Once
-	probes   chan struct{} // those who wait take from it in the order they came
 
 	mu        sync.Mutex
 	epoch     int // grows with every shutting and opening

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -27,14 +28,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // hub is a NATS server of the test's with the streams declared.
 type hub struct {
-	t   *testing.T
+	t   testing.TB
 	url string
 	js  jetstream.JetStream
 }
 
-func newHub(t *testing.T) *hub {
+func newHub(t testing.TB) *hub {
 	t.Helper()
-	t.Parallel() // what these tests do most is wait
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel() // what these tests do most is wait
+	}
 	// Not the gateway's own, which syncs every write: here nobody cuts the power.
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
@@ -50,7 +53,7 @@ func newHub(t *testing.T) *hub {
 	return h
 }
 
-func connect(t *testing.T, url string) jetstream.JetStream {
+func connect(t testing.TB, url string) jetstream.JetStream {
 	t.Helper()
 	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
 	if err != nil {
@@ -144,13 +147,9 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 }
 
 // eventually waits for something to become true.
-func eventually(t *testing.T, what string, is func() bool) {
+func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
+	rig.Eventually(t, 20*time.Second, what, is)
 }
 
 // settled waits until the team has nothing left to do.
@@ -535,5 +534,26 @@ func TestTheLogNamesTheEvent(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the log lacks %q: %s", want, out.String())
 		}
+	}
+}
+
+func TestOtherEventsThanBeforeAreTakenFromHereOnAndToldOf(t *testing.T) {
+	h := newHub(t)
+	stop := h.start(Team{Name: "team", Events: []string{"a"}}, Settings{}, nil)
+	h.declared("team")
+	stop()
+	h.publish("b", 1)
+	var out lockedBuilder
+	var got atomic.Int32
+	w := quickly(h.url, Team{Name: "team", Events: []string{"b"}}, Settings{}, func(context.Context, *event.Event) error { got.Add(1); return nil })
+	w.log = slog.New(slog.NewTextHandler(&out, nil))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.run(ctx) }()
+	eventually(t, "the change is told", func() bool { return strings.Contains(out.String(), "takes other events than before") })
+	eventually(t, "the new ones are taken", func() bool { return got.Load() == 1 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
