@@ -7,6 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,36 +53,38 @@ func TestEveryExampleRuns(t *testing.T) {
 			}))
 			t.Cleanup(gateway.Close)
 			for line := range strings.Lines(c.Example) {
-				g.example(strings.Fields(line)[1:], gateway.URL)
+				g.shell(strings.TrimSpace(line), gateway.URL)
 			}
 		})
 	}
 }
 
-// example runs one, with another address for the gateway.
-func (g *stage) example(args []string, gateway string) {
+// shell types a line as a person would, who answers y, with another address for the gateway.
+func (g *stage) shell(line, gateway string) {
 	g.t.Helper()
-	for i, arg := range args {
-		switch arg {
-		case defaultURL:
-			args[i] = gateway
-		case defaultAdmin:
-			args[i] = strings.TrimPrefix(gateway, "http://")
-		}
-	}
-	switch args[0] {
+	line = strings.NewReplacer(defaultURL, gateway, defaultAdmin, strings.TrimPrefix(gateway, "http://")).Replace(line)
+	switch verb := strings.Fields(line)[1]; verb {
 	case "send":
-		args = append(args, "--url", gateway, "--wait", "10ms")
+		line += " --url " + gateway + " --wait 10ms"
 	case "ready":
-		args = append(args, "--admin", strings.TrimPrefix(gateway, "http://"))
+		line += " --admin " + strings.TrimPrefix(gateway, "http://")
 	}
-	stdout, stderr, code := g.ctl(g.t.Context(), "y\n", args...)
-	stale := args[0] == "verify" && code == exitFailed && strings.Contains(stdout, "more than 300 s from now")
-	if code != exitDone && !stale {
-		g.t.Errorf("%v: exit code %d\n%s%s", args, code, stdout, stderr)
+	c := exec.Command("sh", "-c", line)
+	c.Env = append(os.Environ(), "PATH="+filepath.Dir(rig.Build(g.t, "./sluicectl"))+":"+os.Getenv("PATH"))
+	c.Stdin = strings.NewReader("y\n")
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	stdout, err := c.Output()
+	stale := strings.Contains(line, "verify") && strings.Contains(string(stdout), "more than 300 s from now")
+	if err != nil && !stale {
+		g.t.Errorf("%s: %v\n%s%s", line, err, stdout, stderr.String())
 	}
-	if i := strings.Index(strings.Join(args, " "), "-o json"); i > 0 && args[0] != "replay" && args[0] != "tail" && !json.Valid([]byte(stdout)) {
-		g.t.Errorf("%v: no JSON\n%s", args, stdout)
+	if strings.HasSuffix(line, "-o json") && !strings.Contains(line, " tail ") && !json.Valid(stdout) {
+		g.t.Errorf("%s: no JSON\n%s", line, stdout)
+	}
+	left, err := os.ReadDir(".") // a pattern without quotes would be a redirection
+	if err != nil || len(left) != 2 {
+		g.t.Errorf("%s: leaves %v: %v", line, left, err)
 	}
 }
 
@@ -208,5 +214,26 @@ func TestCompletionKnowsEventsAndFormats(t *testing.T) {
 		if err := root.Execute(); err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("%q: %v\n%s", args, err, out.String())
 		}
+	}
+}
+
+var readmeCommand = regexp.MustCompile(`(?m)^bin/sluicectl (.*)$`)
+
+// What the README shows, on a stage of its own for each line. What needs a gateway is in the tests of the quick start.
+func TestTheREADMEsCommandsRun(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(rig.Root(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range readmeCommand.FindAllStringSubmatch(string(text), -1) {
+		if verb := strings.Fields(line[1])[0]; verb == "send" || verb == "ready" {
+			continue
+		}
+		t.Run(line[1], func(t *testing.T) {
+			g := newStage(t)
+			g.fill()
+			g.captured()
+			g.shell("sluicectl "+line[1], "")
+		})
 	}
 }

@@ -43,11 +43,11 @@ of JSON an event.
 Ctrl-C leaves a replay to a team or a URL resumable. Who replayed what, and how far it came, is kept for a year:
 see ` + "`sluicectl replay list`.",
 		Example: `  sluicectl replay --team pbx --since 2h --dry-run
-  sluicectl replay --team pbx --since 2h --event pbx.call.* --yes
+  sluicectl replay --team pbx --since 2h --event 'pbx.call.*' --yes
   sluicectl replay --team pbx --delivery 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --yes
   sluicectl replay --team pbx --from 1 --to 1000 --rate 0 --only-missing --yes
   sluicectl replay --url http://127.0.0.1:3000/webhook --since 10m --yes
-  sluicectl replay --since 24h --event pbx.> -o ndjson`,
+  sluicectl replay --since 24h --event 'pbx.>' -o ndjson`,
 	}, func(ctx context.Context, s *session, _ []string) error { return r.do(ctx, s) }, "ndjson")
 	r.flags(c)
 	c.AddCommand(replayListCommand(), replayStopCommand(), replayResumeCommand())

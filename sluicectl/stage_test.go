@@ -195,6 +195,7 @@ func (g *stage) interrupted() {
 // captured writes a webhook's headers and body into the working folder.
 func (g *stage) captured() {
 	g.t.Helper()
+	rig.Build(g.t, "./sluicectl") // while this is in the module
 	g.t.Chdir(g.t.TempDir())
 	body := []byte(`{"event":"pbx.call.hangup"}`)
 	var text strings.Builder

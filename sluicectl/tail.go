@@ -30,7 +30,7 @@ func tailCommand() *cobra.Command {
 		Use: "tail [pattern]…", Short: "Show events as they are stored", Args: cobra.ArbitraryArgs,
 		Long: "Show events as they are stored, those of the patterns that are named or all, until Ctrl-C.\n\n" +
 			"Columns: when it was stored, its sequence in EVENTS, name, delivery id, and size in bytes.",
-		Example: "  sluicectl tail --since 1h --count 3\n  sluicectl tail pbx.> telesales.lead.* --since 1h --count 2 --body\n  sluicectl tail --since 1h --count 1 -o json",
+		Example: "  sluicectl tail --since 1h --count 3\n  sluicectl tail 'pbx.>' 'telesales.lead.*' --since 1h --count 2 --body\n  sluicectl tail --since 1h --count 1 -o json",
 	}, func(ctx context.Context, s *session, args []string) error {
 		t.patterns = args
 		return t.follow(ctx, s)

@@ -61,7 +61,7 @@ func (p *Progress) add(o Outcome) {
 }
 
 // silence is how long the entry of a replay that runs may lie unwritten before its process counts as killed.
-const silence = 10 * time.Second
+const silence = 5 * time.Second
 
 // lookAlive makes the entry of a process that was killed an interrupted one.
 func (e *Entry) lookAlive(now time.Time) *Entry {
