@@ -26,13 +26,19 @@ import (
 )
 
 const (
-	accountEvents = 20_000
 	accountPoison = 100 // one in so many
 	accountLate   = time.Second
-	accountAhead  = 64   // live events that no team has begun with: as many as the machine at hand bears
-	replayFrom    = 2001 // sequences in EVENTS
-	replayTo      = 7000
+	accountAhead  = 32 // live events that no team has begun with: as many as the machine at hand bears
 )
+
+// An account is of so many events, those from replayFrom to replayTo replayed.
+var accountEvents, replayFrom, replayTo = 20_000, 2001, 7000
+
+func init() {
+	if rig.Race {
+		accountEvents, replayFrom, replayTo = 4000, 401, 1400
+	}
+}
 
 // accountTeam is a team that counts its effects by event and replay.
 type accountTeam struct {
@@ -174,7 +180,7 @@ func (g *stage) replayHalfWay() string {
 			return false
 		}
 		id = entries[0].ID
-		return entries[0].Progress.Replayed > 1000
+		return entries[0].Progress.Replayed > (replayTo-replayFrom)/5
 	})
 	interrupt()
 	if err := <-ended; err == nil || !strings.Contains(err.Error(), "interrupted") {
@@ -210,6 +216,7 @@ func TestAReplayAndARedriveBalance(t *testing.T) {
 		})
 	})
 	<-third
+	calm := max(pbx.worst.Swap(0), other.worst.Swap(0))
 	id := g.replayHalfWay()
 	<-half
 	pbx.mend.Store(true)
@@ -238,14 +245,12 @@ func TestAReplayAndARedriveBalance(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := journal.Get(t.Context(), id)
-	if err != nil || e.State != replay.Done || e.Progress != (replay.Progress{Sequence: replayTo, Replayed: replayTo - replayFrom + 1}) {
+	if err != nil || e.State != replay.Done || e.Progress != (replay.Progress{Sequence: uint64(replayTo), Replayed: replayTo - replayFrom + 1}) {
 		t.Errorf("the journal says %+v: %v", e, err)
 	}
-	for _, team := range []*accountTeam{pbx, other} {
-		worst := time.Duration(team.worst.Load())
-		t.Logf("%s: live events were delayed by %s at most", team.name, worst)
-		if worst > accountLate {
-			t.Errorf("%s: a live event was delayed by %s", team.name, worst)
-		}
+	// On a machine that is late anyway, the replay and the redrive must not make it much worse.
+	late := max(accountLate, 3*time.Duration(calm))
+	if worst := time.Duration(max(pbx.worst.Load(), other.worst.Load())); worst > late {
+		t.Errorf("a live event was delayed by %s beside the replay, and by %s at most before", worst, time.Duration(calm))
 	}
 }

@@ -204,8 +204,10 @@ func TestAReleasedDeliveryIsTheEventThatTheGatewayWouldHaveMade(t *testing.T) {
 	}
 }
 
-func TestCompletionKnowsEventsAndFormats(t *testing.T) {
-	for args, want := range map[string]string{"send pbx.call.h": "pbx.call.hangup", "teams -o ": "json", "dead ": "redrive"} {
+func TestCompletionKnowsTeamsEventsAndFormats(t *testing.T) {
+	g := newStage(t)
+	g.team("billing", "pbx.>")
+	for args, want := range map[string]string{"send pbx.call.h": "pbx.call.hangup", "teams -o ": "json", "dead ": "redrive", "replay --team ": "billing", "dead list --event pbx": "pbx.cdr.created"} {
 		root, _ := newRoot()
 		var out bytes.Buffer
 		root.SetOut(&out)

@@ -22,6 +22,9 @@ func letterFlags(c *cobra.Command, s *dead.Selection) {
 	c.Flags().StringVar(&s.Team, "team", "", "of this team")
 	c.Flags().StringVar(&s.Reason, "reason", "", "with this reason: permanent (its handler said so) or exhausted (its attempts were used up)")
 	c.Flags().StringArrayVar(&s.Events, "event", nil, "with names of this pattern, such as pbx.call.* or pbx.>; may be repeated")
+	complete(c, "team", completeTeams)
+	complete(c, "reason", cobra.FixedCompletions([]string{"permanent", "exhausted"}, cobra.ShellCompDirectiveNoFileComp))
+	complete(c, "event", completeEvents)
 }
 
 func deadListCommand() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/pkg/dead"
+	"github.com/sluicehq/sluice/pkg/team"
 )
 
 // letters is a command that does something to dead letters: to those that are named, or to those that the flags select.
@@ -70,6 +71,9 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, verb string,
 		return nothing("no such dead letters")
 	}
 	to := map[string]string{"redrive": "to", "drop": "of"}[verb]
+	if verb == "redrive" {
+		s.warnOfTeams(ctx, teams)
+	}
 	if err := s.confirm(l.yes, "would %s %s %s %s", verb, plural(count, "dead letter"), to, strings.Join(teams, " and ")); err != nil {
 		return err
 	}
@@ -83,6 +87,18 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, verb string,
 		}
 	}
 	return s.tellLetters(total, verb)
+}
+
+// warnOfTeams says so where nobody reads what is about to be sent.
+func (s *session) warnOfTeams(ctx context.Context, names []string) {
+	for _, name := range names {
+		t, err := team.Find(ctx, s.js, name)
+		if err != nil {
+			fmt.Fprintf(s.err, "%v; the copies wait in REPLAY for 30 days\n", err)
+			continue
+		}
+		s.warnUnread(ctx, t)
+	}
 }
 
 func (s *session) tellLetters(r dead.Result, verb string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,8 +26,17 @@ Run it with the environment that the gateway has. It changes nothing, and exits 
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)
-		o.NATSURL, o.Creds = s.url, s.creds
+		o.NATSURL, o.Creds, o.Settings = s.url, s.creds, madeSecret()
 		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")
 	}
 	return c
+}
+
+// madeSecret is the secret that `make run` keeps, where the environment has none.
+func madeSecret() []string {
+	text, err := os.ReadFile(secretFile())
+	if err != nil || secretIsSet() {
+		return nil
+	}
+	return []string{secretVariable + "=" + strings.TrimSpace(string(text))}
 }

@@ -73,11 +73,11 @@ func (g *stage) theReplay() replay.Entry {
 }
 
 func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
-	const events = 3000
+	const events = 1500
 	g := newStage(t)
 	g.many(events)
 	environment := rig.Environment("NATS_URL="+os.Getenv("NATS_URL"), "SLUICE_DATA="+dataFolder())
-	killed := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 1000 --yes"), environment)
+	killed := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 500 --yes"), environment)
 	rig.Eventually(t, 20*time.Second, "a third is replayed", func() bool { return g.theReplay().Progress.Replayed > events/3 })
 	killed.Kill()
 
@@ -95,7 +95,7 @@ func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestAReplayOutlivesNATS(t *testing.T) {
-	const events = 2000
+	const events = 1500
 	server := rig.StartNats(t, "")
 	nc, err := stream.Connect(t.Context(), stream.Options{URL: server.URL()})
 	if err != nil {

@@ -57,11 +57,13 @@ see ` + "`sluicectl replay list`.",
 func (r *replaying) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&r.team, "team", "", "replay to this team")
+	complete(c, "team", completeTeams)
 	f.StringVar(&r.since, "since", "", "events stored since then: 2h for so long ago, 13:02 for today, or 2026-01-31T08:00:00Z")
 	f.StringVar(&r.until, "until", "", "events stored before then")
 	f.Uint64Var(&r.From, "from", 0, "events from this sequence in EVENTS on")
 	f.Uint64Var(&r.To, "to", 0, "events up to this sequence, and with it")
 	f.StringArrayVar(&r.Events, "event", nil, "events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
+	complete(c, "event", completeEvents)
 	f.StringVar(&r.Delivery, "delivery", "", "the event of this delivery id")
 	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team's inbox has (DATABASE_URL, or SLUICE_DATA)")
 	f.Float64Var(&r.rate, "rate", defaultRate, "events a second; 0: as fast as they are stored")
@@ -123,7 +125,7 @@ func (r *replaying) check(s *session) (err error) {
 		return misused("--only-missing needs --team: only a team has an inbox")
 	case r.rate < 0:
 		return misused("--rate %g: use events a second, or 0 for as fast as they are stored", r.rate)
-	case r.team != "" && r.Since.IsZero() && r.Until.IsZero() && r.From == 0 && r.To == 0 && len(r.Events) == 0 && r.Delivery == "":
+	case s.output != "ndjson" && r.Since.IsZero() && r.Until.IsZero() && r.From == 0 && r.To == 0 && len(r.Events) == 0 && r.Delivery == "":
 		return misused("say what: --since, --until, --from, --to, --event or --delivery")
 	}
 	if r.url != "" {
@@ -143,10 +145,15 @@ func (r *replaying) takeTeam(ctx context.Context, s *session) error {
 	if len(r.Events) == 0 {
 		r.Events = t.Events
 	}
-	if !t.ReadsReplays(ctx, s.js) {
-		fmt.Fprintf(s.err, "no worker of %s has ever read REPLAY: the copies wait there until one of this version does, for 30 days\n", r.team)
-	}
+	s.warnUnread(ctx, t)
 	return nil
+}
+
+// warnUnread says so where nobody reads what is about to be sent.
+func (s *session) warnUnread(ctx context.Context, t *team.Team) {
+	if !t.ReadsReplays(ctx, s.js) {
+		fmt.Fprintf(s.err, "no worker of %s has ever read REPLAY: the copies wait there until one of this version does, for 30 days\n", t.Name)
+	}
 }
 
 // openInbox opens the team's inbox where it is within reach.

@@ -72,7 +72,7 @@ func run(ctx context.Context, out io.Writer) error {
 
 func sharedEnvironment(out io.Writer) ([]string, error) {
 	environment := os.Environ()
-	if os.Getenv(secretVariable) != "" || os.Getenv(secretVariable+"_FILE") != "" {
+	if secretIsSet() {
 		return environment, nil
 	}
 	secret, made, err := makeSecret()

@@ -19,6 +19,10 @@ func dataFolder() string { return cmp.Or(os.Getenv("SLUICE_DATA"), "./data") }
 // secretFile is where `sluicectl run` keeps the secret it made.
 func secretFile() string { return filepath.Join(dataFolder(), "secret") }
 
+func secretIsSet() bool {
+	return os.Getenv(secretVariable) != "" || os.Getenv(secretVariable+"_FILE") != ""
+}
+
 // findSecret is the first of findSecrets.
 func findSecret() (string, error) {
 	list, err := findSecrets()

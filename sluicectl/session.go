@@ -64,7 +64,7 @@ func (s *session) natsFlags(c *cobra.Command) {
 func outputFlag(c *cobra.Command, output *string, more ...string) {
 	formats := append([]string{"table", "json"}, more...)
 	c.Flags().StringVarP(output, "output", "o", "table", strings.Join(formats, ", ")+": json is for programs")
-	_ = c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that is not there
+	complete(c, "output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	c.PreRunE = func(*cobra.Command, []string) error {
 		for _, format := range formats {
 			if *output == format {

@@ -43,7 +43,7 @@ func Build(t testing.TB, pkg string) string {
 	}
 	path := filepath.Join(built.dir, filepath.Base(strings.TrimSuffix(pkg, "/v2")))
 	arguments := []string{"build", "-o", path}
-	if raceEnabled && strings.HasPrefix(pkg, "./") {
+	if Race && strings.HasPrefix(pkg, "./") {
 		arguments = append(arguments, "-race")
 	}
 	build := exec.Command("go", append(arguments, pkg)...)

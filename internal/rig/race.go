@@ -2,4 +2,5 @@
 
 package rig
 
-const raceEnabled = true
+// Race says that the race detector is in the test, which then takes several times as long.
+const Race = true

@@ -23,7 +23,8 @@ import (
 
 // Options say where everything is.
 type Options struct {
-	Gateway  string // path of the gateway's program, whose settings are checked; empty: they are not
+	Gateway  string   // path of the gateway's program, whose settings are checked; empty: they are not
+	Settings []string // NAME=value that the gateway has beside this process's environment
 	NATSURL  string
 	Creds    string
 	Monitor  string // monitoring address of NATS; empty: port 8222 of its host
@@ -61,7 +62,7 @@ func (o *Options) settings(ctx context.Context, all *finding.List) {
 	}
 	var complaints bytes.Buffer
 	c := exec.CommandContext(ctx, o.Gateway, "--check")
-	c.Stderr = &complaints
+	c.Stderr, c.Env = &complaints, append(os.Environ(), o.Settings...)
 	err := c.Run()
 	for line := range strings.Lines(complaints.String()) {
 		line = strings.TrimSpace(strings.TrimPrefix(line, "gateway: "))
@@ -85,18 +86,17 @@ func (o *Options) redis(ctx context.Context, all *finding.List) {
 		all.OK(check, "none: one gateway remembers by itself what it has seen")
 		return
 	}
-	r, err := seen.NewRedis(o.RedisURL, slog.New(slog.DiscardHandler))
-	if err != nil {
+	r, took, err := o.askRedis(ctx)
+	if r == nil {
 		all.Fail(check, err.Error(), "correct REDIS_URL")
 		return
 	}
 	defer r.Close()
-	begin := time.Now()
-	if err := r.Lookup(ctx, []string{"sluicectl-doctor/0"}, make([]bool, 1)); err != nil {
+	if err != nil {
 		all.Fail(check, err.Error(), "start Redis, or correct REDIS_URL; until then repetitions are known for five minutes, and nothing is lost")
 		return
 	}
-	all.OK(check, fmt.Sprintf("answers within %.1f ms", float64(time.Since(begin))/float64(time.Millisecond)))
+	all.OK(check, fmt.Sprintf("answers within %.1f ms", float64(took)/float64(time.Millisecond)))
 	policy, err := r.EvictionPolicy(ctx)
 	switch {
 	case err != nil:
@@ -104,6 +104,26 @@ func (o *Options) redis(ctx context.Context, all *finding.List) {
 	case strings.HasPrefix(policy, "allkeys"):
 		all.Warn(check, "maxmemory-policy is "+policy+": it forgets deliveries before their 24 hours when it is full", "set maxmemory-policy volatile-ttl, and enough maxmemory: 200 bytes a delivery")
 	}
+}
+
+// redisAttempts are how often Redis is asked: one answer has little time, as in the gateway.
+const redisAttempts = 5
+
+// askRedis returns a Redis that has answered, or the last that has not; nil for an address that is none.
+func (o *Options) askRedis(ctx context.Context) (r *seen.Redis, took time.Duration, err error) {
+	for range redisAttempts {
+		if r != nil {
+			_ = r.Close() // it does not ask again
+		}
+		if r, err = seen.NewRedis(o.RedisURL, slog.New(slog.DiscardHandler)); err != nil {
+			return nil, 0, err
+		}
+		begin := time.Now()
+		if err = r.Lookup(ctx, []string{"sluicectl-doctor/0"}, make([]bool, 1)); err == nil {
+			return r, time.Since(begin), nil
+		}
+	}
+	return r, 0, err
 }
 
 func (o *Options) connect(ctx context.Context, all *finding.List) (*nats.Conn, jetstream.JetStream) {

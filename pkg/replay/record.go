@@ -71,15 +71,19 @@ func (r *Record) write(ctx context.Context, state State) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
-	revision, err := r.journal.bucket.Update(bounded, r.entry.ID, text, r.revision)
-	if err == nil {
-		r.revision = revision
-		return nil
+	for {
+		revision, err := r.journal.bucket.Update(bounded, r.entry.ID, text, r.revision)
+		switch {
+		case err == nil:
+			r.revision = revision
+			return nil
+		case !isConflict(err):
+			return fmt.Errorf("write the journal: %w", err)
+		}
+		if err := r.lookWhy(bounded); err != nil {
+			return err
+		}
 	}
-	if !isConflict(err) {
-		return fmt.Errorf("write the journal: %w", err)
-	}
-	return r.lookWhy(bounded)
 }
 
 // owner tells this process from others.

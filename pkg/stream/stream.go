@@ -24,7 +24,7 @@ const (
 )
 
 // Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
-const Replays = "REPLAYS"
+const Replays = "SLUICE_REPLAYS"
 
 // DuplicateWindow is how long JetStream itself knows an event's identity. An identity costs about 260 bytes of the
 // server's memory, so the window bridges retries and restarts; the 24 hours of the contract are kept by package seen.
