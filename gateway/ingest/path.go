@@ -63,7 +63,7 @@ type Path struct {
 
 	inside   atomic.Int64
 	stopping atomic.Bool
-	queue    chan *delivery
+	queue    *gathering
 	done     sync.WaitGroup
 }
 
@@ -72,7 +72,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p := &Path{
 		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
 		log: instruments.Log, refused: instruments.Refused,
-		queue: make(chan *delivery, c.MaxInflight), // as many as may be inside: queueing never blocks
+		queue: newGathering(),
 	}
 	p.keys.Store(keys)
 	p.metrics = newMetrics(instruments.Registry, p)
@@ -112,7 +112,7 @@ func (p *Path) admit(ctx *fasthttp.RequestCtx, now time.Time) (given *answer) {
 	if refusal != nil {
 		return refusal
 	}
-	p.queue <- d
+	p.queue.put(d)
 	return <-d.fate
 }
 
@@ -178,15 +178,13 @@ func (p *Path) newDelivery(now time.Time) *delivery {
 	return d
 }
 
-// commitGroups takes whatever is queued and commits it together, until the queue is closed.
+// commitGroups takes what has gathered and commits it together, until the end.
 func (p *Path) commitGroups() {
 	group := make([]*delivery, 0, maxGroup)
-	for first := range p.queue {
-		group = append(group[:0], first)
-		for more := min(len(p.queue), maxGroup-1); more > 0; more-- {
-			group = append(group, <-p.queue)
+	for more := true; more; {
+		if group, more = p.queue.take(group, maxGroup); more {
+			p.commit(group)
 		}
-		p.commit(group)
 	}
 }
 
@@ -215,7 +213,7 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 	fresh := group[:0]
 	for i, d := range group {
 		if known[i] && d.quarantined == "" {
-			d.fate <- p.answers.duplicate
+			p.answer(d, p.answers.duplicate)
 			continue
 		}
 		fresh = append(fresh, d)
@@ -244,7 +242,13 @@ func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
 		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
 	}
 	p.logSettled(d, ack, err)
-	d.fate <- p.outcome(d, ack, err)
+	p.answer(d, p.outcome(d, ack, err))
+}
+
+// answer lets a delivery's handler go on, which takes it as its last word.
+func (p *Path) answer(d *delivery, given *answer) {
+	d.fate <- given
+	p.queue.answered()
 }
 
 func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
@@ -287,7 +291,7 @@ func (p *Path) Close() {
 	for p.inside.Load() > 0 { // admit counts first and asks then: nobody enters unseen
 		time.Sleep(time.Millisecond)
 	}
-	close(p.queue)
+	p.queue.close()
 	p.done.Wait()
 	p.marks.close()
 }
