@@ -16,6 +16,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
+const bodySize = 512 // bytes
+
 // patience is how long an answer may take; the gateway's budget is 4 s.
 const patience = 10 * time.Second
 
@@ -93,13 +95,14 @@ func connect(address string) (*connection, error) {
 	return c, syscall.SetsockoptInt(socket, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 }
 
-// request is a delivery as Zorio sends it, with a body of 512 bytes.
+// request is a delivery as Zorio sends it: the record of a call of its own, in a body of 512 bytes.
 func request(address string) []byte {
-	const open, shut = `{"event":"pbx.call.hangup","timestamp":"2026-11-23T03:30:48Z","data":{"call_uuid":%q,"filler":"`, `"}}`
-	body := fmt.Appendf(nil, open, uuid.NewString())
-	body = append(append(body, strings.Repeat("x", 512-len(body)-len(shut))...), shut...)
+	const event, call, signed = "pbx.cdr.created", "0d5c1f0e-5a1f-4a57-9a0e-3d1c6b6a2f11", "?sig=abc"
+	body, _ := zorio.Sample(event)
+	body = bytes.Replace(body, []byte(call), []byte(uuid.NewString()), 1)
+	body = bytes.Replace(body, []byte(signed), []byte(signed+strings.Repeat("x", bodySize-len(body))), 1)
 	text := fmt.Appendf(nil, "POST /webhook HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nContent-Length: %d\r\n", address, len(body))
-	for key, values := range zorio.Headers(secret, "pbx.call.hangup", uuid.NewString(), time.Now(), body) {
+	for key, values := range zorio.Headers(secret, event, uuid.NewString(), time.Now(), body) {
 		text = fmt.Appendf(text, "%s: %s\r\n", key, values[0])
 	}
 	return append(append(text, "\r\n"...), body...)

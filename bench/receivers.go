@@ -48,9 +48,9 @@ func plain(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var webhook struct {
-		Event     string          `json:"event"`
-		Timestamp time.Time       `json:"timestamp"`
-		Data      json.RawMessage `json:"data"`
+		Event     string         `json:"event"`
+		Timestamp time.Time      `json:"timestamp"`
+		Data      map[string]any `json:"data"`
 	}
 	if err := json.Unmarshal(body, &webhook); err != nil {
 		http.Error(w, "Bad request", http.StatusBadRequest)
