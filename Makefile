@@ -29,6 +29,7 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
 	go test -run '^$$' -fuzz FuzzTopLevelEvent -fuzztime 30s ./gateway/source
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
+	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./pkg/stream
 
 bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench
