@@ -60,9 +60,10 @@ func validDeliveryID(id []byte) bool {
 	return true
 }
 
-// message builds what is published. The header's values share one slice: a map entry each is cost enough.
+// message builds what is published. The header's values share one slice, and its map is made for what usually is in
+// it: up to eight entries cost half of nine.
 func (r *request) message(source string, d *delivery, subject, id string) *nats.Msg {
-	header := make(nats.Header, r.count+5)
+	header := make(nats.Header, r.count+3)
 	values := make([]string, 0, r.count+5)
 	set := func(key, value string) {
 		values = append(values, value)
