@@ -12,8 +12,8 @@ import (
 // the stream's duplicate window alone, until the memory is refilled from the stream.
 const maxMarks = 16 * maxGroup
 
-// markEvery is how long marks gather: nobody waits for them, and a round trip costs the same for one and a hundred.
-const markEvery = 5 * time.Millisecond
+// gatherMarks is how long marks gather: nobody waits for them.
+const gatherMarks = 5 * time.Millisecond
 
 // marks writes down what is stored, behind the answers: between an acknowledgement and its mark the stream's duplicate
 // window knows the identity.
@@ -42,7 +42,9 @@ func (w *marks) add(m seen.Mark) {
 func (w *marks) write() {
 	batch := make([]seen.Mark, 0, maxGroup)
 	for first := range w.queue {
-		time.Sleep(markEvery)
+		if len(w.queue) < maxGroup {
+			time.Sleep(gatherMarks)
+		}
 		batch = append(batch[:0], first)
 		for more := min(len(w.queue), maxGroup-1); more > 0; more-- {
 			batch = append(batch, <-w.queue)
