@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/hmac"
+	"encoding/json"
 	"io"
 	"log"
 	"log/slog"
@@ -46,6 +47,15 @@ func plain(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Invalid signature", http.StatusUnauthorized)
 		return
 	}
-	logger.Info("webhook", "event", r.Header.Get(zorio.HeaderEvent), "delivery", r.Header.Get(zorio.HeaderDelivery), "payload", string(body))
+	var webhook struct {
+		Event     string         `json:"event"`
+		Timestamp time.Time      `json:"timestamp"`
+		Data      map[string]any `json:"data"`
+	}
+	if err := json.Unmarshal(body, &webhook); err != nil {
+		http.Error(w, "Bad request", http.StatusBadRequest)
+		return
+	}
+	logger.Info("webhook", "event", webhook.Event, "delivery", r.Header.Get(zorio.HeaderDelivery), "payload", string(body))
 	_, _ = io.WriteString(w, "OK")
 }

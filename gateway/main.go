@@ -36,6 +36,7 @@ func main() {
 
 // run wires the gateway in the order that an event flows, serves until ctx ends, and takes it apart in the same order.
 func run(ctx context.Context, s *Settings) (err error) {
+	defer calmCollector()()
 	log, err := telemetry.Logger(os.Stderr, s.Log)
 	if err != nil {
 		return err

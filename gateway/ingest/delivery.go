@@ -40,9 +40,10 @@ func identityOf(deliveryID, signatureHeader []byte, bodyOnly bool) string {
 	return event.IdentityOf(string(deliveryID), digits)
 }
 
-// message builds what is published. The header's values share one slice: a map entry each is cost enough.
+// message builds what is published. The header's values share one slice, and its map is made for what usually is in
+// it: up to eight entries cost half of nine.
 func (r *request) message(source string, d *delivery, subject, id string) *nats.Msg {
-	header := make(nats.Header, r.count+5)
+	header := make(nats.Header, r.count+3)
 	values := make([]string, 0, r.count+5)
 	set := func(key, value string) {
 		values = append(values, value)

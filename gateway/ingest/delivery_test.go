@@ -4,6 +4,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func TestIdentities(t *testing.T) {
@@ -38,4 +41,19 @@ func FuzzSeconds(f *testing.F) {
 			t.Fatalf("%q is taken for %d", header, got)
 		}
 	})
+}
+
+// BenchmarkMessage makes the message of one delivery as Zorio sends it.
+func BenchmarkMessage(b *testing.B) {
+	r := request{delivery: []byte("0d5c1f0e-5a1f-4a57-9a0e-3d1c6b6a2f11"), signature: []byte("sha256=" + strings.Repeat("0123456789abcdef", 4)), body: make([]byte, 512)}
+	for _, f := range []struct{ key, value string }{{zorio.HeaderEvent, "pbx.cdr.created"}, {zorio.HeaderTimestamp, "1764000000"}, {zorio.HeaderDelivery, string(r.delivery)}, {zorio.HeaderSignature, string(r.signature)}} {
+		r.fields[r.count] = field{[]byte(f.key), []byte(f.value)}
+		r.count++
+	}
+	d := &delivery{received: time.Now()}
+	b.ReportAllocs()
+	for b.Loop() {
+		d.identity = identityOf(r.delivery, r.signature, false)
+		d.Msg = r.message("zorio", d, "events.zorio.pbx.cdr.created", d.identity)
+	}
 }

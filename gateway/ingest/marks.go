@@ -12,6 +12,9 @@ import (
 // the stream's duplicate window alone, until the memory is refilled from the stream.
 const maxMarks = 16 * maxGroup
 
+// gatherMarks is how long marks gather: nobody waits for them.
+const gatherMarks = 5 * time.Millisecond
+
 // marks writes down what is stored, behind the answers: between an acknowledgement and its mark the stream's duplicate
 // window knows the identity.
 type marks struct {
@@ -39,6 +42,9 @@ func (w *marks) add(m seen.Mark) {
 func (w *marks) write() {
 	batch := make([]seen.Mark, 0, maxGroup)
 	for first := range w.queue {
+		if len(w.queue) < maxGroup {
+			time.Sleep(gatherMarks)
+		}
 		batch = append(batch[:0], first)
 		for more := min(len(w.queue), maxGroup-1); more > 0; more-- {
 			batch = append(batch, <-w.queue)

@@ -1,8 +1,8 @@
 // Package ingest is the path of a request: verify → seen? → publish → mark → answer.
 //
 // It is a group commit. Handlers verify without I/O, hand their delivery to the committer and wait for its fate. The
-// committer takes what is queued, be it one or five hundred, asks for all of it in one look-up, publishes what is new
-// in one flush, and each delivery is answered when its own acknowledgement comes.
+// committer takes what has gathered while others were out, be it one or five hundred, asks for all of it in one
+// look-up, publishes what is new in one flush, and each delivery is answered when its own acknowledgement comes.
 package ingest
 
 import (
@@ -63,7 +63,7 @@ type Path struct {
 
 	inside   atomic.Int64
 	stopping atomic.Bool
-	queue    chan *delivery
+	gathered *gathering
 	done     sync.WaitGroup
 }
 
@@ -72,7 +72,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p := &Path{
 		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
 		log: instruments.Log, refused: instruments.Refused,
-		queue: make(chan *delivery, c.MaxInflight), // as many as may be inside: queueing never blocks
+		gathered: newGathering(),
 	}
 	p.keys.Store(keys)
 	p.metrics = newMetrics(instruments.Registry, p)
@@ -112,7 +112,7 @@ func (p *Path) admit(ctx *fasthttp.RequestCtx, now time.Time) (given *answer) {
 	if refusal != nil {
 		return refusal
 	}
-	p.queue <- d
+	p.gathered.put(d)
 	return <-d.fate
 }
 
@@ -178,14 +178,10 @@ func (p *Path) newDelivery(now time.Time) *delivery {
 	return d
 }
 
-// commitGroups takes whatever is queued and commits it together, until the queue is closed.
+// commitGroups takes what has gathered and commits it together, until the end.
 func (p *Path) commitGroups() {
 	group := make([]*delivery, 0, maxGroup)
-	for first := range p.queue {
-		group = append(group[:0], first)
-		for more := min(len(p.queue), maxGroup-1); more > 0; more-- {
-			group = append(group, <-p.queue)
-		}
+	for group = p.gathered.take(group); len(group) > 0; group = p.gathered.take(group) {
 		p.commit(group)
 	}
 }
@@ -215,7 +211,7 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 	fresh := group[:0]
 	for i, d := range group {
 		if known[i] && d.quarantined == "" {
-			d.fate <- p.answers.duplicate
+			p.answer(d, p.answers.duplicate)
 			continue
 		}
 		fresh = append(fresh, d)
@@ -244,7 +240,13 @@ func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
 		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
 	}
 	p.logSettled(d, ack, err)
-	d.fate <- p.outcome(d, ack, err)
+	p.answer(d, p.outcome(d, ack, err))
+}
+
+// answer lets a delivery's handler go on, which takes it as its last word.
+func (p *Path) answer(d *delivery, given *answer) {
+	d.fate <- given
+	p.gathered.answered()
 }
 
 func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
@@ -287,7 +289,7 @@ func (p *Path) Close() {
 	for p.inside.Load() > 0 { // admit counts first and asks then: nobody enters unseen
 		time.Sleep(time.Millisecond)
 	}
-	close(p.queue)
+	p.gathered.close()
 	p.done.Wait()
 	p.marks.close()
 }

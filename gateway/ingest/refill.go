@@ -12,11 +12,15 @@ import (
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
+// forgetAfter is when the server forgets the reader of a refill: until then every new event costs it a look at that.
+const forgetAfter = 10 * time.Second
+
 // Refill reads the headers of what was stored since a time and marks it, up to what was in the stream at its start:
 // for a memory that is new, was wiped, or was away. It may be repeated. It returns how many events it marked.
 func Refill(ctx context.Context, js jetstream.JetStream, memory Seen, since time.Time) (int, error) {
 	consumer, err := js.OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, HeadersOnly: true,
+		InactiveThreshold: forgetAfter,
 	})
 	if err != nil {
 		return 0, fmt.Errorf("refill from %s: %w", stream.Events, err)

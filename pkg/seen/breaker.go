@@ -26,16 +26,21 @@ type breaker struct {
 	state State
 }
 
-// trip opens the breaker and says so, once.
+// trip opens the breaker and says so, once, and once more when only a later failure tells what to mend: a busy Redis
+// may be silent before it refuses a password.
 func (b *breaker) trip(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.away.Swap(true) {
-		return
+	now, told := remedy(err), b.state.Err
+	switch {
+	case !b.away.Swap(true):
+		b.state = State{Away: true, Since: time.Now(), Err: err}
+		b.log.Warn("Redis is away: deduplicating with the stream's duplicate window of 5 minutes alone",
+			"redis", b.address, "error", err, "remedy", now)
+	case now != anyRemedy && now != remedy(told):
+		b.state.Err = err
+		b.log.Warn("what keeps Redis away is known now", "redis", b.address, "error", err, "remedy", now)
 	}
-	b.state = State{Away: true, Since: time.Now(), Err: err}
-	b.log.Warn("Redis is away: deduplicating with the stream's duplicate window of 5 minutes alone",
-		"redis", b.address, "error", err, "remedy", remedy(err))
 }
 
 // reset closes it.
@@ -69,5 +74,7 @@ func remedy(err error) string {
 	case strings.Contains(text, "READONLY"):
 		return "this is a replica: let REDIS_URL name the master, or the Sentinels with ?master_name=…"
 	}
-	return "start Redis, or correct REDIS_URL; nothing is lost meanwhile"
+	return anyRemedy
 }
+
+const anyRemedy = "start Redis, or correct REDIS_URL; nothing is lost meanwhile"

@@ -29,7 +29,8 @@ const commandTimeout = 60 * time.Millisecond
 // The first command that fails makes Redis away: from then on Lookup and Mark return [ErrAway] at once, until a probe
 // of Run's comes through. It is safe for concurrent use.
 type Redis struct {
-	client redis.UniversalClient
+	client  redis.UniversalClient
+	cluster bool
 	breaker
 	gap
 }
@@ -43,6 +44,7 @@ func NewRedis(url string, log *slog.Logger) (*Redis, error) {
 	}
 	redis.SetLogger(clientLog{log})
 	r := &Redis{client: redis.NewUniversalClient(options)}
+	_, r.cluster = r.client.(*redis.ClusterClient)
 	r.breaker = breaker{log: log, address: strings.Join(options.Addrs, ","), state: State{Since: time.Now()}}
 	return r, nil
 }
@@ -80,9 +82,29 @@ func (r *Redis) lookup(ctx context.Context, identities []string, seen []bool, ke
 
 // get reads one key an identity; "" where there is none.
 func (r *Redis) get(ctx context.Context, identities []string, key func(string) string) ([]string, error) {
+	keys := make([]string, len(identities))
+	for i, identity := range identities {
+		keys[i] = key(identity)
+	}
+	if r.cluster || len(keys) == 0 {
+		return r.getEach(ctx, keys)
+	}
+	found, err := r.client.MGet(ctx, keys...).Result()
+	if err != nil {
+		return nil, err
+	}
+	values := make([]string, len(found))
+	for i, value := range found {
+		values[i], _ = value.(string) // nil where there is none
+	}
+	return values, nil
+}
+
+// getEach asks a Cluster, which refuses one command about keys that lie apart.
+func (r *Redis) getEach(ctx context.Context, keys []string) ([]string, error) {
 	pipe := r.client.Pipeline()
-	for _, identity := range identities {
-		pipe.Get(ctx, key(identity))
+	for _, key := range keys {
+		pipe.Get(ctx, key)
 	}
 	commands, err := exec(ctx, pipe)
 	if err != nil {

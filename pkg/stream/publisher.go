@@ -1,7 +1,6 @@
 package stream
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,13 +10,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 )
-
-// Ack is JetStream's word that a message is stored.
-type Ack struct {
-	Stream    string
-	Sequence  uint64
-	Duplicate bool // it was stored before, under the same Nats-Msg-Id; Sequence is that of the first
-}
 
 // Outgoing is a message on its way into a stream. It must not be changed until it is settled.
 type Outgoing struct {
@@ -124,31 +116,6 @@ func (p *Publisher) acknowledged(answer *nats.Msg) {
 	if m := p.take(token); m != nil {
 		m.Settle(ack, nil)
 	}
-}
-
-func parseAck(answer *nats.Msg) (Ack, error) {
-	if len(answer.Data) == 0 && answer.Header.Get("Status") == "503" {
-		return Ack{}, nats.ErrNoResponders
-	}
-	var body struct {
-		Error *struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-		Stream    string `json:"stream"`
-		Sequence  uint64 `json:"seq"`
-		Duplicate bool   `json:"duplicate"`
-	}
-	if err := json.Unmarshal(answer.Data, &body); err != nil {
-		return Ack{}, fmt.Errorf("JetStream's answer is not an acknowledgement: %w", err)
-	}
-	if body.Error != nil {
-		return Ack{}, fmt.Errorf("JetStream: %s (%d)", body.Error.Description, body.Error.Code)
-	}
-	if body.Stream == "" || body.Sequence == 0 {
-		return Ack{}, errors.New("JetStream's answer is not an acknowledgement")
-	}
-	return Ack{Stream: body.Stream, Sequence: body.Sequence, Duplicate: body.Duplicate}, nil
 }
 
 // take removes a message that is settled; nil when it was already.

@@ -135,14 +135,3 @@ func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
 		t.Fatalf("got %+v", f)
 	}
 }
-
-func FuzzParseAck(f *testing.F) {
-	f.Add([]byte(`{"stream":"EVENTS","seq":7,"duplicate":true}`))
-	f.Add([]byte(`{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		ack, err := parseAck(&nats.Msg{Data: data})
-		if err == nil && (ack.Sequence == 0 || ack.Stream == "") {
-			t.Fatalf("%q is taken for an acknowledgement", data)
-		}
-	})
-}
