@@ -66,7 +66,7 @@ func (r *replaying) flags(c *cobra.Command) {
 	complete(c, "event", completeEvents)
 	f.StringVar(&r.Delivery, "delivery", "", "the event of this delivery id")
 	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team's inbox has (DATABASE_URL, or SLUICE_DATA)")
-	f.Float64Var(&r.rate, "rate", defaultRate, "events a second; 0: as fast as they are stored")
+	f.Float64Var(&r.rate, "rate", defaultRate, "events a second to a team or a URL; 0: as fast as they are stored")
 	f.StringVar(&r.url, "url", "", "replay to this URL")
 	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that `make run` keeps)")
 	f.BoolVar(&r.dryRun, "dry-run", false, "count, and replay nothing")

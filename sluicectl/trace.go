@@ -23,7 +23,8 @@ func traceCommand() *cobra.Command {
 		Use: "trace <delivery id>", Short: "Show the whole life of a delivery", Args: cobra.ExactArgs(1),
 		Long: `Show the whole life of a delivery: when it was received and stored, and what became of it in each team.
 
-With REDIS_URL set it is found at once; without, the headers of every event since --since are read.`,
+With REDIS_URL set it is found at once, of an id with several bodies the first; without, the headers of every event since
+--since are read.`,
 		Example: "  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55\n  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --since 72h -o json",
 	}, func(ctx context.Context, s *session, args []string) error { return t.do(ctx, s, args[0]) })
 	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: 24h for so long ago, 13:02, or 2026-01-31T08:00:00Z")

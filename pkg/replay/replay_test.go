@@ -237,6 +237,24 @@ func TestAReplayWhoseProcessWasKilledIsTakenOver(t *testing.T) {
 	}
 }
 
+// NATS went away between a write and its answer: the entry is newer than this process knows, and its own.
+func TestAWriteWhoseAnswerWasLostIsWrittenAgain(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	store(t, js, "pbx.call.hangup", 1)
+	r := begin(t, js, Entry{Team: "pbx"})
+	known := r.revision
+	if err := r.write(t.Context(), Running); err != nil {
+		t.Fatal(err)
+	}
+	r.revision = known
+	if err := r.end(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := r.journal.Get(t.Context(), r.Entry().ID); err != nil || e.State != Done {
+		t.Errorf("%+v %v", e, err)
+	}
+}
+
 func TestOnlyWhatIsMissing(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
 	store(t, js, "pbx.call.hangup", 600)
