@@ -164,7 +164,7 @@ func (g *stage) replayHalfWay() string {
 	ctx, interrupt := context.WithCancel(g.t.Context())
 	defer interrupt()
 	root, _ := newRoot()
-	root.SetArgs(strings.Fields(fmt.Sprintf("replay --team pbx --from %d --to %d --rate 2000 --yes", replayFrom, replayTo)))
+	root.SetArgs(strings.Fields(fmt.Sprintf("replay --team pbx --from %d --to %d --rate %d --yes", replayFrom, replayTo, (replayTo-replayFrom)/3)))
 	root.SetOut(io.Discard)
 	root.SetErr(io.Discard)
 	ended := make(chan error, 1)
