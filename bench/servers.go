@@ -27,7 +27,7 @@ func (b *bench) start() error {
 			return fmt.Errorf("go build %s: %w\n%s", pkg, err, output)
 		}
 	}
-	for _, s := range []struct{ role, name string }{{"static", "fasthttp, static answer"}, {"plain", "plain net/http: HMAC, JSON, one log line"}} {
+	for _, s := range []struct{ role, name string }{{"static", "fasthttp, static answer"}, {"blind", "net/http: HMAC, one log line"}, {"plain", "plain net/http: HMAC, JSON, one log line"}} {
 		address := free()
 		c, err := b.run(address, nil, os.Args[0], s.role, address)
 		if err != nil {
