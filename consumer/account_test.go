@@ -62,10 +62,7 @@ type team struct {
 // dead letters, and nothing is left.
 func TestTheAccountOfAllTeams(t *testing.T) {
 	server := rig.StartNats(t, "")
-	js := connect(t, server.URL())
-	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
+	js := server.Declared()
 	fragile, steady := rig.StartPostgres(t), rig.StartPostgres(t)
 	teams := []*team{
 		{name: "pbx", kind: "pbx.call.ringing", key: "call_uuid"},
@@ -102,20 +99,6 @@ func TestTheAccountOfAllTeams(t *testing.T) {
 	for _, team := range teams {
 		team.balance(t, js)
 	}
-}
-
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
 }
 
 // start starts the real consumer, and arms its database before there is an event.

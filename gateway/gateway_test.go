@@ -16,7 +16,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -68,16 +67,7 @@ func (g *gateway) url() string { return "http://" + g.address + "/webhook" }
 
 func (g *gateway) js(url string) jetstream.JetStream {
 	g.t.Helper()
-	nc, err := stream.Connect(g.t.Context(), stream.Options{URL: url})
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	g.t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return js
+	return rig.JetStream(g.t, url)
 }
 
 // last is the newest message on a subject.

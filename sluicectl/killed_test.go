@@ -94,18 +94,7 @@ func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
 func TestAReplayOutlivesNATS(t *testing.T) {
 	const events = 1500
 	server := rig.StartNats(t, "")
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
+	js := server.Declared()
 	g := &stage{t, js}
 	g.many(events)
 	environment := rig.Environment("NATS_URL="+server.URL(), "SLUICE_DATA="+t.TempDir())
@@ -116,6 +105,6 @@ func TestAReplayOutlivesNATS(t *testing.T) {
 	if code := replaying.Wait(60 * time.Second); code != exitDone {
 		t.Fatalf("exit code %d\n%s", code, replaying.Output())
 	}
-	rig.Eventually(t, 10*time.Second, "the test is connected again", nc.IsConnected)
+	rig.Eventually(t, 10*time.Second, "the test is connected again", js.Conn().IsConnected)
 	g.balances(events)
 }

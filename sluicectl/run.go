@@ -106,6 +106,7 @@ func (r *runner) start(name string, environment []string) (*child, error) {
 	cmd := exec.Command(filepath.Join(r.bin, name))
 	cmd.Env = environment
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	neverOrphaned(cmd.SysProcAttr)
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,18 +95,31 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 	if code := e.Wait(20 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	// Whoever still held one of the addresses would be a process left behind.
-	for _, name := range []string{"SLUICE_LISTEN", "SLUICE_ADMIN", "SLUICE_HUB_LISTEN"} {
-		for _, setting := range e.environment {
-			if address, found := strings.CutPrefix(setting, name+"="); found {
-				l, err := net.Listen("tcp", address)
-				if err != nil {
-					t.Fatalf("still running: %v", err)
-				}
-				_ = l.Close()
-			}
+	e.leavesNothing()
+}
+
+// leavesNothing waits until its addresses are free: whoever still holds one is a process left behind.
+func (e *everything) leavesNothing() {
+	e.t.Helper()
+	for _, setting := range e.environment {
+		name, address, _ := strings.Cut(setting, "=")
+		if !slices.Contains([]string{"SLUICE_LISTEN", "SLUICE_ADMIN", "SLUICE_HUB_LISTEN"}, name) {
+			continue
 		}
+		rig.Eventually(e.t, 15*time.Second, name+" is free", func() bool {
+			l, err := net.Listen("tcp", address)
+			if err != nil {
+				return false
+			}
+			return l.Close() == nil
+		})
 	}
+}
+
+func TestWhoeverKillsItLeavesNothingBehind(t *testing.T) {
+	e := runEverything(t)
+	e.Kill()
+	e.leavesNothing()
 }
 
 // An environment that is shared by all has one DATABASE_URL.

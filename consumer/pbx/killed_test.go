@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -21,18 +20,7 @@ func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 func TestAConsumerThatIsKilledHasEachEffectOnce(t *testing.T) {
 	const events = 1500
 	server := rig.StartNats(t, "")
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
+	js := server.Declared()
 	for n := range events {
 		msg := nats.NewMsg(event.Subject("zorio", ringing))
 		msg.Header.Set(event.HeaderID, fmt.Sprintf("id-%d/0123456789abcdef", n))

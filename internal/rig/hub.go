@@ -17,7 +17,23 @@ func Hub(t testing.TB, s stream.Settings) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: server.URL()})
+	js := JetStream(t, server.URL())
+	Declare(t, js, s)
+	return js
+}
+
+// Declare makes the streams, as a gateway does when it starts.
+func Declare(t testing.TB, js jetstream.JetStream, s stream.Settings) {
+	t.Helper()
+	if err := stream.Declare(t.Context(), js, s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// JetStream is a connection to a NATS, until the test ends.
+func JetStream(t testing.TB, url string) jetstream.JetStream {
+	t.Helper()
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,8 +42,13 @@ func Hub(t testing.TB, s stream.Settings) jetstream.JetStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Declare(t.Context(), js, s); err != nil {
-		t.Fatal(err)
-	}
+	return js
+}
+
+// Declared is a connection to it, with the streams declared.
+func (n *Nats) Declared() jetstream.JetStream {
+	n.t.Helper()
+	js := JetStream(n.t, n.URL())
+	Declare(n.t, js, stream.Settings{})
 	return js
 }

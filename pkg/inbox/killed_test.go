@@ -28,10 +28,7 @@ const (
 
 func TestKilledAtAnyPointAnEffectIsThereExactlyOnce(t *testing.T) {
 	server := rig.StartNats(t, "")
-	js := connect(t, server.URL())
-	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
+	js := server.Declared()
 	msg := nats.NewMsg(event.Subject("zorio", "pbx.call.hangup"))
 	msg.Header.Set(event.HeaderID, "id/0123456789abcdef")
 	if _, err := js.PublishMsg(t.Context(), msg); err != nil {
@@ -65,20 +62,6 @@ func TestKilledAtAnyPointAnEffectIsThereExactlyOnce(t *testing.T) {
 			})
 		}
 	}
-}
-
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
 }
 
 func acknowledged(t *testing.T, js jetstream.JetStream, team string) {

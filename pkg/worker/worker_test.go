@@ -48,31 +48,12 @@ func newHub(t testing.TB) *hub {
 	if !s.ReadyForConnections(20 * time.Second) {
 		t.Fatal("NATS does not start")
 	}
-	h := &hub{t: t, url: s.ClientURL(), js: connect(t, s.ClientURL())}
+	h := &hub{t: t, url: s.ClientURL(), js: rig.JetStream(t, s.ClientURL())}
 	h.declare()
 	return h
 }
 
-func connect(t testing.TB, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: url})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
-func (h *hub) declare() {
-	h.t.Helper()
-	if err := stream.Declare(h.t.Context(), h.js, stream.Settings{}); err != nil {
-		h.t.Fatal(err)
-	}
-}
+func (h *hub) declare() { h.t.Helper(); rig.Declare(h.t, h.js, stream.Settings{}) }
 
 // publish stores events of one name, with the bodies "0", "1", …
 func (h *hub) publish(name string, count int) {
@@ -423,7 +404,7 @@ func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.js = connect(t, h.url)
+	h.js = rig.JetStream(t, h.url)
 	eventually(t, "the worker is connected", func() bool { return s.NumClients() > 1 })
 	h.declare()
 	h.publish("pbx.call.hangup", 1)
@@ -436,7 +417,7 @@ func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(again.Shutdown)
-	h.js = connect(t, h.url)
+	h.js = rig.JetStream(t, h.url)
 	h.publish("pbx.call.answered", 1)
 	eventually(t, "an event after the restart is processed", func() bool { return got.Load() == 2 })
 	h.settled("early")
