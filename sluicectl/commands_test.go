@@ -144,7 +144,7 @@ func TestAnInterruptedReplayIsResumedByItsID(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	root, reached := newRoot()
 	var out rig.Buffer
-	root.SetArgs([]string{"replay", "--team", "pbx", "--since", "1h", "--rate", "5", "--yes"})
+	root.SetArgs([]string{"replay", "--team", "pbx", "--since", "1h", "--rate", "2", "--yes"})
 	root.SetOut(&out)
 	root.SetErr(&out)
 	ended := make(chan error, 1)

@@ -73,23 +73,20 @@ func (g *stage) theReplay() replay.Entry {
 }
 
 func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
-	const events = 1500
+	const events = 1000
 	g := newStage(t)
 	g.many(events)
 	environment := rig.Environment("NATS_URL="+os.Getenv("NATS_URL"), "SLUICE_DATA="+dataFolder())
-	killed := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 500 --yes"), environment)
+	killed := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 200 --yes"), environment)
 	rig.Eventually(t, 20*time.Second, "a third is replayed", func() bool { return g.theReplay().Progress.Replayed > events/3 })
 	killed.Kill()
 
 	before := g.theReplay()
-	lost := len(g.copies()) - before.Progress.Replayed // what was stored and not written down
-	if lost < 0 || lost > 1000 {
-		t.Errorf("%d copies more than the journal knows", lost)
-	}
 	rig.Eventually(t, 20*time.Second, "it counts as interrupted", func() bool { return g.theReplay().State == replay.Interrupted })
+	lost := len(g.copies()) - before.Progress.Replayed // what was stored and not written down
 	g.run("replay resume " + before.ID)
 	g.balances(events)
-	if after := g.theReplay(); after.State != replay.Done || after.Progress != (replay.Progress{Sequence: events, Replayed: events, Duplicates: lost}) {
+	if after := g.theReplay(); lost < 0 || after.State != replay.Done || after.Progress != (replay.Progress{Sequence: events, Replayed: events, Duplicates: lost}) {
 		t.Errorf("%+v, %d overlapped", after.Progress, lost)
 	}
 }

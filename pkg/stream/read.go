@@ -24,11 +24,18 @@ type Range struct {
 const (
 	readAhead      = 5000
 	readAheadBytes = 16 << 20
-	readSilence    = 5 * time.Second // then it is asked whether anything is left
+)
+
+// How long a reader waits for NATS.
+const (
+	readSilence = 5 * time.Second        // then it begins anew behind what it has
+	readAgain   = 250 * time.Millisecond // before it begins anew after an error
+	readGiveUp  = 30 * time.Second       // without a message: a cluster that lost its leader takes up to 10 s
 )
 
 // Read calls take for each message of a range in the order of the stream, at more than 100,000 a second, and ends with
-// its first error. It needs a stream whose retention is not that of a work queue: those are read with [Scan].
+// its first error. It outlives a NATS that is away for less than half a minute. It needs a stream whose retention is not
+// that of a work queue: those are read with [Scan].
 func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, take func(*jetstream.RawStreamMsg) error) error {
 	s, err := js.Stream(ctx, name)
 	if err != nil {
@@ -37,24 +44,44 @@ func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, tak
 	if last := s.CachedInfo().State.LastSeq; r.To == 0 || r.To > last {
 		r.To = last
 	}
-	consumer, err := s.OrderedConsumer(ctx, r.config())
-	if err != nil {
-		return explain(name, err)
-	}
-	if consumer.CachedInfo().NumPending == 0 {
-		return nil
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
-	if err != nil {
-		return explain(name, err)
-	}
-	defer messages.Stop()
-	for more := true; more; {
-		if more, err = r.next(ctx, consumer, messages, take); err != nil {
+	reading := reader{Range: r, stream: s, take: take, heard: time.Now()}
+	for {
+		done, err := reading.read(ctx)
+		switch {
+		case done:
 			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case isRefused(err):
+			return explain(name, err)
+		case time.Since(reading.heard) > readGiveUp:
+			return fmt.Errorf("stream %s: NATS gives out no more messages: %w", name, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(readAgain):
 		}
 	}
-	return nil
+}
+
+// isRefused tells a server that says no from one that cannot answer now.
+func isRefused(err error) bool {
+	var said jetstream.JetStreamError
+	var api *jetstream.APIError
+	switch {
+	case errors.As(err, &api):
+	case errors.As(err, &said):
+		api = said.APIError()
+	}
+	return api != nil && api.Code >= 400 && api.Code < 500 && api.ErrorCode != jetstream.JSErrCodeConsumerNotFound
+}
+
+// reader is a range that is being read; From moves behind what is taken.
+type reader struct {
+	Range
+	stream jetstream.Stream
+	take   func(*jetstream.RawStreamMsg) error
+	heard  time.Time // when the last message came
 }
 
 func (r *Range) config() jetstream.OrderedConsumerConfig {
@@ -68,17 +95,32 @@ func (r *Range) config() jetstream.OrderedConsumerConfig {
 	return c
 }
 
-// next takes one message; more is false when it was the last of the range.
-func (r *Range) next(ctx context.Context, c jetstream.Consumer, messages jetstream.MessagesContext, take func(*jetstream.RawStreamMsg) error) (more bool, err error) {
+// read takes what is left with one consumer. It is done at the end of the range, which a consumer knows for sure when
+// it is made, or with an error of take's; any other error is one of NATS, and passes.
+func (r *reader) read(ctx context.Context) (done bool, err error) {
+	consumer, err := r.stream.OrderedConsumer(ctx, r.config())
+	if err != nil {
+		return false, err
+	}
+	if consumer.CachedInfo().NumPending == 0 {
+		return true, nil
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
+	if err != nil {
+		return false, err
+	}
+	defer messages.Stop()
+	for !done && err == nil {
+		done, err = r.next(ctx, messages)
+	}
+	return done, err
+}
+
+// next takes one message; done says that it was the last of the range, or that take has failed.
+func (r *reader) next(ctx context.Context, messages jetstream.MessagesContext) (done bool, err error) {
 	bounded, cancel := context.WithTimeout(ctx, readSilence)
 	defer cancel()
 	m, err := messages.Next(jetstream.NextContext(bounded))
-	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
-	}
-	if errors.Is(err, context.DeadlineExceeded) { // retention may have taken what was left
-		return anyLeft(ctx, c)
-	}
 	if err != nil {
 		return false, err
 	}
@@ -87,18 +129,13 @@ func (r *Range) next(ctx context.Context, c jetstream.Consumer, messages jetstre
 		return false, err
 	}
 	if meta.Sequence.Stream > r.To {
-		return false, nil
+		return true, nil
 	}
-	err = take(&jetstream.RawStreamMsg{Subject: m.Subject(), Sequence: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data(), Time: meta.Timestamp})
-	return meta.NumPending > 0 && meta.Sequence.Stream < r.To, err
-}
-
-func anyLeft(ctx context.Context, c jetstream.Consumer) (bool, error) {
-	info, err := c.Info(ctx)
-	if err != nil {
-		return false, fmt.Errorf("NATS gives out no more messages: %w", err)
+	if err := r.take(&jetstream.RawStreamMsg{Subject: m.Subject(), Sequence: meta.Sequence.Stream, Header: m.Headers(), Data: m.Data(), Time: meta.Timestamp}); err != nil {
+		return true, err
 	}
-	return info.NumPending > 0, nil
+	r.From, r.heard = meta.Sequence.Stream+1, time.Now()
+	return meta.NumPending == 0 || meta.Sequence.Stream >= r.To, nil
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,5 +105,54 @@ func TestScanReadsAWorkQueueBesideItsConsumer(t *testing.T) {
 	got = nil
 	if err := Scan(t.Context(), js, Replay, "replay.nobody.>", into(&got)); err != nil || got != nil {
 		t.Errorf("%v %v", got, err)
+	}
+}
+
+func TestReadOutlivesTheServer(t *testing.T) {
+	o := EmbedOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"}
+	s, err := Embed(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Listen = strings.TrimPrefix(s.URL(), "nats://")
+	_, js := connected(t, Options{URL: s.URL()})
+	if err := Declare(t.Context(), js, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	const count = readAhead + 1500 // the rest has to be asked for again
+	for range 13 {
+		numbered(t, js, []string{"events.zorio.a"}, count/13)
+	}
+	var got []uint64
+	err = Read(t.Context(), js, Events, Range{}, func(m *jetstream.RawStreamMsg) error {
+		if m.Sequence == 100 {
+			s.Shutdown()
+			if s, err = Embed(o); err != nil {
+				return err
+			}
+		}
+		return into(&got)(m)
+	})
+	t.Cleanup(func() { s.Shutdown() })
+	if err != nil || len(got) != count {
+		t.Fatalf("%d of %d: %v", len(got), count, err)
+	}
+	for i, sequence := range got {
+		if sequence != uint64(i+1) {
+			t.Fatalf("#%d comes after %d others", sequence, i)
+		}
+	}
+}
+
+func TestReadSaysAtOnceWhatIsRefused(t *testing.T) {
+	_, js := embedded(t)
+	if err := Declare(t.Context(), js, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	numbered(t, js, []string{"events.zorio.a"}, 1)
+	begin := time.Now()
+	err := Read(t.Context(), js, Events, Range{Filters: []string{"events.>", "events.zorio.a"}}, func(*jetstream.RawStreamMsg) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "overlap") || time.Since(begin) > readGiveUp/2 {
+		t.Errorf("after %s: %v", time.Since(begin), err)
 	}
 }
