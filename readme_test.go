@@ -15,7 +15,7 @@ import (
 )
 
 // binaries are those that the environment configures.
-var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall", "./consumer/forward"}
+var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall", "./consumer/forward", "./consumer/archive"}
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
