@@ -19,9 +19,19 @@ build: ## build all binaries into bin/
 run: build ## build, and run gateway and consumers together, with their data in ./data
 	@exec bin/sluicectl run
 
-deps: ## install what the tests need and is missing: redis-server and PostgreSQL (Debian packages)
-	@command -v redis-server >/dev/null || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq redis-server; }
-	@command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || { $(SUDO) apt-get update -q && $(SUDO) apt-get install -yq postgresql; }
+APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300
+RECEIVERS := consumer/forward/testdata/receivers
+
+deps: ## install what the tests need and is missing: servers and languages (Debian packages), Express and ioredis (npm)
+	@missing=; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v php >/dev/null && php -m | grep -qx redis || missing="$$missing php-cli php-redis"; \
+	/usr/bin/python3 -c 'import fastapi, redis, uvicorn' 2>/dev/null || missing="$$missing python3-fastapi python3-redis python3-uvicorn"; \
+	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	[ -z "$$missing" ] || { $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
+	@cmp -s $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed || { npm ci --prefix $(RECEIVERS)/node --no-audit --no-fund && \
+	cp $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed; }
 
 test: deps ## run all tests, against real servers
 	go test ./...

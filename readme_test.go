@@ -15,7 +15,7 @@ import (
 )
 
 // binaries are those that the environment configures.
-var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall"}
+var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall", "./consumer/forward", "./consumer/archive"}
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
@@ -140,6 +140,10 @@ func TestEveryPromiseNamesItsTest(t *testing.T) {
 
 // One environment may be shared by all: no binary takes another's setting for a slip of the keyboard.
 func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
+	targets := filepath.Join(t.TempDir(), "targets.yaml")
+	if err := os.WriteFile(targets, []byte("targets: [{name: crm, url: http://crm.internal, secret: 0123456789abcdef}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	own := map[string][]string{}
 	for _, pkg := range binaries {
 		output, err := exec.Command(rig.Build(t, pkg), "--help").Output()
@@ -151,7 +155,7 @@ func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
 		}
 	}
 	for _, pkg := range binaries {
-		environment := rig.Environment("ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01")
+		environment := rig.Environment("ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01", "SLUICE_TARGETS="+targets)
 		for _, other := range binaries {
 			for _, name := range own[other] {
 				if !slices.Contains(own[pkg], name) {

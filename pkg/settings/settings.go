@@ -24,7 +24,8 @@ import (
 )
 
 // Load fills the struct that s points to from the environment and the files it names. The error joins one line for
-// each setting that is wrong: its name, its value unless that is secret, and what is allowed.
+// each setting that is wrong: its name, its value unless that is secret, and what is allowed. When each is right by
+// itself and s has a method Check() error, that is asked last: for what settings only name, such as a file.
 func Load(s any) error { return load(s, env.ToMap(os.Environ())) }
 
 func load(s any, environment map[string]string) error {
@@ -40,6 +41,9 @@ func load(s any, environment map[string]string) error {
 		if err := f.check(given[f.name] != ""); err != nil {
 			wrong = append(wrong, err)
 		}
+	}
+	if checked, ok := s.(interface{ Check() error }); ok && len(wrong) == 0 {
+		return checked.Check()
 	}
 	return errors.Join(wrong...)
 }

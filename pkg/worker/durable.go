@@ -62,7 +62,7 @@ func (w *worker) createOrUpdate(ctx context.Context, in *intake) (jetstream.Cons
 	switch {
 	case errors.Is(err, jetstream.ErrConsumerNotFound):
 		if in == w.live() {
-			w.settings.Start.apply(&want)
+			w.settings.Start.Apply(&want)
 		}
 	case err != nil:
 		return nil, err

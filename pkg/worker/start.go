@@ -41,8 +41,8 @@ func (s Start) String() string {
 	return s.at.Format(time.RFC3339)
 }
 
-// apply makes a new durable start there.
-func (s Start) apply(c *jetstream.ConsumerConfig) {
+// Apply makes a new durable start there.
+func (s Start) Apply(c *jetstream.ConsumerConfig) {
 	switch {
 	case s.now:
 		c.DeliverPolicy = jetstream.DeliverNewPolicy

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"fmt"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// folderOf is where an event's file lies: a folder for each source, event and hour in which the gateway took it, UTC,
+// named so that DuckDB, pandas and Spark make columns of them ("hive partitioning"). It depends on the event alone.
+func folderOf(source, name string, received time.Time) string {
+	received = received.UTC()
+	return fmt.Sprintf("source=%s/event=%s/date=%s/hour=%02d/", url.PathEscape(source), name, received.Format(time.DateOnly), received.Hour())
+}
+
+// span is the first and the last sequence in a file. Between them may be events of other folders, and such that came
+// late and are in another file.
+type span struct{ first, last uint64 }
+
+const extension = ".parquet"
+
+// fileName sorts by sequence. No two files of a folder begin with the same one, because no event is in two files.
+func (s span) fileName() string { return fmt.Sprintf("%010d-%010d%s", s.first, s.last, extension) }
+
+// spanOf reads a file's name; false for one that is not the archive's.
+func spanOf(file string) (s span, ok bool) {
+	name, isParquet := strings.CutSuffix(path.Base(file), extension)
+	n, err := fmt.Sscanf(name, "%d-%d", &s.first, &s.last)
+	return s, isParquet && err == nil && n == 2
+}
+
+func (s span) contains(sequence uint64) bool { return s.first <= sequence && sequence <= s.last }
+
+// receivedOr is when the gateway took an event; when the stream did, for one that does not say it.
+func receivedOr(e *event.Event, stored time.Time) time.Time {
+	if e.Received.IsZero() {
+		return stored.UTC()
+	}
+	return e.Received.UTC()
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// index knows what is in the files of the folders that were written to last. It is asked before anything is written, so
+// that an event that comes again, because its acknowledgement was lost in a crash, is in one file: the files themselves
+// are the record, and there is no other that could differ from them.
+type index struct {
+	store   store
+	folders map[string]*listing
+}
+
+// listing is what is known of one folder.
+type listing struct {
+	files     map[string]span
+	sequences map[string]map[uint64]bool // of the files that had to be read
+}
+
+func newIndex(s store) *index { return &index{store: s, folders: map[string]*listing{}} }
+
+// in is what is known of a folder. again says that it may have changed without us, by another instance or before the
+// crash from which events come again.
+func (x *index) in(ctx context.Context, folder string, again bool) (*listing, error) {
+	if known := x.folders[folder]; known != nil && !again {
+		return known, nil
+	}
+	names, err := x.store.list(ctx, folder)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", folder, err)
+	}
+	l := &listing{files: map[string]span{}, sequences: map[string]map[uint64]bool{}}
+	for _, name := range names {
+		if s, ok := spanOf(name); ok {
+			l.files[name] = s
+		}
+	}
+	x.folders[folder] = l
+	return l, nil
+}
+
+// has reports whether an event is in a file of the folder.
+func (x *index) has(ctx context.Context, l *listing, sequence uint64) (bool, error) {
+	for name, s := range l.files {
+		if !s.contains(sequence) {
+			continue
+		}
+		if l.sequences[name] == nil {
+			content, err := x.store.read(ctx, name)
+			if err == nil {
+				l.sequences[name], err = sequencesIn(content)
+			}
+			if err != nil {
+				return false, fmt.Errorf("read %s: %w: mend it, or move it away and its events that come again are written anew", name, err)
+			}
+		}
+		if l.sequences[name][sequence] {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// keepOnly forgets the folders that are not wanted: what is known stays small.
+func (x *index) keepOnly(wanted map[string]*part) {
+	for folder := range x.folders {
+		if wanted[folder] == nil {
+			delete(x.folders, folder)
+		}
+	}
+}

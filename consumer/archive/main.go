@@ -1,0 +1,67 @@
+// The archive consumer keeps every event in Parquet files by source, event and hour, in a folder or a bucket, for
+// analysis.
+package main
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/settings"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/worker"
+)
+
+// Settings are everything that a deployment can choose about this consumer.
+type Settings struct {
+	NATSURL   string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, several separated by commas; the default is where a gateway on this machine runs its own"`
+	NATSCreds string `env:"NATS_CREDS" help:"credentials file for NATS"`
+	Admin     string `env:"SLUICE_ADMIN" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
+	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per file"`
+
+	Archive string         `env:"SLUICE_ARCHIVE" envDefault:"./data/archive" secret:"url" help:"where the files go: a folder, or a bucket such as s3://name?region=eu-central-1, gs://name or azblob://name, with the credentials that its provider's tools use"`
+	Events  int            `env:"SLUICE_ARCHIVE_EVENTS" envDefault:"20000" min:"1" max:"1000000" help:"events in memory after which files are written"`
+	Bytes   settings.Bytes `env:"SLUICE_ARCHIVE_BYTES" envDefault:"64MiB" min:"64KiB" max:"4GiB" help:"bytes of events in memory after which files are written"`
+	Every   time.Duration  `env:"SLUICE_ARCHIVE_EVERY" envDefault:"1m" min:"1s" max:"1h" help:"longest time that an event waits in memory before files are written"`
+	Start   worker.Start   `env:"SLUICE_START" envDefault:"beginning" help:"where a new team starts: beginning (what is still kept), now, or a time such as 2026-01-31T08:00:00Z; a team that is there goes on where it was"`
+}
+
+// Check refuses a place that no file can go to.
+func (s *Settings) Check() error { return checkPlace(s.Archive) }
+
+func main() {
+	var s Settings
+	settings.Main("archive", "keeps every event in Parquet files, for analysis", &s, func(ctx context.Context) error {
+		return run(ctx, &s)
+	})
+}
+
+func run(ctx context.Context, s *Settings) error {
+	log, err := telemetry.Logger(os.Stderr, s.Log)
+	if err != nil {
+		return err
+	}
+	admin, err := telemetry.NewAdmin("archive", s.Admin)
+	if err != nil {
+		return err
+	}
+	go admin.Serve()
+	defer admin.Shutdown(context.WithoutCancel(ctx))
+	files, err := openStore(ctx, s.Archive)
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	from := newSource(s, log, ackWait, standbyAfter)
+	defer from.close()
+	if err := from.open(ctx); err != nil {
+		if ctx.Err() != nil { // stopped before NATS was there
+			return nil
+		}
+		return err
+	}
+	admin.Watch("nats", from.health)
+	a := newArchiver(s, files, from, log, admin)
+	defer admin.Stopping()
+	return a.run(ctx)
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+const filesRemedy = "nothing is lost: events wait in the stream, for as long as that keeps them; make SLUICE_ARCHIVE writable, make room there, or mend its credentials"
+
+// report makes trouble with the files known, once, and its end.
+func (a *archiver) report(err error) {
+	before := a.trouble.Load()
+	switch {
+	case err == nil && before.Status != telemetry.OK:
+		a.log.Info("files can be written again")
+		a.trouble.Store(&telemetry.Health{Status: telemetry.OK, Since: time.Now()})
+	case err != nil:
+		since := before.Since
+		if before.Status == telemetry.OK {
+			since = time.Now()
+		}
+		a.log.Error("cannot write files: trying again", "error", err, "remedy", filesRemedy)
+		a.trouble.Store(&telemetry.Health{Status: telemetry.Degraded, Since: since, Detail: err.Error(), Remedy: filesRemedy})
+	}
+}
+
+type metrics struct {
+	events, repeated, files, bytes prometheus.Counter
+	held, waiting, last            prometheus.Gauge
+	seconds                        prometheus.Histogram
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	f := promauto.With(registry)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	return &metrics{
+		events:   counter("sluice_archive_events_total", "Events written into files."),
+		repeated: counter("sluice_archive_repeated_total", "Events that came again and were in a file already."),
+		files:    counter("sluice_archive_files_total", "Files written."),
+		bytes:    counter("sluice_archive_bytes_total", "Bytes of the files written."),
+		held:     gauge("sluice_archive_held", "Events in memory."),
+		waiting:  gauge("sluice_archive_waiting", "Events in the stream behind the one that came last."),
+		last:     gauge("sluice_archive_last_file_seconds", "When a file was written last, in seconds since 1970."),
+		seconds:  f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_archive_file_seconds", Help: "Duration of making and writing a file.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+	}
+}
+
+func (m *metrics) took(held int, waiting uint64) {
+	m.held.Set(float64(held))
+	m.waiting.Set(float64(waiting))
+}
+
+func (m *metrics) wrote(events, bytes int, took time.Duration) {
+	m.events.Add(float64(events))
+	m.files.Inc()
+	m.bytes.Add(float64(bytes))
+	m.seconds.Observe(took.Seconds())
+	m.last.SetToCurrentTime()
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// row is an event in a file. Source and event are not in it: they are columns by the names of the folders, and readers
+// such as pyarrow refuse a column that is in both.
+type row struct {
+	Sequence int64      `parquet:"sequence,delta"`
+	Received time.Time  `parquet:"received,timestamp(microsecond:utc)"`
+	Sent     *time.Time `parquet:"sent,optional,timestamp(microsecond:utc)"` // the sender's timestamp; null where it has none
+	Delivery string     `parquet:"delivery"`
+	Identity string     `parquet:"identity"`
+	Headers  string     `parquet:"headers,json"` // {"X-Zorio-Event": ["…"]}, those of the sender and of the gateway
+	Body     []byte     `parquet:"body"`         // byte for byte as it came
+}
+
+func rowOf(e *event.Event, received time.Time) row {
+	return row{
+		Sequence: int64(e.Sequence), Received: received, Sent: sentOf(e), Delivery: e.Delivery, Identity: e.Identity,
+		Headers: headersOf(e), Body: e.Body,
+	}
+}
+
+func sentOf(e *event.Event) *time.Time {
+	for _, value := range e.Header[zorio.HeaderTimestamp] {
+		if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+			sent := time.Unix(seconds, 0).UTC()
+			return &sent
+		}
+	}
+	return nil
+}
+
+// headersOf leaves out those of NATS: the identity has a column, and the rest is about the delivery to this consumer.
+func headersOf(e *event.Event) string {
+	kept := map[string][]string{}
+	for name, values := range e.Header {
+		if !strings.HasPrefix(name, "Nats-") {
+			kept[name] = values
+		}
+	}
+	text, err := json.Marshal(kept)
+	if err != nil {
+		panic(err) // strings can always be written
+	}
+	return string(text)
+}
+
+// encode makes a file of rows.
+func encode(rows []row, source, name string) ([]byte, error) {
+	var file bytes.Buffer
+	w := parquet.NewGenericWriter[row](&file, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("sluice", telemetry.Version(), ""),
+		parquet.KeyValueMetadata("sluice.source", source), parquet.KeyValueMetadata("sluice.event", name))
+	if _, err := w.Write(rows); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return file.Bytes(), nil
+}
+
+// sequencesIn are those of the events in a file.
+func sequencesIn(file []byte) (map[uint64]bool, error) {
+	rows, err := parquet.Read[struct {
+		Sequence int64 `parquet:"sequence"`
+	}](bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[uint64]bool, len(rows))
+	for _, r := range rows {
+		all[uint64(r.Sequence)] = true
+	}
+	return all, nil
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// team names the durable consumer, as for any team.
+const team = "archive"
+
+const (
+	ackWait      = 30 * time.Second // how soon the events of a process that was killed come again
+	standbyAfter = 5 * time.Second  // how soon another instance takes over
+	startPause   = time.Second      // between two attempts to find NATS and the stream
+	answerWithin = 5 * time.Second
+	flushWithin  = 2 * time.Second
+	fetchPause   = 250 * time.Millisecond // after a fetch that failed
+)
+
+// source is the archive's place in the stream. Of several instances NATS gives events to one ("pinned client"); the
+// others wait until that one has not asked for events for a while. Two at work for a moment would do no harm.
+type source struct {
+	settings *Settings
+	config   jetstream.ConsumerConfig
+	ackWait  time.Duration
+	log      *slog.Logger
+
+	nc      *nats.Conn
+	js      jetstream.JetStream
+	durable jetstream.Consumer
+}
+
+// newSource is a place in the stream that is not taken yet.
+func newSource(s *Settings, log *slog.Logger, ackWait, standbyAfter time.Duration) *source {
+	f := &source{settings: s, ackWait: ackWait, log: log, config: jetstream.ConsumerConfig{
+		Durable: team, Description: "Sluice: team " + team, FilterSubject: "events.>",
+		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: s.Events + fetchAtMost, MaxDeliver: -1,
+		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{team}, PinnedTTL: standbyAfter,
+	}}
+	s.Start.Apply(&f.config)
+	return f
+}
+
+// open connects and makes the durable consumer. It waits for NATS and for the stream until ctx ends.
+func (f *source) open(ctx context.Context) error {
+	s := f.settings
+	options := stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice " + team, InboxPrefix: "_INBOX_" + team, Log: f.log}
+	err := f.waitFor(ctx, "NATS", func() (err error) {
+		f.nc, err = stream.Connect(ctx, options)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if f.js, err = jetstream.New(f.nc); err != nil {
+		return err
+	}
+	if err := f.declare(ctx); err != nil {
+		return err
+	}
+	f.log.Info("working", "team", team, "archive", stream.Redacted(s.Archive), "nats", stream.Redacted(s.NATSURL), "waiting", f.durable.CachedInfo().NumPending)
+	return nil
+}
+
+// declare waits for the stream and creates or updates the durable consumer.
+func (f *source) declare(ctx context.Context) error {
+	return f.waitFor(ctx, "the stream "+stream.Events+", which the gateway makes", func() error {
+		bounded, cancel := context.WithTimeout(ctx, answerWithin)
+		defer cancel()
+		if err := f.createOrUpdate(bounded); err != nil {
+			return fmt.Errorf("the consumer %s of the stream %s: %w", team, stream.Events, err)
+		}
+		return nil
+	})
+}
+
+func (f *source) createOrUpdate(ctx context.Context) error {
+	want := f.config
+	found, err := f.js.Consumer(ctx, stream.Events, team)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound):
+	case err != nil:
+		return err
+	default: // it goes on where it was
+		have := found.CachedInfo().Config
+		if have.PriorityPolicy != want.PriorityPolicy || have.AckPolicy != want.AckPolicy {
+			return errors.New("it is there already and is not the archive's: remove it (nats consumer rm)")
+		}
+		want.DeliverPolicy, want.OptStartTime, want.OptStartSeq = have.DeliverPolicy, have.OptStartTime, have.OptStartSeq
+	}
+	f.durable, err = f.js.CreateOrUpdateConsumer(ctx, stream.Events, want)
+	return err
+}
+
+// passing are reasons that go away by themselves.
+var passing = []error{stream.ErrUnreachable, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled, nats.ErrNoResponders, context.DeadlineExceeded, nats.ErrTimeout}
+
+// waitFor repeats try while it fails for a reason that passes, and says once what it waits for.
+func (f *source) waitFor(ctx context.Context, what string, try func() error) error {
+	for said := false; ; said = true {
+		err := try()
+		if !isAny(err, passing) {
+			return err
+		}
+		if !said {
+			f.log.Info("waiting for "+what, "error", err)
+		}
+		if pause(ctx, startPause); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func isAny(err error, those []error) bool {
+	for _, one := range those {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// fetch takes up to so many events, and waits so long for the first. It returns an error only when there is no place in
+// the stream any more, and none can be made.
+func (f *source) fetch(ctx context.Context, most int, wait time.Duration, take func(jetstream.Msg)) error {
+	got, err := f.durable.Fetch(most, jetstream.FetchMaxWait(wait), jetstream.FetchPriorityGroup(team))
+	if err == nil {
+		for msg := range got.Messages() {
+			take(msg)
+		}
+		err = got.Error()
+	}
+	switch {
+	case err == nil, errors.Is(err, jetstream.ErrPinIDMismatch): // another instance has the turn
+		return nil
+	case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound):
+		f.log.Warn("the archive's consumer was removed from NATS: making it again", "start", f.settings.Start.String())
+		if err := f.declare(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	f.log.Debug("fetch", "error", err)
+	pause(ctx, fetchPause)
+	return nil
+}
+
+func (f *source) flush() error { return f.nc.FlushTimeout(flushWithin) }
+
+// unpin lets another instance take over at once.
+func (f *source) unpin() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if events, err := f.js.Stream(ctx, stream.Events); err == nil {
+		_ = events.UnpinConsumer(ctx, team, team) // it takes over a little later, then
+	}
+}
+
+func (f *source) health() telemetry.Health {
+	if f.nc.IsConnected() {
+		return telemetry.Health{Status: telemetry.OK}
+	}
+	return telemetry.Health{Status: telemetry.Down, Detail: "not connected",
+		Remedy: "nothing is lost: events wait in the stream; start NATS at " + stream.Redacted(f.settings.NATSURL)}
+}
+
+func (f *source) close() {
+	if f.nc != nil {
+		f.nc.Close()
+	}
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// store keeps files by name, such as "source=zorio/event=a/date=2026-11-24/hour=08/0000000001-0000000002.parquet".
+type store interface {
+	// write makes a file. On return without an error it is complete, under its name, and as durable as the place is:
+	// synced to the disk, with its folder, or accepted by the bucket. It is never visible in part, and replaces one
+	// that is there. After an error it may be there or not.
+	write(ctx context.Context, name string, content []byte) error
+
+	// list returns the names of the files whose names begin with a prefix that ends with "/".
+	list(ctx context.Context, prefix string) ([]string, error)
+
+	read(ctx context.Context, name string) ([]byte, error)
+	io.Closer
+}
+
+var schemes = []string{"file", "s3", "gs", "azblob", "mem"}
+
+// checkPlace says what is wrong with a SLUICE_ARCHIVE.
+func checkPlace(place string) error {
+	scheme, rest, isURL := strings.Cut(place, "://")
+	if !isURL {
+		return nil
+	}
+	u, err := url.Parse(place)
+	switch {
+	case err != nil || !slices.Contains(schemes, scheme):
+		return fmt.Errorf("SLUICE_ARCHIVE: %s:// is no place for files: use a folder, or a bucket such as s3://name?region=eu-central-1, gs://name or azblob://name", scheme)
+	case scheme == "file" && (u.Host != "" || u.Path == ""):
+		return fmt.Errorf("SLUICE_ARCHIVE: file://%s: use three slashes and the whole path, file:///var/archive", rest)
+	case scheme != "file" && scheme != "mem" && u.Host == "":
+		return fmt.Errorf("SLUICE_ARCHIVE: %s:// needs the name of a bucket", scheme)
+	}
+	return nil
+}
+
+func openStore(ctx context.Context, place string) (store, error) {
+	if path, isFile := strings.CutPrefix(place, "file://"); isFile || !strings.Contains(place, "://") {
+		return openFolder(path)
+	}
+	return openBucket(ctx, place)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/worker"
+)
+
+// errGone is an answer by which a receiver wants no more.
+var errGone = errors.New("it answered 410 Gone")
+
+// longestPause bounds what a receiver may ask for: what waits longer than events are kept is lost.
+const longestPause = 24 * time.Hour
+
+const maxSaid = 200 // bytes of an answer in an error
+
+// meaning is what an answer means for the event. Every 4xx but 410 is tried again: receivers in the shape of Zorio's
+// samples answer 400 while a clock is off and 401 while a secret is being rotated.
+func meaning(answer *http.Response, said []byte, now time.Time) error {
+	status := answer.StatusCode
+	err := fmt.Errorf("it answered %d %s: %q", status, http.StatusText(status), event.OneLine(string(said[:min(len(said), maxSaid)]), maxSaid))
+	switch {
+	case status >= 200 && status <= 299:
+		return nil
+	case status == http.StatusGone:
+		return errGone
+	case status >= 300 && status <= 399:
+		return fmt.Errorf("%w: redirects are not followed: put the final address into the file of targets", err)
+	}
+	pause := asked(answer.Header.Get("Retry-After"), now)
+	switch {
+	case pause > 0 && status == http.StatusServiceUnavailable: // nobody is to be served
+		return worker.Unavailable(pause, err)
+	case pause > 0 && status == http.StatusTooManyRequests: // this one was too many
+		return worker.RetryAfter(pause, err)
+	}
+	return err
+}
+
+// asked is the pause that a Retry-After asks for, in seconds or until a date (RFC 9110, 10.2.3); 0 for none.
+func asked(header string, now time.Time) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 32); err == nil {
+		return min(time.Duration(seconds)*time.Second, longestPause)
+	}
+	if at, err := http.ParseTime(header); err == nil {
+		return max(0, min(at.Sub(now), longestPause))
+	}
+	return 0
+}

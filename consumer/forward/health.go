@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+const pausedRemedy = "nothing is lost: its events wait in the stream; send SIGHUP, or restart, to try it again when that is mended, or take it out of the file of targets"
+
+// paused says that nothing is posted to a target any more.
+func (f *forwarder) paused(t *target, why error) {
+	f.metrics.paused.WithLabelValues(t.Name).Set(1)
+	f.log.Error("a target is paused", "target", t.Name, "error", why, "remedy", pausedRemedy)
+}
+
+// health is degraded while a target is paused: the others go on.
+func (f *forwarder) health() telemetry.Health {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := telemetry.Health{Status: telemetry.OK}
+	var details []string
+	for _, name := range slices.Sorted(maps.Keys(f.runners)) {
+		since, ended := f.runners[name].state()
+		if ended == nil {
+			continue
+		}
+		details = append(details, fmt.Sprintf("%s is paused: %v", name, ended))
+		if h.Since.IsZero() || since.Before(h.Since) {
+			h.Since = since
+		}
+	}
+	if len(details) > 0 {
+		h.Status, h.Detail, h.Remedy = telemetry.Degraded, strings.Join(details, "; "), pausedRemedy
+	}
+	return h
+}
+
+// allFailed is an error when no worker can work, for another reason than a receiver's: then it is not the targets that
+// are wrong, but NATS or the settings.
+func (f *forwarder) allFailed() (err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.runners {
+		_, ended := r.state()
+		if ended == nil || errors.Is(ended, errGone) {
+			return nil
+		}
+		err = ended
+	}
+	return err
+}

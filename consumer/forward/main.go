@@ -1,0 +1,53 @@
+// The forward consumer posts each event to HTTP receivers as Zorio would: a receiver that was written for Zorio's
+// webhooks works behind it unchanged.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sluicehq/sluice/pkg/settings"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/worker"
+)
+
+// Settings are everything that a deployment can choose about this consumer, beside the file of targets.
+type Settings struct {
+	worker.Settings
+	Targets string `env:"SLUICE_TARGETS" envDefault:"./targets.yaml" help:"file that lists the receivers, with url, secret and events of each; read again on SIGHUP"`
+}
+
+// Check reads the file of targets, so that --check and the start name what is wrong in it.
+func (s *Settings) Check() error {
+	_, err := readTargets(s.Targets)
+	return err
+}
+
+func main() {
+	var s Settings
+	settings.Main("forward", "posts each event to HTTP receivers as Zorio would, signed with the secret of each", &s, func(ctx context.Context) error {
+		return run(ctx, &s)
+	})
+}
+
+func run(ctx context.Context, s *Settings) error {
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
+	log, err := telemetry.Logger(os.Stderr, s.Log)
+	if err != nil {
+		return err
+	}
+	targets, err := readTargets(s.Targets)
+	if err != nil {
+		return err
+	}
+	admin, err := telemetry.NewAdmin("forward", s.Admin)
+	if err != nil {
+		return err
+	}
+	go admin.Serve()
+	defer admin.Shutdown(context.WithoutCancel(ctx))
+	return newForwarder(s, log, admin).run(ctx, targets, reload)
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// hub is a NATS with the streams, and a file of targets.
+type hub struct {
+	t    *testing.T
+	nats *rig.Nats
+	js   jetstream.JetStream
+	file string
+}
+
+func newHub(t *testing.T) *hub {
+	t.Helper()
+	h := &hub{t: t, nats: rig.StartNats(t, ""), file: filepath.Join(t.TempDir(), "targets.yaml")}
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: h.nats.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if h.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Declare(t.Context(), h.js, stream.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *hub) publish(delivery string) {
+	h.t.Helper()
+	msg := nats.NewMsg(event.Subject(zorio.Source, "pbx.call.hangup"))
+	msg.Header.Set(event.HeaderID, event.Identity(delivery, "0123456789abcdef"))
+	msg.Data = []byte(`{"event":"pbx.call.hangup"}`)
+	if _, err := h.js.PublishMsg(h.t.Context(), msg); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// write makes the file list these targets: names and URLs.
+func (h *hub) write(targets map[string]string) {
+	h.t.Helper()
+	text := "targets:\n"
+	for name, url := range targets {
+		text += fmt.Sprintf("  - {name: %s, url: %q, secret: %s}\n", name, url, targetSecret)
+	}
+	if err := os.WriteFile(h.file, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *hub) start() *rig.Process {
+	h.t.Helper()
+	return rig.Start(h.t, rig.Build(h.t, "./consumer/forward"), nil, rig.Environment("NATS_URL="+h.nats.URL(), "SLUICE_TARGETS="+h.file))
+}
+
+// counter is a receiver that notes the deliveries it was given.
+type counter struct {
+	*httptest.Server
+	mu         sync.Mutex
+	deliveries []string
+}
+
+func newCounter(t *testing.T, answer http.HandlerFunc) *counter {
+	t.Helper()
+	c := &counter{}
+	c.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		c.deliveries = append(c.deliveries, r.Header.Get(zorio.HeaderDelivery))
+		c.mu.Unlock()
+		if answer != nil {
+			answer(w, r)
+		}
+	}))
+	t.Cleanup(c.Close)
+	return c
+}
+
+func (c *counter) has(t *testing.T, deliveries ...string) {
+	t.Helper()
+	rig.Eventually(t, 20*time.Second, fmt.Sprintf("it was given %v", deliveries), func() bool { return slices.Equal(c.given(), deliveries) })
+}
+
+func (c *counter) given() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.deliveries)
+}
+
+func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
+	h := newHub(t)
+	same, moves, moved, leaves := newCounter(t, nil), newCounter(t, nil), newCounter(t, nil), newCounter(t, nil)
+	h.write(map[string]string{"same": same.URL, "moves": moves.URL, "leaves": leaves.URL})
+	forward := h.start()
+	h.publish("1")
+	for _, c := range []*counter{same, moves, leaves} {
+		c.has(t, "1")
+	}
+
+	h.write(map[string]string{"same": "ftp://nowhere"})
+	forward.Signal(syscall.SIGHUP)
+	forward.WaitFor("the targets stay as they are", 20*time.Second)
+	if !strings.Contains(forward.Output(), `:2: target \"same\": url ftp://nowhere: use http:// or https://`) {
+		t.Errorf("the log does not say what is wrong:\n%s", forward.Output())
+	}
+	h.publish("2")
+	for _, c := range []*counter{same, moves, leaves} {
+		c.has(t, "1", "2")
+	}
+
+	h.write(map[string]string{"same": same.URL, "moves": moved.URL})
+	forward.Signal(syscall.SIGHUP)
+	forward.WaitFor("read the targets again", 20*time.Second)
+	forward.WaitFor("a target was removed", 20*time.Second)
+	forward.WaitFor("nats consumer rm -f $s forward-leaves", 20*time.Second)
+	h.publish("3")
+	same.has(t, "1", "2", "3")
+	moved.has(t, "3")
+	moves.has(t, "1", "2")
+	if n := strings.Count(forward.Output(), `"posting to a target","target":"same"`); n != 1 {
+		t.Errorf("the target that stayed began %d times", n)
+	}
+
+	h.write(map[string]string{"same": same.URL, "leaves": leaves.URL})
+	forward.Signal(syscall.SIGHUP)
+	leaves.has(t, "1", "2", "3") // it goes on where it was
+	if code := forward.Stop(10 * time.Second); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if strings.Contains(forward.Output(), targetSecret) {
+		t.Error("a secret is in the log")
+	}
+}
+
+func TestRetryAfterIsObeyed(t *testing.T) {
+	h := newHub(t)
+	var mu sync.Mutex
+	var times []time.Time
+	busy := newCounter(t, func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		times = append(times, time.Now())
+		w.Header().Set("Retry-After", "2")
+		w.WriteHeader([]int{http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusOK}[len(times)-1])
+	})
+	h.write(map[string]string{"busy": busy.URL})
+	h.start()
+	h.publish("1")
+	busy.has(t, "1", "1", "1")
+	mu.Lock()
+	defer mu.Unlock()
+	for i := range 2 {
+		if waited := times[i+1].Sub(times[i]); waited < 2*time.Second {
+			t.Errorf("tried again after %s", waited)
+		}
+	}
+}
+
+// A name in NATS that somebody else took is one target's trouble; when no target can work, the process says why.
+func TestATargetThatCannotWorkIsPausedAndTheOthersGoOn(t *testing.T) {
+	h := newHub(t)
+	if _, err := h.js.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: "forward-taken", AckPolicy: jetstream.AckNonePolicy}); err != nil {
+		t.Fatal(err)
+	}
+	good := newCounter(t, nil)
+	h.write(map[string]string{"good": good.URL, "taken": good.URL})
+	forward := h.start()
+	forward.WaitFor("a target is paused", 20*time.Second)
+	h.publish("1")
+	good.has(t, "1")
+	h.write(map[string]string{"taken": good.URL})
+	forward.Signal(syscall.SIGHUP)
+	if code := forward.Wait(20 * time.Second); code != 1 || !strings.Contains(forward.Output(), "forward: the consumer forward-taken") {
+		t.Errorf("exit code %d", code)
+	}
+}
