@@ -20,7 +20,6 @@ const team = "archive"
 const (
 	ackWait      = 30 * time.Second // how soon the events of a process that was killed come again
 	standbyAfter = 5 * time.Second  // how soon another instance takes over
-	startPause   = time.Second      // between two attempts to find NATS and the stream
 	answerWithin = 5 * time.Second
 	flushWithin  = 2 * time.Second
 	fetchPause   = 250 * time.Millisecond // after a fetch that failed
@@ -54,7 +53,7 @@ func newSource(s *Settings, log *slog.Logger, ackWait, standbyAfter time.Duratio
 func (f *source) open(ctx context.Context) error {
 	s := f.settings
 	options := stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice " + team, InboxPrefix: "_INBOX_" + team, Log: f.log}
-	err := f.waitFor(ctx, "NATS", func() (err error) {
+	err := stream.WaitFor(ctx, f.log, "NATS", func() (err error) {
 		f.nc, err = stream.Connect(ctx, options)
 		return err
 	})
@@ -73,7 +72,7 @@ func (f *source) open(ctx context.Context) error {
 
 // declare waits for the stream and creates or updates the durable consumer.
 func (f *source) declare(ctx context.Context) error {
-	return f.waitFor(ctx, "the stream "+stream.Events+", which the gateway makes", func() error {
+	return stream.WaitFor(ctx, f.log, "the stream "+stream.Events+", which the gateway makes", func() error {
 		bounded, cancel := context.WithTimeout(ctx, answerWithin)
 		defer cancel()
 		if err := f.createOrUpdate(bounded); err != nil {
@@ -99,34 +98,6 @@ func (f *source) createOrUpdate(ctx context.Context) error {
 	}
 	f.durable, err = f.js.CreateOrUpdateConsumer(ctx, stream.Events, want)
 	return err
-}
-
-// passing are reasons that go away by themselves.
-var passing = []error{stream.ErrUnreachable, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled, nats.ErrNoResponders, context.DeadlineExceeded, nats.ErrTimeout}
-
-// waitFor repeats try while it fails for a reason that passes, and says once what it waits for.
-func (f *source) waitFor(ctx context.Context, what string, try func() error) error {
-	for said := false; ; said = true {
-		err := try()
-		if !isAny(err, passing) {
-			return err
-		}
-		if !said {
-			f.log.Info("waiting for "+what, "error", err)
-		}
-		if pause(ctx, startPause); ctx.Err() != nil {
-			return ctx.Err()
-		}
-	}
-}
-
-func isAny(err error, those []error) bool {
-	for _, one := range those {
-		if errors.Is(err, one) {
-			return true
-		}
-	}
-	return false
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -23,7 +23,6 @@ const (
 	// high, and what a process holds is bounded by its intakes.
 	maxAckPending = 20_000
 
-	startPause    = time.Second // between two attempts to find NATS and the stream
 	declareWithin = 5 * time.Second
 )
 
@@ -31,21 +30,21 @@ const (
 func (w *worker) connect(ctx context.Context) (nc *nats.Conn, err error) {
 	options := stream.Options{URL: w.settings.NATSURL, Creds: w.settings.NATSCreds, Name: "sluice " + w.team.Name,
 		InboxPrefix: "_INBOX_" + w.team.Name, Log: w.log}
-	err = w.waitFor(ctx, "NATS", func() error {
+	err = stream.WaitFor(ctx, w.log, "NATS", func() error {
 		nc, err = stream.Connect(ctx, options)
 		return err
-	}, stream.ErrUnreachable)
+	})
 	return nc, err
 }
 
 // declare waits for a stream and creates or updates the team's durable consumer on it.
 func (w *worker) declare(ctx context.Context, in *intake) error {
-	err := w.waitFor(ctx, "the stream "+in.stream+", which the gateway makes", func() (err error) {
+	err := stream.WaitFor(ctx, w.log, "the stream "+in.stream+", which the gateway makes", func() (err error) {
 		bounded, cancel := context.WithTimeout(ctx, declareWithin)
 		defer cancel()
 		in.durable, err = w.createOrUpdate(bounded, in)
 		return err
-	}, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled, nats.ErrNoResponders, context.DeadlineExceeded, nats.ErrTimeout)
+	})
 	if err != nil {
 		return fmt.Errorf("the consumer %s of the stream %s: %w", w.team.Name, in.stream, err)
 	}
@@ -90,33 +89,6 @@ func (w *worker) compatible(have jetstream.ConsumerConfig, in *intake) error {
 			"remedy", "if two programs use this team's name, give one of them another; to take what has passed, use sluicectl replay")
 	}
 	return nil
-}
-
-// waitFor repeats try while it fails for one of the reasons that pass, and says once what it waits for.
-func (w *worker) waitFor(ctx context.Context, what string, try func() error, passing ...error) error {
-	for said := false; ; said = true {
-		err := try()
-		if err == nil || !isAny(err, passing) {
-			return err
-		}
-		if !said {
-			w.log.Info("waiting for "+what, "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(startPause):
-		}
-	}
-}
-
-func isAny(err error, those []error) bool {
-	for _, one := range those {
-		if errors.Is(err, one) {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *worker) natsHealth() telemetry.Health {
