@@ -18,7 +18,7 @@ import (
 const team = "archive"
 
 const (
-	ackWait      = 30 * time.Second // how soon the events of a process that was killed come again
+	ackWait      = 15 * time.Second // how soon the events of a process that was killed come again
 	standbyAfter = 5 * time.Second  // how soon another instance takes over
 	answerWithin = 5 * time.Second
 	flushWithin  = 2 * time.Second

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,8 +59,16 @@ func Build(t testing.TB, pkg string) string {
 // NatsServer is the path of a nats-server of the version in go.mod.
 func NatsServer(t testing.TB) string { return Build(t, "github.com/nats-io/nats-server/v2") }
 
-// Main runs a package's tests and removes what was built for them.
+// ManyAtOnce lets more tests run at once than there are processors: those that say t.Parallel wait, most of the time.
+func ManyAtOnce() {
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err) // package testing has that flag
+	}
+}
+
+// Main runs a package's tests, [ManyAtOnce], and removes what was built for them.
 func Main(m *testing.M) int {
+	ManyAtOnce()
 	code := m.Run()
 	_ = os.RemoveAll(built.dir)
 	return code

@@ -24,7 +24,10 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	rig.ManyAtOnce()
+	goleak.VerifyTestMain(m)
+}
 
 // hub is a NATS server of the test's with the streams declared.
 type hub struct {
