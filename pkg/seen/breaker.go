@@ -65,7 +65,7 @@ func remedy(err error) string {
 	text := err.Error()
 	for _, word := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.Contains(text, word) {
-			return "correct user and password in REDIS_URL; the user needs GET, SET and PING on " + keyPrefix + "* and " + coveredKey
+			return "correct user and password in REDIS_URL; the user needs GET, MGET, SET and PING on " + keyPrefix + "* and " + coveredKey
 		}
 	}
 	switch {
