@@ -77,7 +77,7 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, verb string,
 	if err := s.confirm(l.yes, "would %s %s %s %s", verb, plural(count, "dead letter"), to, strings.Join(teams, " and ")); err != nil {
 		return err
 	}
-	bar := s.bar(count, verb)
+	bar := newBar(s.err, count, verb)
 	var total dead.Result
 	for _, selection := range selections {
 		result, err := act(selection, func() { _ = bar.Add(1) })

@@ -26,7 +26,7 @@ func (s *sender) load(ctx context.Context, names []string) error {
 		}
 		kinds[i] = d
 	}
-	account := &account{answers: map[string]int{}, bar: progressbar.Default(int64(s.count), "sending")}
+	account := &account{answers: map[string]int{}, bar: newBar(s.err, s.count, "send")}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(lanes)
 	begin := time.Now()

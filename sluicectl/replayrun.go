@@ -40,7 +40,7 @@ func (r *replaying) run(ctx context.Context, s *session, record *replay.Record, 
 		run.Missing = missing
 	}
 	fmt.Fprintf(s.err, "replay %s\n", e.ID)
-	bar := s.bar(e.Events, "replay")
+	bar := newBar(s.err, e.Events, "replay")
 	_ = bar.Set(e.Progress.Settled())
 	err = replay.Do(ctx, s.js, record, run, func(p replay.Progress) { _ = bar.Set(p.Settled()) })
 	return s.tellReplay(record.Entry(), err)

@@ -30,6 +30,7 @@ type sender struct {
 	wait                        time.Duration
 
 	out    io.Writer
+	err    io.Writer // takes the progress
 	client *http.Client
 }
 
@@ -41,7 +42,7 @@ func sendCommand() *cobra.Command {
 		Example:           "  sluicectl send pbx.call.hangup\n  sluicectl send --all\n  sluicectl send pbx.call.ringing --count 100 --rate 500",
 		ValidArgsFunction: cobra.FixedCompletions(zorio.Names(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(c *cobra.Command, args []string) error {
-			s.out = c.OutOrStdout()
+			s.out, s.err = c.OutOrStdout(), c.ErrOrStderr()
 			return s.send(c.Context(), args)
 		},
 	}

@@ -117,12 +117,12 @@ func (s *session) confirm(yes bool, format string, v ...any) error {
 	return errors.New("not confirmed, and nothing was done: answer y, or use --yes")
 }
 
-// bar is a progress bar on a terminal, and nothing elsewhere.
-func (s *session) bar(total int, what string) *progressbar.ProgressBar {
-	file, isFile := s.err.(*os.File)
-	return progressbar.NewOptions(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(s.err),
+// newBar is a progress bar on a terminal, and nothing elsewhere.
+func newBar(out io.Writer, total int, what string) *progressbar.ProgressBar {
+	file, isFile := out.(*os.File)
+	return progressbar.NewOptions(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(out),
 		progressbar.OptionSetVisibility(isFile && term.IsTerminal(int(file.Fd()))), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("events"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(s.err) }))
+		progressbar.OptionSetItsString("events"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(out) }))
 }
 
 // operator is who runs the command, as user@host, for what is written down about it.
