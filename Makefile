@@ -36,8 +36,9 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 test: deps ## run all tests, against real servers
 	go test ./...
 
-race: deps ## run all tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+# The packages left out test words and files, or again what these test, in binaries that take minutes to build anew.
+race: deps ## run the tests of our code with the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./gateway/... ./pkg/... ./consumer/*/ ./sluicectl
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
