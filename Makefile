@@ -36,9 +36,10 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 test: deps ## run all tests, against real servers
 	go test ./...
 
-# The packages left out test words and files, or again what these test, in binaries that take minutes to build anew.
-race: deps ## run the tests of our code with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./gateway/... ./pkg/... ./consumer/*/ ./sluicectl
+# What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of
+# it anew would take longer than testing it.
+race: deps ## run the tests of what is concurrent with the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./gateway/... ./pkg/... ./consumer/archive ./consumer/forward
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
