@@ -38,17 +38,7 @@ type hub struct {
 func newHub(t *testing.T) *hub {
 	t.Helper()
 	h := &hub{t: t, nats: rig.StartNats(t, ""), root: t.TempDir(), standby: 300 * time.Millisecond}
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: h.nats.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	if h.js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
-	if err := stream.Declare(t.Context(), h.js, stream.Settings{}); err != nil {
-		t.Fatal(err)
-	}
+	h.js = h.nats.Declared()
 	return h
 }
 
