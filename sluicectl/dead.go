@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/pkg/dead"
+	"github.com/sluicehq/sluice/pkg/event"
 )
 
 func deadCommand() *cobra.Command {
@@ -23,7 +24,7 @@ func letterFlags(c *cobra.Command, s *dead.Selection) {
 	c.Flags().StringVar(&s.Reason, "reason", "", "with this reason: permanent (its handler said so) or exhausted (its attempts were used up)")
 	c.Flags().StringArrayVar(&s.Events, "event", nil, "with names of this pattern, such as pbx.call.* or pbx.>; may be repeated")
 	complete(c, "team", completeTeams)
-	complete(c, "reason", cobra.FixedCompletions([]string{"permanent", "exhausted"}, cobra.ShellCompDirectiveNoFileComp))
+	complete(c, "reason", cobra.FixedCompletions([]string{event.ReasonPermanent, event.ReasonExhausted}, cobra.ShellCompDirectiveNoFileComp))
 	complete(c, "event", completeEvents)
 }
 

@@ -20,9 +20,15 @@ const (
 // Headers of a dead letter, beside those of a copy.
 const (
 	HeaderTeam   = "Sluice-Team"   // who gave it up
-	HeaderReason = "Sluice-Reason" // "permanent": its handler said so; "exhausted": its attempts were used up
+	HeaderReason = "Sluice-Reason" // [ReasonPermanent] or [ReasonExhausted]
 	HeaderError  = "Sluice-Error"  // the last error, one line
 	HeaderFailed = "Sluice-Failed" // when it was given up: RFC 3339, nanoseconds, UTC
+)
+
+// Why a team gave an event up.
+const (
+	ReasonPermanent = "permanent" // its handler said so
+	ReasonExhausted = "exhausted" // its attempts were used up
 )
 
 // Failure is an attempt that failed.

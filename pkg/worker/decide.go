@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sluicehq/sluice/pkg/event"
 )
 
 // Permanent makes an error final: the event is given up at once and goes to DEAD.
@@ -106,12 +108,6 @@ const (
 	noWord      class = "no_word" // the handler was not called
 )
 
-// Reasons in the header Sluice-Reason of a dead letter.
-const (
-	ReasonPermanent = "permanent" // the handler said so
-	ReasonExhausted = "exhausted" // its attempts were used up
-)
-
 // decide is the outcome of an attempt, counted from 1. draw is a number in [0, 1) that spreads the pauses of events
 // that failed together.
 func decide(attempt int, err error, p policy, draw float64) outcome {
@@ -125,9 +121,9 @@ func decide(attempt int, err error, p policy, draw float64) outcome {
 	case o.class == succeeded || o.class == passedOver:
 		o.kind = done
 	case o.class == permanent:
-		o.kind, o.reason = dead, ReasonPermanent
+		o.kind, o.reason = dead, event.ReasonPermanent
 	case attempt >= p.attempts:
-		o.kind, o.reason = dead, ReasonExhausted
+		o.kind, o.reason = dead, event.ReasonExhausted
 	case errors.As(err, &later):
 		o.kind, o.pause = retry, max(later.after, 0)
 	default:

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/sluicehq/sluice/pkg/event"
 )
 
 func TestDecide(t *testing.T) {
@@ -26,15 +28,15 @@ func TestDecide(t *testing.T) {
 		"first failure":              {1, boom, 0.5, outcome{kind: retry, class: failed, pause: 500 * time.Millisecond}},
 		"second failure":             {2, boom, 0.5, outcome{kind: retry, class: failed, pause: time.Second}},
 		"no draw":                    {2, boom, 0, outcome{kind: retry, class: failed}},
-		"last failure":               {3, boom, 0.5, outcome{kind: dead, class: failed, reason: ReasonExhausted}},
-		"beyond the last":            {4, boom, 0.5, outcome{kind: dead, class: failed, reason: ReasonExhausted}},
-		"permanent":                  {1, Permanent(boom), 0.5, outcome{kind: dead, class: permanent, reason: ReasonPermanent}},
-		"permanent inside":           {1, fmt.Errorf("row 7: %w", Permanent(boom)), 0.5, outcome{kind: dead, class: permanent, reason: ReasonPermanent}},
+		"last failure":               {3, boom, 0.5, outcome{kind: dead, class: failed, reason: event.ReasonExhausted}},
+		"beyond the last":            {4, boom, 0.5, outcome{kind: dead, class: failed, reason: event.ReasonExhausted}},
+		"permanent":                  {1, Permanent(boom), 0.5, outcome{kind: dead, class: permanent, reason: event.ReasonPermanent}},
+		"permanent inside":           {1, fmt.Errorf("row 7: %w", Permanent(boom)), 0.5, outcome{kind: dead, class: permanent, reason: event.ReasonPermanent}},
 		"permanent nothing":          {1, Permanent(nil), 0.5, outcome{kind: done, class: succeeded}},
 		"later":                      {1, RetryAfter(time.Minute, boom), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
 		"later inside":               {1, fmt.Errorf("busy: %w", RetryAfter(time.Minute, boom)), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
 		"later without a reason":     {1, RetryAfter(time.Minute, nil), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
-		"later, but no attempt left": {3, RetryAfter(time.Minute, boom), 0.5, outcome{kind: dead, class: asked, reason: ReasonExhausted}},
+		"later, but no attempt left": {3, RetryAfter(time.Minute, boom), 0.5, outcome{kind: dead, class: asked, reason: event.ReasonExhausted}},
 		"later than never":           {1, RetryAfter(-time.Minute, boom), 0.5, outcome{kind: retry, class: asked}},
 		"panic":                      {1, &panicError{"oops"}, 0.25, outcome{kind: retry, class: panicked, pause: 250 * time.Millisecond}},
 	} {

@@ -248,9 +248,9 @@ func TestWhatAHandlerReturnsIsTheOutcome(t *testing.T) {
 		letters[l.Subject] = l
 	}
 	for subject, want := range map[string][3]string{
-		"dead.team.zorio.final":  {ReasonPermanent, "no Nats-Msg-Id: forged", "1"},
-		"dead.team.zorio.always": {ReasonExhausted, "never works", "4"},
-		"dead.team.zorio.panics": {ReasonExhausted, "panic: oops", "4"},
+		"dead.team.zorio.final":  {event.ReasonPermanent, "no Nats-Msg-Id: forged", "1"},
+		"dead.team.zorio.always": {event.ReasonExhausted, "never works", "4"},
+		"dead.team.zorio.panics": {event.ReasonExhausted, "panic: oops", "4"},
 	} {
 		l := letters[subject]
 		if l == nil {
