@@ -5,9 +5,11 @@ package rig
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -156,15 +158,32 @@ func Eventually(t testing.TB, within time.Duration, what string, holds func() bo
 	}
 }
 
-// Address returns an address on loopback that is free now.
+// Ports of [Address]: below those that kernels give to outgoing connections, one of which could sit on the port of a
+// server that is being restarted.
+const (
+	firstPort = 10_000
+	ports     = 20_000
+)
+
+// Address returns an address on loopback that is the test's own until it ends: nobody listens on it, and no other test,
+// of whatever process, is given it. The UDP port of the same number is what says so to all of them.
 func Address(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+rand.IntN(ports)))
+		claim, err := net.ListenPacket("udp", address)
+		if err != nil {
+			continue
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			_ = l.Close()
+			t.Cleanup(func() { _ = claim.Close() })
+			return address
+		}
+		_ = claim.Close()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port on loopback")
+	return ""
 }
 
 // Listening waits until an address takes connections.
