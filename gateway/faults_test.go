@@ -219,8 +219,8 @@ func TestABlackHoleForRedisCostsOneGroupItsDeadline(t *testing.T) {
 		l.more(t, 300)
 		rig.Eventually(t, 5*time.Second, "Redis is seen to be away", func() bool { return g.metric("sluice_redis_away 1") })
 		l.more(t, 300)
-		if groups := way.swallowed("zorio:delivery:"); groups > 3 {
-			t.Errorf("%s: %d groups were sent into it, and not a look-up, marks and what a refill was at alone", name, groups)
+		if batches := way.swallowed("zorio:delivery:"); batches > 3 {
+			t.Errorf("%s: %d batches were sent into it, and not a look-up, marks and one of a refill alone", name, batches)
 		}
 		way.open()
 		rig.Eventually(t, 10*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })

@@ -23,7 +23,7 @@ type hole struct {
 	mu       sync.Mutex
 	listener net.Listener
 	conns    []net.Conn
-	lost     []string // what was sent into it
+	lost     map[net.Conn]string // what was sent into it, by its connection to the server
 }
 
 // digHole makes a way to an address. It is open.
@@ -113,16 +113,17 @@ func (m mouth) Write(p []byte) (int, error) {
 	}
 	m.h.mu.Lock()
 	defer m.h.mu.Unlock()
-	m.h.lost = append(m.h.lost, string(p))
+	m.h.lost[m.Conn] += string(p)
 	return len(p), nil
 }
 
-// swallowed counts the pieces with this text in them that came since it turned black.
+// swallowed counts the connections on which this text was sent into it: one for each batch, because a connection that
+// did not answer is not used again.
 func (h *hole) swallowed(text string) (count int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, piece := range h.lost {
-		if strings.Contains(piece, text) {
+	for _, sent := range h.lost {
+		if strings.Contains(sent, text) {
 			count++
 		}
 	}
@@ -144,5 +145,5 @@ func (h *hole) shut() {
 	for _, conn := range h.conns {
 		_ = conn.Close()
 	}
-	h.conns, h.lost = nil, nil
+	h.conns, h.lost = nil, map[net.Conn]string{}
 }

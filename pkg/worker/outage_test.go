@@ -47,10 +47,11 @@ func (h *hub) keepPublishing() (stop func() (good, bad int)) {
 // The database is away for much longer than the attempts of an event last, which are four within 150 ms: no event is
 // given up for it, and hardly an attempt is used up. Those that fail while others succeed are given up all the same.
 func TestAnOutageUsesUpNoAttempts(t *testing.T) {
+	const concurrency = 8
 	h := newHub(t)
 	var away atomic.Bool
 	var processed, again, failing atomic.Int32
-	h.start(Team{Name: "team"}, Settings{}, func(_ context.Context, e *event.Event) error {
+	h.start(Team{Name: "team"}, Settings{Concurrency: concurrency}, func(_ context.Context, e *event.Event) error {
 		if away.Load() {
 			failing.Add(1)
 			return errAway
@@ -77,7 +78,7 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 	if got := processed.Load(); int(got) != good {
 		t.Errorf("%d of %d good events processed", got, good)
 	}
-	usedUp := int(again.Load()) // by the first failures of the outage: too few to tell it from bad events
+	usedUp := int(again.Load())
 	for _, letter := range h.dead("team") {
 		if !strings.HasSuffix(letter.Subject, ".bad") {
 			t.Errorf("given up: %s, %s", letter.Subject, letter.Header.Get(event.HeaderError))
@@ -86,7 +87,9 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 			usedUp++
 		}
 	}
-	if usedUp >= downAfter {
+	// The first failures of the outage count, too few to tell it from bad events; what is just being processed may begin
+	// their row anew by a last success.
+	if most := downAfter + concurrency; usedUp >= most {
 		t.Errorf("%d events had an attempt used up by the outage", usedUp)
 	}
 	if letters := h.left(stream.Dead); int(letters) != bad {
