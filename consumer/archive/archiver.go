@@ -31,8 +31,7 @@ type archiver struct {
 }
 
 const (
-	fetchAtMost = 64          // events; of the largest, so many MiB come on top of SLUICE_ARCHIVE_BYTES
-	fetchWait   = time.Second // so a stop waits for it at most
+	fetchAtMost = 64 // events; of the largest, so many MiB come on top of SLUICE_ARCHIVE_BYTES
 	stopWithin  = 4 * time.Second
 	firstPause  = 500 * time.Millisecond
 	lastPause   = 30 * time.Second
@@ -68,7 +67,7 @@ func (a *archiver) run(ctx context.Context) error {
 // gather takes events until there are enough, in number, bytes or time, or what there is has been lost, or ctx ends.
 func (a *archiver) gather(ctx context.Context, b *batch) error {
 	for ctx.Err() == nil {
-		n, wait := a.settings.Events-b.len(), fetchWait
+		n, wait := a.settings.Events-b.len(), a.from.fetchWait()
 		if b.len() > 0 {
 			wait = min(wait, time.Until(b.began.Add(a.settings.Every)))
 		}

@@ -107,6 +107,10 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// fetchWait is how long a fetch waits for an event: a stop waits for it at most. An event counts as given when it was
+// asked for, so that one that comes at the last moment still has most of its time.
+func (f *source) fetchWait() time.Duration { return f.ackWait / 15 }
+
 // fetch takes up to so many events, and waits so long for the first. It returns an error only when there is no place in
 // the stream any more, and none can be made.
 func (f *source) fetch(ctx context.Context, most int, wait time.Duration, take func(jetstream.Msg)) error {

@@ -51,7 +51,8 @@ func open(t *testing.T, url string) *Redis {
 // startCluster is a Cluster of one node that has all slots.
 func startCluster(t *testing.T) string {
 	t.Helper()
-	r := rig.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1")
+	_, bus, _ := strings.Cut(rig.Address(t), ":") // the default, 10,000 above the other, may be anybody's
+	r := rig.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", bus)
 	r.Command("cluster", "addslotsrange", "0", "16383")
 	rig.Eventually(t, 10*time.Second, "the cluster is whole", func() bool {
 		return strings.Contains(r.Command("cluster", "info"), "cluster_state:ok")
