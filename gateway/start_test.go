@@ -83,7 +83,8 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 func TestAStartSaysWhatHolds(t *testing.T) {
 	n := rig.StartNats(t, "")
 	g := startGateway(t, "NATS_URL="+strings.Replace(n.URL(), "nats://", "nats://user:hunter2@", 1), "SLUICE_NATS_MONITOR=http://"+n.Monitor)
-	for _, want := range []string{"SLUICE_LATE ", "quarantine", "SLUICE_LISTEN", g.address, "listening"} {
+	g.WaitFor("listening", 10*time.Second)
+	for _, want := range []string{"SLUICE_LATE ", "quarantine", "SLUICE_LISTEN", g.address} {
 		if !strings.Contains(g.Output(), want) {
 			t.Errorf("%q is not in the output", want)
 		}
