@@ -23,10 +23,11 @@ const maxSaid = 200 // bytes of an answer in an error
 // samples answer 400 while a clock is off and 401 while a secret is being rotated.
 func meaning(answer *http.Response, said []byte, now time.Time) error {
 	status := answer.StatusCode
+	if status >= 200 && status <= 299 {
+		return nil
+	}
 	err := fmt.Errorf("it answered %d %s: %q", status, http.StatusText(status), event.OneLine(string(said[:min(len(said), maxSaid)]), maxSaid))
 	switch {
-	case status >= 200 && status <= 299:
-		return nil
 	case status == http.StatusGone:
 		return errGone
 	case status >= 300 && status <= 399:
