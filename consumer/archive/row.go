@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -45,13 +44,7 @@ func sentOf(e *event.Event) *time.Time {
 
 // headersOf leaves out those of NATS: the identity has a column, and the rest is about the delivery to this consumer.
 func headersOf(e *event.Event) string {
-	kept := map[string][]string{}
-	for name, values := range e.Header {
-		if !strings.HasPrefix(name, "Nats-") {
-			kept[name] = values
-		}
-	}
-	text, err := json.Marshal(kept)
+	text, err := json.Marshal(event.WithoutNats(e.Header))
 	if err != nil {
 		panic(err) // strings can always be written
 	}

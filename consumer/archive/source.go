@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/worker"
 )
 
 // team names the durable consumer, as for any team.
@@ -52,12 +53,8 @@ func newSource(s *Settings, log *slog.Logger, ackWait, standbyAfter time.Duratio
 // open connects and makes the durable consumer. It waits for NATS and for the stream until ctx ends.
 func (f *source) open(ctx context.Context) error {
 	s := f.settings
-	options := stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice " + team, InboxPrefix: "_INBOX_" + team, Log: f.log}
-	err := stream.WaitFor(ctx, f.log, "NATS", func() (err error) {
-		f.nc, err = stream.Connect(ctx, options)
-		return err
-	})
-	if err != nil {
+	var err error
+	if f.nc, err = stream.ConnectTeam(ctx, team, s.NATSURL, s.NATSCreds, f.log); err != nil {
 		return err
 	}
 	if f.js, err = jetstream.New(f.nc); err != nil {
@@ -75,36 +72,19 @@ func (f *source) declare(ctx context.Context) error {
 	return stream.WaitFor(ctx, f.log, "the stream "+stream.Events+", which the gateway makes", func() error {
 		bounded, cancel := context.WithTimeout(ctx, answerWithin)
 		defer cancel()
-		if err := f.createOrUpdate(bounded); err != nil {
+		var err error
+		if f.durable, err = stream.Durable(bounded, f.js, stream.Events, f.config, f.isOurs); err != nil {
 			return fmt.Errorf("the consumer %s of the stream %s: %w", team, stream.Events, err)
 		}
 		return nil
 	})
 }
 
-func (f *source) createOrUpdate(ctx context.Context) error {
-	want := f.config
-	found, err := f.js.Consumer(ctx, stream.Events, team)
-	switch {
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-	case err != nil:
-		return err
-	default: // it goes on where it was
-		have := found.CachedInfo().Config
-		if have.PriorityPolicy != want.PriorityPolicy || have.AckPolicy != want.AckPolicy {
-			return errors.New("it is there already and is not the archive's: remove it (nats consumer rm)")
-		}
-		want.DeliverPolicy, want.OptStartTime, want.OptStartSeq = have.DeliverPolicy, have.OptStartTime, have.OptStartSeq
+func (f *source) isOurs(have jetstream.ConsumerConfig) error {
+	if have.PriorityPolicy != f.config.PriorityPolicy || have.AckPolicy != f.config.AckPolicy {
+		return errors.New("it is there already and is not the archive's: remove it (nats consumer rm)")
 	}
-	f.durable, err = f.js.CreateOrUpdateConsumer(ctx, stream.Events, want)
-	return err
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
+	return nil
 }
 
 // fetchWait is how long a fetch waits for an event: a stop waits for it at most. An event counts as given when it was
@@ -131,7 +111,7 @@ func (f *source) fetch(ctx context.Context, most int, wait time.Duration, take f
 		}
 	}
 	f.log.Debug("fetch", "error", err)
-	pause(ctx, fetchPause)
+	stream.Pause(ctx, fetchPause)
 	return nil
 }
 
@@ -146,13 +126,7 @@ func (f *source) unpin() {
 	}
 }
 
-func (f *source) health() telemetry.Health {
-	if f.nc.IsConnected() {
-		return telemetry.Health{Status: telemetry.OK}
-	}
-	return telemetry.Health{Status: telemetry.Down, Detail: "not connected",
-		Remedy: "nothing is lost: events wait in the stream; start NATS at " + stream.Redacted(f.settings.NATSURL)}
-}
+func (f *source) health() telemetry.Health { return worker.NATSHealth(f.nc, f.settings.NATSURL) }
 
 func (f *source) close() {
 	if f.nc != nil {

@@ -1,7 +1,6 @@
 package event
 
 import (
-	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -45,11 +44,7 @@ const (
 
 // Copy returns the headers of a copy, without a Nats-Msg-Id, which its maker sets. They are the caller's to change.
 func (e *Event) Copy() map[string][]string {
-	header := maps.Clone(e.Header)
-	if header == nil {
-		header = map[string][]string{}
-	}
-	maps.DeleteFunc(header, func(key string, _ []string) bool { return strings.HasPrefix(key, "Nats-") })
+	header := WithoutNats(e.Header)
 	header[HeaderIdentity] = []string{e.Identity}
 	header[HeaderSequence] = []string{strconv.FormatUint(e.Sequence, 10)}
 	if e.Replay != "" {
@@ -57,6 +52,18 @@ func (e *Event) Copy() map[string][]string {
 	}
 	e.writeFailures(header)
 	return header
+}
+
+// WithoutNats returns a new map of the headers that are not NATS's own: those are about one message, its Nats-Msg-Id among
+// them, and not about the event.
+func WithoutNats(header map[string][]string) map[string][]string {
+	kept := make(map[string][]string, len(header))
+	for key, values := range header {
+		if !strings.HasPrefix(key, "Nats-") {
+			kept[key] = values
+		}
+	}
+	return kept
 }
 
 // Failed returns the event with one more failed attempt. The error becomes one line.

@@ -3,8 +3,6 @@ package quarantine
 import (
 	"context"
 	"fmt"
-	"maps"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -89,8 +87,7 @@ func (r *Release) name(e *Entry) (string, error) {
 }
 
 func (r *Release) store(ctx context.Context, js jetstream.JetStream, e *Entry, identity string, o *Outcome) error {
-	header := maps.Clone(e.Header)
-	maps.DeleteFunc(header, func(key string, _ []string) bool { return strings.HasPrefix(key, "Nats-") })
+	header := nats.Header(event.WithoutNats(e.Header))
 	header.Set(event.HeaderID, identity)
 	ack, err := js.PublishMsg(ctx, &nats.Msg{Subject: event.Subject(e.Source, o.Event), Header: header, Data: e.Body})
 	if err != nil {

@@ -57,10 +57,7 @@ func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, tak
 		case time.Since(reading.heard) > readGiveUp:
 			return fmt.Errorf("stream %s: NATS gives out no more messages: %w", name, err)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(readAgain):
-		}
+		Pause(ctx, readAgain)
 	}
 }
 

@@ -30,11 +30,18 @@ func WaitFor(ctx context.Context, log *slog.Logger, what string, try func() erro
 		if !said {
 			log.Info("waiting for "+what, "error", err)
 		}
-		select {
-		case <-ctx.Done():
+		Pause(ctx, waitAgain)
+		if ctx.Err() != nil {
 			return ctx.Err()
-		case <-time.After(waitAgain):
 		}
+	}
+}
+
+// Pause waits for a while, or until ctx ends.
+func Pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,17 +25,6 @@ const (
 	declareWithin = 5 * time.Second
 )
 
-// connect waits until NATS can be reached. Settings that will not become right by themselves are an error.
-func (w *worker) connect(ctx context.Context) (nc *nats.Conn, err error) {
-	options := stream.Options{URL: w.settings.NATSURL, Creds: w.settings.NATSCreds, Name: "sluice " + w.team.Name,
-		InboxPrefix: "_INBOX_" + w.team.Name, Log: w.log}
-	err = stream.WaitFor(ctx, w.log, "NATS", func() error {
-		nc, err = stream.Connect(ctx, options)
-		return err
-	})
-	return nc, err
-}
-
 // declare waits for a stream and creates or updates the team's durable consumer on it.
 func (w *worker) declare(ctx context.Context, in *intake) error {
 	err := stream.WaitFor(ctx, w.log, "the stream "+in.stream+", which the gateway makes", func() (err error) {
@@ -57,22 +45,10 @@ func (w *worker) createOrUpdate(ctx context.Context, in *intake) (jetstream.Cons
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.ackWait, MaxAckPending: maxAckPending,
 		MaxDeliver: -1, // past a limit there is only silence: attempts are counted here
 	}
-	found, err := w.js.Consumer(ctx, in.stream, w.team.Name)
-	switch {
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		if in == w.live() {
-			w.settings.Start.Apply(&want)
-		}
-	case err != nil:
-		return nil, err
-	default: // where it started cannot be changed, and must not: it goes on where it was
-		have := found.CachedInfo().Config
-		if err := w.compatible(have, in); err != nil {
-			return nil, err
-		}
-		want.DeliverPolicy, want.OptStartTime, want.OptStartSeq = have.DeliverPolicy, have.OptStartTime, have.OptStartSeq
+	if in == w.live() {
+		w.settings.Start.Apply(&want)
 	}
-	return w.js.CreateOrUpdateConsumer(ctx, in.stream, want)
+	return stream.Durable(ctx, w.js, in.stream, want, func(have jetstream.ConsumerConfig) error { return w.compatible(have, in) })
 }
 
 // compatible refuses a durable that cannot be the team's, and says what becomes of one that took other events.
@@ -91,10 +67,13 @@ func (w *worker) compatible(have jetstream.ConsumerConfig, in *intake) error {
 	return nil
 }
 
-func (w *worker) natsHealth() telemetry.Health {
-	if w.nc.IsConnected() {
+func (w *worker) natsHealth() telemetry.Health { return NATSHealth(w.nc, w.settings.NATSURL) }
+
+// NATSHealth is the health of a consumer's connection to NATS at a URL.
+func NATSHealth(nc *nats.Conn, url string) telemetry.Health {
+	if nc.IsConnected() {
 		return telemetry.Health{Status: telemetry.OK}
 	}
 	return telemetry.Health{Status: telemetry.Down, Detail: "not connected",
-		Remedy: "nothing is lost: events wait in the stream; start NATS at " + stream.Redacted(w.settings.NATSURL)}
+		Remedy: "nothing is lost: events wait in the stream; start NATS at " + stream.Redacted(url)}
 }

@@ -62,7 +62,7 @@ func (w *worker) take(ctx context.Context, in *intake) error {
 				return stopped(ctx, err)
 			}
 		}
-		pause(ctx, fetchPause)
+		stream.Pause(ctx, fetchPause)
 	}
 	return nil
 }
@@ -121,7 +121,7 @@ func (in *intake) reserve(ctx context.Context) (n int) {
 	}
 	n = 1 + in.reserveMore()
 	if n < cap(in.room)/4 {
-		pause(ctx, gather)
+		stream.Pause(ctx, gather)
 		n += in.reserveMore()
 	}
 	return n
@@ -141,12 +141,5 @@ func (in *intake) reserveMore() (n int) {
 func (in *intake) release(n int) {
 	for range n {
 		<-in.room
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

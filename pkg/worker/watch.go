@@ -32,7 +32,7 @@ func (w *worker) watch(ctx context.Context) {
 	before, since := w.metrics.total.Load(), time.Now()
 	warned := time.Duration(math.MaxInt64)
 	for every := time.Duration(0); ; {
-		pause(ctx, every)
+		stream.Pause(ctx, every)
 		if ctx.Err() != nil {
 			return
 		}

@@ -123,7 +123,7 @@ type worker struct {
 
 // run connects, takes events from the team's durables into their lanes until ctx ends, and empties the lanes.
 func (w *worker) run(ctx context.Context) (err error) {
-	if w.nc, err = w.connect(ctx); err != nil {
+	if w.nc, err = stream.ConnectTeam(ctx, w.team.Name, w.settings.NATSURL, w.settings.NATSCreds, w.log); err != nil {
 		return stopped(ctx, err)
 	}
 	defer w.nc.Close()
