@@ -117,8 +117,8 @@ func (h *hub) info() *jetstream.ConsumerInfo {
 func (h *hub) done() {
 	h.t.Helper()
 	rig.Eventually(h.t, 90*time.Second, "every event is acknowledged", func() bool {
-		info := h.info()
-		return info.NumPending == 0 && info.NumAckPending == 0
+		info := h.info() // what is pending the server may count only later
+		return info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Stream >= uint64(h.sent)
 	})
 }
 

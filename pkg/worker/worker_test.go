@@ -148,9 +148,32 @@ func (h *hub) settledBut(waiting uint64, team string) {
 			return false
 		}
 		info, err := c.Info(h.t.Context())
-		// Of a consumer that was just made the server may count what is pending only later.
-		return err == nil && info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Consumer > 0 && h.left(stream.Retry) == waiting
+		// What is pending the server may count only later: of a consumer that was just made, and of an event just stored.
+		return err == nil && info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Consumer > 0 &&
+			info.Delivered.Stream >= h.last(append(info.Config.FilterSubjects, info.Config.FilterSubject)) && h.left(stream.Retry) == waiting
 	})
+}
+
+// last is the sequence of the newest event that one of these filters matches; 0 for none. An empty one matches nothing.
+func (h *hub) last(filters []string) (sequence uint64) {
+	h.t.Helper()
+	s, err := h.js.Stream(h.t.Context(), stream.Events)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, filter := range filters {
+		if filter == "" {
+			continue
+		}
+		m, err := s.GetLastMsgForSubject(h.t.Context(), filter)
+		switch {
+		case err == nil:
+			sequence = max(sequence, m.Sequence)
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			h.t.Fatal(err)
+		}
+	}
+	return sequence
 }
 
 // left is how many messages are in a stream.
