@@ -49,6 +49,7 @@ type Publisher struct {
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]*Outgoing
+	outcome Outcome
 
 	busy chan struct{} // holds a token while anything may be waiting
 	quit chan struct{}
@@ -124,6 +125,7 @@ func (p *Publisher) take(token uint64) *Outgoing {
 	defer p.mu.Unlock()
 	m := p.waiting[token]
 	delete(p.waiting, token)
+	p.outcome = Outcome{Acked: time.Now()}
 	return m
 }
 
@@ -172,6 +174,9 @@ func (p *Publisher) sweep(now time.Time) bool {
 		}
 	}
 	left := len(p.waiting) > 0
+	for _, m := range overdue {
+		p.outcome.failed(m.failure(), now)
+	}
 	p.mu.Unlock()
 	for _, m := range overdue {
 		m.giveUp()
@@ -183,12 +188,34 @@ func (p *Publisher) sweep(now time.Time) bool {
 	return left
 }
 
-func (m *Outgoing) giveUp() {
+func (m *Outgoing) giveUp() { m.Settle(Ack{}, m.failure()) }
+
+func (m *Outgoing) failure() error {
 	if m.reason == nil {
-		m.Settle(Ack{}, ErrNotStored)
-		return
+		return ErrNotStored
 	}
-	m.Settle(Ack{}, fmt.Errorf("%w: %w", ErrNotStored, m.reason))
+	return fmt.Errorf("%w: %w", ErrNotStored, m.reason)
+}
+
+// Outcome is what the last publishes came to: the only true sign of whether NATS stores.
+type Outcome struct {
+	Acked time.Time // when the last message was acknowledged; zero when none was
+	Err   error     // why the last message was not stored; nil when one was acknowledged after it, or none failed
+	Since time.Time // when the first one failed after the last acknowledgement; zero while Err is nil
+}
+
+func (o *Outcome) failed(err error, now time.Time) {
+	if o.Err == nil {
+		o.Since = now
+	}
+	o.Err = err
+}
+
+// Outcome tells what the last publishes came to. It never waits for NATS.
+func (p *Publisher) Outcome() Outcome {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.outcome
 }
 
 // Resent is how many times a message was sent again.

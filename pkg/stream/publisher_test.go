@@ -135,3 +135,29 @@ func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
 		t.Fatalf("got %+v", f)
 	}
 }
+
+func TestTheOutcomeIsThatOfTheLastPublishes(t *testing.T) {
+	nc, js := embedded(t)
+	p := publisher(t, nc)
+	if o := p.Outcome(); o.Err != nil || !o.Acked.IsZero() {
+		t.Errorf("before the first publish: %+v", o)
+	}
+	first, settled := outgoing("first", 100*time.Millisecond)
+	p.Publish([]*Outgoing{first})
+	wait(t, settled)
+	second, settled := outgoing("second", 200*time.Millisecond)
+	p.Publish([]*Outgoing{second})
+	wait(t, settled)
+	if o := p.Outcome(); !errors.Is(o.Err, ErrNotStored) || !o.Acked.IsZero() || o.Since.After(second.Deadline) {
+		t.Errorf("while there is no stream: %+v", o)
+	}
+	if err := Declare(t.Context(), js, Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	third, settled := outgoing("third", time.Minute)
+	p.Publish([]*Outgoing{third})
+	wait(t, settled)
+	if o := p.Outcome(); o.Err != nil || !o.Since.IsZero() || time.Since(o.Acked) > time.Minute {
+		t.Errorf("once it is stored: %+v", o)
+	}
+}
