@@ -19,7 +19,7 @@ type Settings struct {
 	Admin     string `env:"SLUICE_ADMIN" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
 	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per file"`
 
-	Archive string         `env:"SLUICE_ARCHIVE" envDefault:"./data/archive" secret:"url" help:"where the files go: a folder, or a bucket such as s3://name?region=eu-central-1, gs://name or azblob://name, with the credentials that its provider's tools use"`
+	Archive string         `env:"SLUICE_ARCHIVE" envDefault:"./data/archive" secret:"url" help:"where the files go: a folder, or a bucket of an S3 service such as s3://name/folder?region=eu-central-1, with &endpoint=https://host for one that is not Amazon's; credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as the machine's role"`
 	Events  int            `env:"SLUICE_ARCHIVE_EVENTS" envDefault:"20000" min:"1" max:"1000000" help:"events in memory after which files are written"`
 	Bytes   settings.Bytes `env:"SLUICE_ARCHIVE_BYTES" envDefault:"64MiB" min:"64KiB" max:"4GiB" help:"bytes of events in memory after which files are written"`
 	Every   time.Duration  `env:"SLUICE_ARCHIVE_EVERY" envDefault:"1m" min:"1s" max:"1h" help:"longest time that an event waits in memory before files are written"`

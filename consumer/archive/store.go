@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -23,22 +21,21 @@ type store interface {
 	io.Closer
 }
 
-var schemes = []string{"file", "s3", "gs", "azblob", "mem"}
-
 // checkPlace says what is wrong with a SLUICE_ARCHIVE.
 func checkPlace(place string) error {
 	scheme, rest, isURL := strings.Cut(place, "://")
-	if !isURL {
-		return nil
-	}
-	u, err := url.Parse(place)
 	switch {
-	case err != nil || !slices.Contains(schemes, scheme):
-		return fmt.Errorf("SLUICE_ARCHIVE: %s:// is no place for files: use a folder, or a bucket such as s3://name?region=eu-central-1, gs://name or azblob://name", scheme)
-	case scheme == "file" && (u.Host != "" || u.Path == ""):
+	case !isURL:
+		return nil
+	case scheme == "s3":
+		_, err := parseBucket(place)
+		return err
+	case scheme == "gs":
+		return fmt.Errorf("SLUICE_ARCHIVE: gs:// is reached by its S3 interface: use s3://%s?endpoint=https://storage.googleapis.com with an HMAC key of Google's", rest)
+	case scheme != "file":
+		return fmt.Errorf("SLUICE_ARCHIVE: %s:// is no place for files: use a folder, or a bucket of an S3 service such as s3://name?region=eu-central-1", scheme)
+	case !strings.HasPrefix(rest, "/"):
 		return fmt.Errorf("SLUICE_ARCHIVE: file://%s: use three slashes and the whole path, file:///var/archive", rest)
-	case scheme != "file" && scheme != "mem" && u.Host == "":
-		return fmt.Errorf("SLUICE_ARCHIVE: %s:// needs the name of a bucket", scheme)
 	}
 	return nil
 }

@@ -11,7 +11,8 @@ import (
 // Every store keeps the same promises.
 func TestStores(t *testing.T) {
 	root := t.TempDir()
-	for _, place := range []string{root, "file://" + filepath.Join(root, "deeper", "still"), "mem://"} {
+	s3 := startS3(t)
+	for _, place := range []string{root, "file://" + filepath.Join(root, "deeper", "still"), place(s3.Address, s3), place(s3.Address, s3, "/of/a/team")} {
 		s, err := openStore(t.Context(), place)
 		if err != nil {
 			t.Fatal(err)
@@ -75,8 +76,10 @@ func TestWhatACrashLeftUnfinishedIsRemovedAndNeverAmongTheFiles(t *testing.T) {
 
 func TestPlacesThatCannotTakeFilesAreRefused(t *testing.T) {
 	for place, want := range map[string]string{
-		"./data/archive": "", "/var/archive": "", "file:///var/archive": "", "s3://name?region=x": "", "gs://name": "", "azblob://name": "",
+		"./data/archive": "", "/var/archive": "", "file:///var/archive": "", "s3://name?region=x": "", "s3://name/folder/?endpoint=http://127.0.0.1:9000": "",
 		"http://host/x": "SLUICE_ARCHIVE: http:// is no place for files", "file://var/archive": "use three slashes", "s3://": "needs the name of a bucket",
+		"gs://name": "s3://name?endpoint=https://storage.googleapis.com", "azblob://name": "azblob:// is no place for files",
+		"s3://name?regoin=x": `unknown parameter "regoin"`, "s3://key:secret@name": "AWS_ACCESS_KEY_ID", "s3://name?endpoint=host:9000": "not the address of an S3 service",
 	} {
 		err := checkPlace(place)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -30,25 +31,35 @@ var built struct {
 // race detector is in it when it is in the test.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
+	if Race && strings.HasPrefix(pkg, "./") {
+		return build(t, Root(t), pkg, "-race")
+	}
+	return build(t, Root(t), pkg)
+}
+
+// Tool compiles a program that only tests need, of a version in tools/go.mod, once a run of tests, and returns its path.
+func Tool(t testing.TB, pkg string) string {
+	t.Helper()
+	return build(t, filepath.Join(Root(t), "tools"), pkg)
+}
+
+func build(t testing.TB, dir, pkg string, flags ...string) string {
+	t.Helper()
 	built.Lock()
 	defer built.Unlock()
 	if path, done := built.all[pkg]; done {
 		return path
 	}
 	if built.dir == "" {
-		dir, err := os.MkdirTemp("", "sluice-bin-")
-		if err != nil {
+		var err error
+		if built.dir, err = os.MkdirTemp("", "sluice-bin-"); err != nil {
 			t.Fatal(err)
 		}
-		built.dir, built.all = dir, map[string]string{}
+		built.all = map[string]string{}
 	}
 	path := filepath.Join(built.dir, filepath.Base(strings.TrimSuffix(pkg, "/v2")))
-	arguments := []string{"build", "-o", path}
-	if Race && strings.HasPrefix(pkg, "./") {
-		arguments = append(arguments, "-race")
-	}
-	build := exec.Command("go", append(arguments, pkg)...)
-	build.Dir = Root(t)
+	build := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})...)
+	build.Dir = dir
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", pkg, err, output)
 	}
