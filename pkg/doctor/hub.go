@@ -56,7 +56,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 	const check = "streams"
 	before := len(*all)
 	var counts []string
-	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, "KV_" + stream.Replays} {
+	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, "KV_" + stream.Replays} {
 		s, err := h.js.Stream(ctx, name)
 		if err != nil {
 			all.Fail(check, name+": "+err.Error(), "start a gateway of this version: it makes the streams")

@@ -29,6 +29,9 @@ func RetrySubject(team, source, name string) string {
 // WaitSubject is where an event waits until it is tried again: retry.<team>.wait.<id>.
 func WaitSubject(team, id string) string { return "retry." + team + ".wait." + id }
 
+// BegunSubject is where a worker notes how often it has begun an event that came back: begun.<team>.<id>.
+func BegunSubject(team, id string) string { return "begun." + team + "." + id }
+
 // ReplayFilter matches what is replayed to a team.
 func ReplayFilter(team string) string { return "replay." + team + ".>" }
 

@@ -21,6 +21,7 @@ const (
 	Dead       = "DEAD"       // what a team gave up on, with the reason
 	Retry      = "RETRY"      // events that wait until a team tries them again
 	Replay     = "REPLAY"     // copies that an operator asked for, for one team
+	Begun      = "BEGUN"      // how often a handler has begun an event that came back, without a word since
 )
 
 // Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
@@ -40,6 +41,7 @@ type Settings struct {
 const (
 	eventsAge  = 7 * 24 * time.Hour
 	keptAge    = 30 * 24 * time.Hour  // quarantine and dead letters: as long as the sender keeps its own
+	begunAge   = time.Hour            // processes that an event kills are started again sooner
 	replaysAge = 400 * 24 * time.Hour // more than a year
 )
 
@@ -68,11 +70,13 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	replay := limits(Replay, "Sluice: events replayed to one team", keptAge)
 	replay.Retention = jetstream.WorkQueuePolicy
 	replay.AllowAtomicPublish = true // one sync of the disk for a batch
+	begun := limits(Begun, "Sluice: how often events that came back have begun", begunAge)
+	begun.MaxMsgsPerSubject = 1 // the last note is the only one
 	return []jetstream.StreamConfig{
 		events,
 		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
 		limits(Dead, "Sluice: events that a team gave up on", keptAge),
-		retry, replay,
+		retry, replay, begun,
 	}
 }
 

@@ -112,6 +112,9 @@ const (
 // that failed together.
 func decide(attempt int, err error, p policy, draw float64) outcome {
 	o := outcome{class: classOf(err)}
+	if o.class == noWord { // which may not be this event's fault: it is not given up before it was set apart
+		p.attempts++
+	}
 	var later *laterError
 	var away *unavailableError
 	if errors.As(err, &away) {

@@ -15,8 +15,11 @@ type held struct {
 	event  *event.Event // its Attempt is the one to be made
 	from   *intake
 	origin string // the message's stream and sequence, "EVENTS.42"
-	lost   int    // how often it was given out before, and came back without a word
+	again  bool   // it was given out before
 	taken  time.Time
+
+	noted bool // that its handler has begun
+	begun int  // how often it had, without a word, before this process took it
 
 	waited  bool // in front of a shut gate
 	tried   int  // attempts that were made while it is held; only the last one counts
@@ -38,6 +41,6 @@ func newHeld(from *intake, msg jetstream.Msg) (*held, error) {
 	e.Attempt++ // of those that have failed, by the copy's headers
 	return &held{
 		msg: msg, event: e, from: from, origin: fmt.Sprintf("%s.%d", meta.Stream, meta.Sequence.Stream),
-		lost: int(min(meta.NumDelivered, 1<<30)) - 1, taken: time.Now(),
+		again: meta.NumDelivered > 1, taken: time.Now(),
 	}, nil
 }

@@ -74,14 +74,16 @@ func (w *worker) fetch(ctx context.Context, in *intake, room int) error {
 	if err != nil {
 		return err
 	}
+	var late []jetstream.Msg
 	for msg := range batch.Messages() {
-		if ctx.Err() != nil { // given out while the process stops: another instance may have it at once
-			_ = msg.Nak()
-			continue
-		}
-		if w.accept(in, msg) {
+		if ctx.Err() != nil {
+			late = append(late, msg)
+		} else if w.accept(in, msg) {
 			room--
 		}
+	}
+	for _, msg := range late { // only now: while the fetch is open they would come straight back into it
+		_ = msg.Nak()
 	}
 	return batch.Error()
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -167,39 +166,6 @@ func TestAttemptsAndTheirErrorsAreCountedAcrossRestarts(t *testing.T) {
 	}
 	if len(failures) != 4 || letters[0].Header.Get(event.HeaderAttempts) != "4" {
 		t.Errorf("failures %q, attempts %s", failures, letters[0].Header.Get(event.HeaderAttempts))
-	}
-}
-
-// An event that comes back without a word again and again may be what kills the processes that hold it.
-func TestWhatComesBackWithoutAWordIsSetApart(t *testing.T) {
-	h := newHub(t)
-	stop := h.start(Team{Name: "team"}, Settings{}, nil) // makes the durable
-	h.declared("team")
-	stop()
-	h.publish("killer", 1)
-	durable, err := h.js.Consumer(t.Context(), stream.Events, "team")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for given := 0; given < maxLost; {
-		batch, err := durable.Fetch(1, jetstream.FetchMaxWait(5*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for m := range batch.Messages() {
-			meta, err := m.Metadata()
-			if err != nil {
-				t.Fatal(err)
-			}
-			given = int(meta.NumDelivered)
-			_ = m.Nak()
-		}
-	}
-	var got atomic.Pointer[event.Event]
-	h.start(Team{Name: "team"}, Settings{}, func(_ context.Context, e *event.Event) error { got.Store(e); return nil })
-	h.settled("team")
-	if e := got.Load(); e == nil || e.Attempt != 2 || len(e.Failures) != 1 || e.Failures[0].Error != errNoWord.Error() {
-		t.Errorf("handled as %+v", e)
 	}
 }
 

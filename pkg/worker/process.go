@@ -14,6 +14,11 @@ import (
 // process makes one attempt and carries out what is decided. It reports false when the attempt did not count, because
 // the world is down or the process stops: the event is still held.
 func (w *worker) process(ctx context.Context, h *held, epoch int) (settled bool) {
+	defer func() {
+		if !settled {
+			w.unbegin(h)
+		}
+	}()
 	begin := time.Now()
 	err := w.attempt(ctx, h)
 	took := time.Since(begin)
@@ -55,17 +60,10 @@ func (w *worker) counts(h *held, epoch int, o outcome, err error) bool {
 // have succeeded: an event that says so again and again is the one to blame.
 const maxExcused = 3
 
-// errNoWord counts as a failed attempt of an event that was given out several times and came back without a word: the
-// processes that held it have died, and it may be why. Waiting to be tried again sets it apart from those it was with.
-var errNoWord = errors.New("given out several times without a word: the processes or connections that held it have ended")
-
-// maxLost is how often an event may come back without a word before that counts.
-const maxLost = 3
-
 // attempt calls the handler, within the time limit.
 func (w *worker) attempt(ctx context.Context, h *held) (err error) {
-	if h.lost >= maxLost {
-		return errNoWord
+	if err := w.begin(ctx, h); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.settings.Timeout)
 	defer cancel()

@@ -1,0 +1,80 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// How often an event was given out says nothing about it: a stop, a deploy or an outage gives events back that no
+// handler ever saw. So, once an event has come back, each start of its handler is noted in NATS before it, and the note
+// is taken back when the handler returns: what is left are the starts that were followed by no word, because the process
+// died meanwhile. Notes end by themselves.
+
+// errNoWord counts as a failed attempt of an event whose handler began several times without a word: the processes that
+// held it have died, and it may be why. Waiting to be tried again sets it apart from those it was with.
+var errNoWord = errors.New("begun several times without a word: the processes that handled it, or their connections, have ended meanwhile")
+
+const (
+	maxBegun   = 3 // starts without a word that count as a failed attempt
+	noteWithin = 2 * time.Second
+)
+
+// begin notes that the handler of an event is about to be called. It returns errNoWord where it must not be. Where NATS
+// does not take the note the event is handled without one.
+func (w *worker) begin(ctx context.Context, h *held) error {
+	if !h.again {
+		return nil
+	}
+	begun, err := w.begun(ctx, h)
+	switch {
+	case err != nil:
+		w.log.Debug("cannot see how often an event was begun", "delivery", h.event.Delivery, "error", err)
+		return nil
+	case begun >= maxBegun:
+		return errNoWord
+	}
+	h.noted, h.begun = true, begun
+	w.note(ctx, h, begun+1)
+	return nil
+}
+
+// unbegin takes the note back: the handler has returned, or is left behind by a stop, and nothing is settled.
+func (w *worker) unbegin(h *held) {
+	if h.noted {
+		w.note(context.Background(), h, h.begun)
+		h.noted = false
+	}
+}
+
+func (w *worker) begun(ctx context.Context, h *held) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, noteWithin)
+	defer cancel()
+	notes, err := w.js.Stream(ctx, stream.Begun)
+	if err != nil {
+		return 0, err
+	}
+	note, err := notes.GetLastMsgForSubject(ctx, event.BegunSubject(w.team.Name, h.origin))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(string(note.Data))
+}
+
+func (w *worker) note(ctx context.Context, h *held, begun int) {
+	ctx, cancel := context.WithTimeout(ctx, noteWithin)
+	defer cancel()
+	_, err := w.js.Publish(ctx, event.BegunSubject(w.team.Name, h.origin), strconv.AppendInt(nil, int64(begun), 10))
+	if err != nil {
+		w.log.Debug("cannot note how often an event was begun", "delivery", h.event.Delivery, "error", err)
+	}
+}
