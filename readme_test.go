@@ -96,18 +96,23 @@ func TestEverySettingIsInTheREADME(t *testing.T) {
 	}
 }
 
-func TestTheConsumerShownCompiles(t *testing.T) {
+// The consumer and the test of its handler, as they stand there.
+func TestTheConsumerShownPassesItsTest(t *testing.T) {
 	dir, err := os.MkdirTemp(".", "readme-consumer-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	source := program.FindStringSubmatch(readme(t))[1]
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600); err != nil {
-		t.Fatal(err)
+	programs := program.FindAllStringSubmatch(readme(t), -1)
+	for i, name := range []string{"main.go", "main_test.go"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(programs[i][1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if output, err := exec.Command("go", "vet", "./"+dir).CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, output)
+	for _, command := range [][]string{{"vet", "./" + dir}, {"test", "./" + dir}} {
+		if output, err := exec.Command("go", command...).CombinedOutput(); err != nil {
+			t.Errorf("go %s: %v\n%s", command[0], err, output)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,7 +16,10 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/worker/workertest"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -349,5 +353,37 @@ func TestOverloadIsRefusedWithoutReadingTheBody(t *testing.T) {
 	nats.Signal(syscall.SIGCONT)
 	if got := <-first; got != "200 OK" {
 		t.Errorf("the first one: %s", got)
+	}
+}
+
+// What a team tests its handler with is what the gateway makes of the same delivery.
+func TestAnEventForTestsIsWhatTheGatewayStores(t *testing.T) {
+	g := startGateway(t, "ZORIO_WEBHOOK_SECRET="+workertest.Secret)
+	made := workertest.Sample("pbx.call.hangup")
+	header := http.Header{}
+	for key, values := range made.Header {
+		if strings.HasPrefix(key, zorio.HeaderPrefix) {
+			header[key] = values
+		}
+	}
+	if got := g.post(header, made.Body); got != "200 OK" {
+		t.Fatal(got)
+	}
+	m, err := stream.Get(t.Context(), g.js("nats://"+g.hub), stream.Events, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := event.Parse(m.Subject, m.Header, m.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored.Received.Sub(made.Received).Abs() > time.Minute {
+		t.Errorf("received at %s and %s", stored.Received, made.Received)
+	}
+	for _, e := range []*event.Event{made, stored} { // what one delivery has that another has not, and what the worker adds
+		e.Header[event.HeaderReceived], e.Received, e.Sequence, e.Attempt = nil, time.Time{}, 0, 0
+	}
+	if !reflect.DeepEqual(made, stored) {
+		t.Errorf("made   %v %s %s\nstored %v %s %s", made.Header, made.Identity, made.Delivery, stored.Header, stored.Identity, stored.Delivery)
 	}
 }

@@ -88,8 +88,12 @@ func key(e *event.Event) string {
 
 // Once calls effect in a transaction, unless it was committed for this event before, and commits. On a nil return what
 // effect wrote is committed, now or before, as durably as the database commits; on an error nothing of it is. Two
-// copies of an event that come at once wait for each other. In a replay an effect happens once more.
+// copies of an event that come at once wait for each other. In a replay an effect happens once more. An event without
+// an identity is an error: it could not be told from another.
 func (i *Inbox) Once(ctx context.Context, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
+	if e.Identity == "" {
+		return fmt.Errorf("%s #%d has no identity to know it by: only what a gateway stores has one; for a test, workertest.NewEvent makes an event", e.Name, e.Sequence)
+	}
 	return i.Transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		inserted, err := tx.ExecContext(ctx, `INSERT INTO sluice_inbox (team, identity, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 			i.team, key(e), time.Now().UTC())

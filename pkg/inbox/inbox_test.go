@@ -40,6 +40,20 @@ func open(t *testing.T, s Settings, team string) *Inbox {
 	return i
 }
 
+// Without an identity one event is as another: the effects of all but the first would be lost in silence.
+func TestAnEventWithoutAnIdentityIsRefused(t *testing.T) {
+	i := open(t, Settings{Data: t.TempDir()}, "pbx")
+	for range 2 {
+		e := &event.Event{Name: "pbx.call.hangup", Sequence: 7}
+		if err := i.Once(t.Context(), e, write(e)); err == nil || !strings.Contains(err.Error(), "pbx.call.hangup #7 has no identity") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := count(t, i, "effects"); n != 0 {
+		t.Errorf("%d effects", n)
+	}
+}
+
 func write(e *event.Event) func(context.Context, *sql.Tx) error {
 	return func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO effects (identity, at) VALUES ($1, $2)`, e.Identity, time.Now().UTC())

@@ -8,7 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/worker"
-	"github.com/sluicehq/sluice/pkg/zorio"
+	"github.com/sluicehq/sluice/pkg/worker/workertest"
 )
 
 // handleHangup is a team's handler.
@@ -29,10 +29,9 @@ func handleHangup(_ context.Context, e *event.Event) error {
 
 // A handler is a function of an event: its test needs no NATS.
 func ExampleHandler() {
-	sample, _ := zorio.Sample("pbx.call.hangup")
-	fmt.Println(handleHangup(context.Background(), &event.Event{Name: "pbx.call.hangup", Body: sample}))
+	fmt.Println(handleHangup(context.Background(), workertest.Sample("pbx.call.hangup")))
 
-	err := handleHangup(context.Background(), &event.Event{Name: "pbx.call.hangup", Body: []byte(`{"data":{}}`)})
+	err := handleHangup(context.Background(), workertest.NewEvent(`{"event": "pbx.call.hangup", "data": {}}`))
 	fmt.Println(err, worker.IsPermanent(err))
 	// Output:
 	// <nil>
