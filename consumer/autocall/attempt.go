@@ -1,6 +1,9 @@
 package main
 
-import "github.com/sluicehq/sluice/pkg/fold"
+import (
+	"github.com/sluicehq/sluice/pkg/fold"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
 
 // attemptKinds are in the order a call goes through them.
 var attemptKinds = []string{leadDialed, callInitiated, leadAnswered, callAnswered, leadTransferred, callTransferred, callCompleted}
@@ -44,22 +47,16 @@ var attemptSchema = []string{
 // attempt is a call. An event without the call's uuid, as one that is named after the lead may be, can't be said to be
 // of this call or of that: it is kept of its lead alone.
 type attempt struct {
-	UUID          fold.Text    `json:"uuid"`
-	Campaign      fold.Text    `json:"campaign_id"`
-	Lead          fold.Text    `json:"lead_id"`
-	Number        fold.Integer `json:"attempt_number"`
-	Phone         fold.Text    `json:"phone"`
-	CallerID      fold.Text    `json:"caller_id"`
-	Queue         fold.Text    `json:"queue"`
-	StartedAt     fold.Time    `json:"started_at"`
-	AnsweredAt    fold.Time    `json:"answered_at"`
-	TransferredAt fold.Time    `json:"transferred_at"`
-	EndedAt       fold.Time    `json:"ended_at"`
-	Duration      fold.Number  `json:"duration"` // seconds
-	Outcome       fold.Text    `json:"outcome"`
+	zorio.AutoCallCallInitiated
+	AnsweredAt    zorio.Time   `json:"answered_at"`
+	Queue         zorio.Text   `json:"queue"`
+	TransferredAt zorio.Time   `json:"transferred_at"`
+	EndedAt       zorio.Time   `json:"ended_at"`
+	Duration      zorio.Number `json:"duration"` // seconds
+	Outcome       zorio.Text   `json:"outcome"`
 
 	tenant, state string
-	updatedAt     fold.Time
+	updatedAt     zorio.Time
 }
 
 var attempts = fold.Table[attempt]{Name: "autocall_attempts", Key: []string{"uuid"}, Of: attemptOf}
@@ -93,7 +90,7 @@ func (a attempt) Key() []string { return []string{a.UUID.String} }
 
 func (a attempt) Columns() map[string]any {
 	return map[string]any{
-		"tenant_id": a.tenant, "campaign_id": a.Campaign.Value(), "lead_id": a.Lead.Value(), "attempt_number": a.Number.Value(),
+		"tenant_id": a.tenant, "campaign_id": a.CampaignID.Value(), "lead_id": a.LeadID.Value(), "attempt_number": a.AttemptNumber.Value(),
 		"phone": a.Phone.Value(), "caller_id": a.CallerID.Value(), "queue": a.Queue.Value(), "state": a.state,
 		"started_at": a.StartedAt.Value(), "answered_at": a.AnsweredAt.Value(), "transferred_at": a.TransferredAt.Value(),
 		"ended_at": a.EndedAt.Value(), "duration": a.Duration.Value(), "outcome": a.Outcome.Value(), "updated_at": a.updatedAt.Value(),

@@ -1,6 +1,9 @@
 package main
 
-import "github.com/sluicehq/sluice/pkg/fold"
+import (
+	"github.com/sluicehq/sluice/pkg/fold"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
 
 // campaignKinds are in the order that those of the same time count in.
 var campaignKinds = []string{campaignStarted, campaignPaused, campaignResumed, campaignFinished, campaignCompleted}
@@ -31,16 +34,15 @@ var campaignSchema = []string{
 
 // campaign is what is known about a campaign. Its ids count within the tenant.
 type campaign struct {
-	ID          fold.Text `json:"campaign_id"`
-	Name        fold.Text `json:"name"`
-	StartedAt   fold.Time `json:"started_at"`
-	PausedAt    fold.Time `json:"paused_at"`
-	ResumedAt   fold.Time `json:"resumed_at"`
-	CompletedAt fold.Time `json:"completed_at"`
-	FinishedAt  fold.Time `json:"finished_at"`
+	zorio.AutoCallCampaignCompleted
+	Name       zorio.Text `json:"name"`
+	StartedAt  zorio.Time `json:"started_at"`
+	PausedAt   zorio.Time `json:"paused_at"`
+	ResumedAt  zorio.Time `json:"resumed_at"`
+	FinishedAt zorio.Time `json:"finished_at"`
 
 	tenant, state string
-	updatedAt     fold.Time
+	updatedAt     zorio.Time
 }
 
 var campaigns = fold.Table[campaign]{Name: "autocall_campaigns", Key: []string{"tenant_id", "campaign_id"}, Of: campaignOf}
@@ -52,7 +54,7 @@ func campaignOf(newest fold.Newest) (campaign, error) {
 	if err := fold.Overlay(&c, entries); err != nil {
 		return c, err
 	}
-	if c.ID.String == "" {
+	if c.CampaignID.String == "" {
 		return c, fold.Missing("campaign_id")
 	}
 	for _, e := range entries {
@@ -65,7 +67,7 @@ func campaignOf(newest fold.Newest) (campaign, error) {
 	return c, nil
 }
 
-func (c campaign) Key() []string { return []string{c.tenant, c.ID.String} }
+func (c campaign) Key() []string { return []string{c.tenant, c.CampaignID.String} }
 
 func (c campaign) Columns() map[string]any {
 	return map[string]any{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/fold"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 var keySchema = []string{
@@ -34,12 +35,7 @@ var keySchema = []string{
 // delivery counts, however often it comes, and times says how many there are. Under both names a press comes twice as
 // well: times is that of the name that came more often.
 type key struct {
-	Campaign  fold.Text `json:"campaign_id"`
-	Lead      fold.Text `json:"lead_id"`
-	Call      fold.Text `json:"uuid"`
-	Phone     fold.Text `json:"phone"`
-	Digit     fold.Text `json:"digit"`
-	PressedAt fold.Time `json:"pressed_at"`
+	zorio.AutoCallDTMFPressed
 
 	tenant string
 	times  int
@@ -77,7 +73,7 @@ func keyOf(newest fold.Newest) (key, error) {
 		return k, err
 	}
 	switch {
-	case k.Lead.String == "" && k.Call.String == "":
+	case k.LeadID.String == "" && k.UUID.String == "":
 		return k, fold.Missing("lead_id")
 	case k.Digit.String == "":
 		return k, errNoDigit
@@ -89,12 +85,12 @@ func keyOf(newest fold.Newest) (key, error) {
 // Key is one a moment. It has the lead in it rather than the call, which an event that is named after the lead may
 // not know: a lead is in one call at a time.
 func (k key) Key() []string {
-	return []string{strings.Join([]string{k.tenant, cmp.Or(k.Lead.String, k.Call.String), k.Digit.String, k.PressedAt.Format(time.RFC3339Nano)}, "/")}
+	return []string{strings.Join([]string{k.tenant, cmp.Or(k.LeadID.String, k.UUID.String), k.Digit.String, k.PressedAt.Format(time.RFC3339Nano)}, "/")}
 }
 
 func (k key) Columns() map[string]any {
 	return map[string]any{
-		"tenant_id": k.tenant, "campaign_id": k.Campaign.Value(), "lead_id": k.Lead.Value(), "uuid": k.Call.Value(), "phone": k.Phone.Value(),
+		"tenant_id": k.tenant, "campaign_id": k.CampaignID.Value(), "lead_id": k.LeadID.Value(), "uuid": k.UUID.Value(), "phone": k.Phone.Value(),
 		"digit": k.Digit.Value(), "pressed_at": k.PressedAt.Value(), "times": k.times,
 	}
 }

@@ -1,6 +1,9 @@
 package main
 
-import "github.com/sluicehq/sluice/pkg/fold"
+import (
+	"github.com/sluicehq/sluice/pkg/fold"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
 
 // leadKinds are in the order that those of the same time count in.
 var leadKinds = []string{leadAdded, ttsRenderFailed, leadAudioReady, leadDialed, callInitiated, leadAnswered, callAnswered,
@@ -44,17 +47,12 @@ var leadSchema = []string{
 
 // lead is what is known about a person to be called. Its ids count within the tenant.
 type lead struct {
-	ID            fold.Text    `json:"lead_id"`
-	Campaign      fold.Text    `json:"campaign_id"`
-	Phone         fold.Text    `json:"phone"`
-	ExternalRef   fold.Text    `json:"external_ref"`
-	AudioURL      fold.Text    `json:"audio_url"`
-	FinalStatus   fold.Text    `json:"final_status"`
-	TotalAttempts fold.Integer `json:"total_attempts"`
+	zorio.AutoCallLeadCompleted
+	AudioURL zorio.Text `json:"audio_url"`
 
 	tenant                          string
-	state, renderError              fold.Text
-	addedAt, completedAt, updatedAt fold.Time
+	state, renderError              zorio.Text
+	addedAt, completedAt, updatedAt zorio.Time
 }
 
 var leads = fold.Table[lead]{Name: "autocall_leads", Key: []string{"tenant_id", "lead_id"}, Of: leadOf}
@@ -67,12 +65,12 @@ func leadOf(newest fold.Newest) (lead, error) {
 	if err := fold.Overlay(&l, entries); err != nil {
 		return l, err
 	}
-	if l.ID.String == "" {
+	if l.LeadID.String == "" {
 		return l, fold.Missing("lead_id")
 	}
 	for _, e := range entries {
 		if state, says := leadStates[e.Kind]; says {
-			l.state = fold.Text{String: state, Valid: true}
+			l.state = zorio.Text{String: state, Valid: true}
 		}
 		l.updatedAt.Time = e.At
 	}
@@ -82,13 +80,11 @@ func leadOf(newest fold.Newest) (lead, error) {
 // render finds what went wrong when the audio was made, unless it was made later.
 func (l *lead) render(newest fold.Newest) error {
 	for _, e := range newest.InOrder(ttsRenderFailed, leadAudioReady) {
-		l.renderError = fold.Text{}
+		l.renderError = zorio.Text{}
 		if e.Kind == leadAudioReady {
 			continue
 		}
-		var data struct {
-			Error fold.Text `json:"error"`
-		}
+		var data zorio.AutoCallTTSRenderFailed
 		if err := fold.Overlay(&data, []fold.Entry{e}); err != nil {
 			return err
 		}
@@ -97,11 +93,11 @@ func (l *lead) render(newest fold.Newest) error {
 	return nil
 }
 
-func (l lead) Key() []string { return []string{l.tenant, l.ID.String} }
+func (l lead) Key() []string { return []string{l.tenant, l.LeadID.String} }
 
 func (l lead) Columns() map[string]any {
 	return map[string]any{
-		"campaign_id": l.Campaign.Value(), "phone": l.Phone.Value(), "external_ref": l.ExternalRef.Value(), "state": l.state.Value(),
+		"campaign_id": l.CampaignID.Value(), "phone": l.Phone.Value(), "external_ref": l.ExternalRef.Value(), "state": l.state.Value(),
 		"audio_url": l.AudioURL.Value(), "render_error": l.renderError.Value(), "final_status": l.FinalStatus.Value(),
 		"total_attempts": l.TotalAttempts.Value(), "added_at": l.addedAt.Value(), "completed_at": l.completedAt.Value(),
 		"updated_at": l.updatedAt.Value(),

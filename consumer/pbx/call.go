@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/fold"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 // The kinds of events, in the order a call goes through them.
@@ -25,24 +26,12 @@ const recordingValid = 30 * time.Minute
 
 // call is what is known about a call.
 type call struct {
-	CallUUID     fold.Text   `json:"call_uuid"`
-	Direction    fold.Text   `json:"direction"`
-	Caller       fold.Text   `json:"caller_number"`
-	Destination  fold.Text   `json:"destination_number"`
-	Extension    fold.Text   `json:"extension"`
-	StartedAt    fold.Time   `json:"started_at"`
-	AnsweredAt   fold.Time   `json:"answered_at"`
-	EndedAt      fold.Time   `json:"ended_at"`
-	Duration     fold.Number `json:"duration"` // seconds, ringing included
-	Billsec      fold.Number `json:"billsec"`  // seconds, talking
-	HangupCause  fold.Text   `json:"hangup_cause"`
-	Disposition  fold.Text   `json:"disposition"`
-	RecordingURL fold.Text   `json:"recording_url"`
+	zorio.PBXCDRCreated
 
 	state            string
-	ringingAt        fold.Time
-	recordingExpires fold.Time
-	updatedAt        fold.Time
+	ringingAt        zorio.Time
+	recordingExpires zorio.Time
+	updatedAt        zorio.Time
 }
 
 // callOf makes a call of the newest event of each kind.
@@ -68,9 +57,7 @@ func callOf(newest fold.Newest) (call, error) {
 
 // times finds what the events say in other words: the "timestamp" of data is when it began to ring.
 func (c *call) times(newest fold.Newest) error {
-	var data struct {
-		Timestamp fold.Time `json:"timestamp"`
-	}
+	var data zorio.PBXCallRinging
 	if err := fold.Overlay(&data, newest.InOrder(ringing)); err != nil {
 		return err
 	}
@@ -131,7 +118,7 @@ func (c call) Key() []string { return []string{c.CallUUID.String} }
 
 func (c call) Columns() map[string]any {
 	return map[string]any{
-		"direction": c.Direction.Value(), "caller_number": c.Caller.Value(), "destination_number": c.Destination.Value(), "extension": c.Extension.Value(),
+		"direction": c.Direction.Value(), "caller_number": c.CallerNumber.Value(), "destination_number": c.DestinationNumber.Value(), "extension": c.Extension.Value(),
 		"state": c.state, "started_at": c.StartedAt.Value(), "ringing_at": c.ringingAt.Value(), "answered_at": c.AnsweredAt.Value(), "ended_at": c.EndedAt.Value(),
 		"duration": c.Duration.Value(), "billsec": c.Billsec.Value(), "hangup_cause": c.HangupCause.Value(),
 		"recording_url": c.RecordingURL.Value(), "recording_expires_at": c.recordingExpires.Value(), "updated_at": c.updatedAt.Value(),
@@ -148,7 +135,7 @@ func recordOf(newest fold.Newest) (record, error) {
 
 func (r record) Columns() map[string]any {
 	return map[string]any{
-		"direction": r.Direction.Value(), "caller_number": r.Caller.Value(), "destination_number": r.Destination.Value(), "extension": r.Extension.Value(),
+		"direction": r.Direction.Value(), "caller_number": r.CallerNumber.Value(), "destination_number": r.DestinationNumber.Value(), "extension": r.Extension.Value(),
 		"started_at": r.StartedAt.Value(), "answered_at": r.AnsweredAt.Value(), "ended_at": r.EndedAt.Value(),
 		"duration": r.Duration.Value(), "billsec": r.Billsec.Value(), "hangup_cause": r.HangupCause.Value(), "disposition": r.Disposition.Value(),
 		"recording_url": r.RecordingURL.Value(), "recording_expires_at": r.recordingExpires.Value(), "created_at": r.updatedAt.Value(),

@@ -2,10 +2,10 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/fold"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 // The kinds of events, in the order they happen to a lead.
@@ -67,16 +67,9 @@ var schema = []string{
 
 // lead is what is known about a person to be called.
 type lead struct {
-	ID           fold.Text       `json:"id"`
-	Campaign     fold.Text       `json:"campaign_id"`
-	FullName     fold.Text       `json:"full_name"`
-	Phone        fold.Text       `json:"phone"`
-	Email        fold.Text       `json:"email"`
-	Status       fold.Text       `json:"status"`
-	Disposition  fold.Text       `json:"disposition"`
-	CustomFields json.RawMessage `json:"custom_fields"`
+	zorio.TelesalesLeadUpdated
 
-	createdAt, updatedAt fold.Time
+	createdAt, updatedAt zorio.Time
 }
 
 var leads = fold.Table[lead]{Name: "leads", Key: []string{"lead_id"}, Of: leadOf}
@@ -106,21 +99,14 @@ func (l lead) Columns() map[string]any {
 		custom = string(l.CustomFields)
 	}
 	return map[string]any{
-		"campaign_id": l.Campaign.Value(), "full_name": l.FullName.Value(), "phone": l.Phone.Value(), "email": l.Email.Value(),
+		"campaign_id": l.CampaignID.Value(), "full_name": l.FullName.Value(), "phone": l.Phone.Value(), "email": l.Email.Value(),
 		"status": l.Status.Value(), "disposition": l.Disposition.Value(), "custom_fields": custom,
 		"created_at": l.createdAt.Value(), "updated_at": l.updatedAt.Value(),
 	}
 }
 
 // disposition is how a call with a lead ended, in the agent's words.
-type disposition struct {
-	Lead        fold.Text `json:"id"`
-	Campaign    fold.Text `json:"campaign_id"`
-	Call        fold.Text `json:"call_uuid"`
-	Agent       fold.Text `json:"agent_id"`
-	Disposition fold.Text `json:"disposition"`
-	DisposedAt  fold.Time `json:"disposed_at"`
-}
+type disposition struct{ zorio.TelesalesCallDisposed }
 
 var dispositions = fold.Table[disposition]{Name: "dispositions", Key: []string{"disposition_id"}, Of: dispositionOf}
 
@@ -129,7 +115,7 @@ func dispositionOf(newest fold.Newest) (disposition, error) {
 	if err := fold.Overlay(&d, newest.InOrder(callDisposed)); err != nil {
 		return d, err
 	}
-	if d.Lead.String == "" {
+	if d.ID.String == "" {
 		return d, fold.Missing("id")
 	}
 	d.DisposedAt = d.DisposedAt.Or(newest.First(callDisposed))
@@ -138,22 +124,19 @@ func dispositionOf(newest fold.Newest) (disposition, error) {
 
 // Key is one disposition a call; where there was no call, one a moment.
 func (d disposition) Key() []string {
-	return []string{d.Lead.String + "/" + cmp.Or(d.Call.String, d.DisposedAt.Format(time.RFC3339Nano))}
+	return []string{d.ID.String + "/" + cmp.Or(d.CallUUID.String, d.DisposedAt.Format(time.RFC3339Nano))}
 }
 
 func (d disposition) Columns() map[string]any {
 	return map[string]any{
-		"lead_id": d.Lead.Value(), "campaign_id": d.Campaign.Value(), "call_uuid": d.Call.Value(), "agent_id": d.Agent.Value(),
+		"lead_id": d.ID.Value(), "campaign_id": d.CampaignID.Value(), "call_uuid": d.CallUUID.Value(), "agent_id": d.AgentID.Value(),
 		"disposition": d.Disposition.Value(), "disposed_at": d.DisposedAt.Value(),
 	}
 }
 
 // campaign is what the sender says about a campaign at its end.
 type campaign struct {
-	ID          fold.Text    `json:"campaign_id"`
-	Name        fold.Text    `json:"name"`
-	TotalLeads  fold.Integer `json:"total_leads"`
-	CompletedAt fold.Time    `json:"completed_at"`
+	zorio.TelesalesCampaignCompleted
 }
 
 var campaigns = fold.Table[campaign]{Name: "campaigns", Key: []string{"campaign_id"}, Of: campaignOf}
@@ -163,14 +146,14 @@ func campaignOf(newest fold.Newest) (campaign, error) {
 	if err := fold.Overlay(&c, newest.InOrder(campaignCompleted)); err != nil {
 		return c, err
 	}
-	if c.ID.String == "" {
+	if c.CampaignID.String == "" {
 		return c, fold.Missing("campaign_id")
 	}
 	c.CompletedAt = c.CompletedAt.Or(newest.First(campaignCompleted))
 	return c, nil
 }
 
-func (c campaign) Key() []string { return []string{c.ID.String} }
+func (c campaign) Key() []string { return []string{c.CampaignID.String} }
 
 func (c campaign) Columns() map[string]any {
 	return map[string]any{"name": c.Name.Value(), "total_leads": c.TotalLeads.Value(), "completed_at": c.CompletedAt.Value()}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 // Entry is what a row keeps of an event.
@@ -52,7 +54,7 @@ func (n Newest) InOrder(kinds ...string) []Entry {
 }
 
 // First returns the time of the oldest of the entries of these kinds; the zero time where there is none.
-func (n Newest) First(kinds ...string) (at Time) {
+func (n Newest) First(kinds ...string) (at zorio.Time) {
 	if entries := n.InOrder(kinds...); len(entries) > 0 {
 		at.Time = entries[0].At
 	}

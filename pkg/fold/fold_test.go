@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func draw(t *rapid.T) Entry {
@@ -51,10 +52,10 @@ func TestFirstAndTenant(t *testing.T) {
 
 func TestValuesOfJSON(t *testing.T) {
 	type row struct {
-		Text    Text    `json:"text"`
-		Number  Number  `json:"number"`
-		Integer Integer `json:"integer"`
-		Time    Time    `json:"time"`
+		Text    zorio.Text    `json:"text"`
+		Number  zorio.Number  `json:"number"`
+		Integer zorio.Integer `json:"integer"`
+		Time    zorio.Time    `json:"time"`
 	}
 	read := func(bodies ...string) ([]any, error) {
 		var r row

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/inbox"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/worker"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 // Team is a team that keeps tables.
@@ -107,7 +108,7 @@ func (t Team) key(e *event.Event) string {
 	}
 	_ = json.Unmarshal(e.Body, &body)
 	for _, field := range t.Key {
-		var value fold.Text
+		var value zorio.Text
 		if err := json.Unmarshal(body.Data[field], &value); err == nil && value.String != "" {
 			return field + " " + value.String
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/sluicehq/sluice/internal/tablestest"
 	"github.com/sluicehq/sluice/pkg/fold"
 	"github.com/sluicehq/sluice/pkg/tables"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 // shop keeps orders and the persons who made them.
@@ -25,9 +26,9 @@ var shop = tables.Team{
 }
 
 type row struct {
-	Order  fold.Text `json:"order_id"`
-	Person fold.Text `json:"person_id"`
-	Item   fold.Text `json:"item"`
+	Order  zorio.Text `json:"order_id"`
+	Person zorio.Text `json:"person_id"`
+	Item   zorio.Text `json:"item"`
 
 	tenant, id string
 }

@@ -1,4 +1,4 @@
-package fold
+package zorio
 
 import (
 	"database/sql"
@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Text is a string or a number of JSON, as text; null and what is missing leave it as it was. Ids come as either.
+// Text is a string or a number of JSON, as text; null and what is missing leave it as it was. Ids come as either. Valid
+// says whether it was there, as for all values here.
 type Text sql.NullString
 
 // UnmarshalJSON implements [json.Unmarshaler].
