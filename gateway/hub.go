@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/gateway/ingest"
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -65,7 +66,7 @@ func (h *hub) connect(ctx context.Context, s *Settings, log *slog.Logger) (err e
 		}
 		options.URL, options.InProcess = h.embedded.URL(), h.embedded
 	}
-	h.url = stream.Redacted(options.URL)
+	h.url = mask.Address(options.URL)
 	if h.nc, err = stream.Connect(ctx, options); err != nil {
 		return err
 	}

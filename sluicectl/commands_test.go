@@ -239,3 +239,34 @@ func TestTheREADMEsCommandsRun(t *testing.T) {
 		})
 	}
 }
+
+// With the gateway's environment alone every command finds the NATS that runs inside it, wherever it listens.
+func TestTheGatewaysEnvironmentLeadsToItsOwnNATS(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	_, port, _ := strings.Cut(strings.TrimPrefix(g.js.Conn().ConnectedUrl(), "nats://"), ":")
+	t.Setenv("NATS_URL", "")
+	for _, listen := range []string{"127.0.0.1:" + port, "0.0.0.0:" + port, ":" + port, "[::]:" + port} {
+		t.Setenv("SLUICE_HUB_LISTEN", listen)
+		for _, command := range []string{"doctor", "teams"} {
+			stdout, stderr, code := g.ctl(t.Context(), "", command, "-o", "json")
+			if code != 0 || !strings.Contains(stdout, "telesales") {
+				t.Errorf("%s: %s: %d %s%s", listen, command, code, stdout, stderr)
+			}
+		}
+	}
+}
+
+func TestHelpAndErrorsShowNoPassword(t *testing.T) {
+	t.Setenv("NATS_URL", "nats://u:S3cret@127.0.0.1:1")
+	t.Setenv("REDIS_URL", "redis://127.0.0.1:1?password=S3cret")
+	g := &stage{t: t}
+	for _, args := range []string{"teams --help", "doctor --help", "trace --help", "send --help", "quarantine release --help", "teams", "doctor",
+		"send pbx.call.hangup --secret x --url http://u:S3cret@127.0.0.1:1/?key=S3cret --nats=", "send pbx.call.hangup --secret x --url http://u:S3cret@127.0.0.1:x --nats=",
+		"replay --since 1h --url ftp://u:S3cret@host --nats nats://127.0.0.1:1"} {
+		stdout, stderr, _ := g.ctl(t.Context(), "", strings.Fields(args)...)
+		if text := stdout + stderr; text == "" || strings.Contains(text, "S3cret") {
+			t.Errorf("%s: %s", args, text)
+		}
+	}
+}

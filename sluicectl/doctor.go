@@ -22,7 +22,7 @@ Run it with the environment that the gateway has. It changes nothing, and exits 
 	}
 	s.natsFlags(c)
 	outputFlag(c, &s.output)
-	c.Flags().StringVar(&o.RedisURL, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	addressFlag(c, &o.RedisURL, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)

@@ -22,6 +22,7 @@ var normal = []struct {
 	{regexp.MustCompile(`\d\d:\d\d:\d\d\.\d{3} `), "08:00:00.000 "},
 	{regexp.MustCompile(`[\d.]+ ms`), "1.0 ms"},
 	{regexp.MustCompile(`\b\d{8}-\d{6}-[a-z2-7]{4}\b`), stageReplay},
+	{regexp.MustCompile(`\b\d\ds `), "1s  "},
 	{regexp.MustCompile(`\b\ds\b`), "1s"},
 	{regexp.MustCompile(`X-Zorio-Timestamp: \d+`), "X-Zorio-Timestamp: 1764000000"},
 	{regexp.MustCompile(`redriven from DEAD #(\d+) by \S+`), "redriven from DEAD #$1 by ops@desk"},

@@ -62,7 +62,7 @@ be a duplicate and not stored again. An unroutable entry needs a name: --as.`,
 	r.flags(c)
 	c.Flags().StringVar(&r.as, "as", "", "the event's name, for what has none that can be used")
 	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "what makes two deliveries the same, as with the gateway (SLUICE_IDENTITY): delivery or body")
-	c.Flags().StringVar(&r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, so that it knows the events at once (REDIS_URL)")
+	addressFlag(c, &r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, so that it knows the events at once (REDIS_URL)")
 	return c
 }
 

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/pkg/inbox"
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/replay"
 	"github.com/sluicehq/sluice/pkg/team"
 )
@@ -198,7 +198,7 @@ func (r *replaying) would(v replay.Survey, known bool) string {
 	if r.onlyMissing {
 		count -= v.Handled
 	}
-	text := fmt.Sprintf("would replay %s (%s) to %s only, %s", plural(count, "event"), span(v.Begin, v.End), cmp.Or(r.team, redacted(r.url)), r.pace(count))
+	text := fmt.Sprintf("would replay %s (%s) to %s only, %s", plural(count, "event"), span(v.Begin, v.End), cmp.Or(r.team, mask.Address(r.url)), r.pace(count))
 	switch {
 	case r.onlyMissing:
 		text += fmt.Sprintf("; %d it has already processed are left out", v.Handled)
@@ -234,13 +234,4 @@ func span(from, to time.Time) string {
 		layout = "2006-01-02 15:04"
 	}
 	return from.Local().Format(layout) + "–" + to.Local().Format(layout)
-}
-
-// redacted is a URL without its password.
-func redacted(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return text
-	}
-	return u.Redacted()
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/replay"
 )
 
@@ -18,7 +19,7 @@ func (r *replaying) begin(ctx context.Context, s *session, v replay.Survey, miss
 		return err
 	}
 	record, err := journal.Begin(ctx, replay.Entry{
-		By: operator(), Team: r.team, URL: redacted(r.url), Selection: r.Selection, OnlyMissing: r.onlyMissing, Rate: r.rate,
+		By: operator(), Team: r.team, URL: mask.Address(r.url), Selection: r.Selection, OnlyMissing: r.onlyMissing, Rate: r.rate,
 		Events: v.Events, First: v.First, Last: v.Last,
 	})
 	if err != nil {
@@ -73,7 +74,7 @@ func (r *replaying) target(s *session, e replay.Entry) (target replay.Target, do
 
 func checkURL(text string) error {
 	if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return misused("--url %q is no URL: use http://host/path or https://host/path", redacted(text))
+		return misused("--url %q is no URL: use http://host/path or https://host/path", mask.Address(text))
 	}
 	return nil
 }

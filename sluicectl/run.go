@@ -85,10 +85,6 @@ func sharedEnvironment(out io.Writer) ([]string, error) {
 	return append(environment, secretVariable+"="+secret), nil
 }
 
-func hubURL() string {
-	return cmp.Or(os.Getenv("NATS_URL"), "nats://"+cmp.Or(os.Getenv("SLUICE_HUB_LISTEN"), "127.0.0.1:4222"))
-}
-
 type runner struct {
 	bin   string
 	mu    sync.Mutex // lines of several processes do not mix

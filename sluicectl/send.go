@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
@@ -49,7 +49,7 @@ func sendCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL")
 	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that `make run` keeps in its data folder)")
-	f.StringVar(&s.nats, "nats", cmp.Or(os.Getenv("NATS_URL"), defaultNATS), "NATS to follow the event in; empty: do not follow")
+	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample")
 	f.BoolVar(&s.all, "all", false, "send one of each kind")
 	f.BoolVar(&s.repeat, "repeat", false, "send the same delivery twice; the second one is answered Duplicate")
@@ -109,13 +109,13 @@ func (s *sender) newDelivery(name string) (delivery, error) {
 func (s *sender) post(ctx context.Context, d delivery) (answer string, took time.Duration, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(d.body))
 	if err != nil {
-		return "", 0, fmt.Errorf("--url %s: %w", s.url, err)
+		return "", 0, fmt.Errorf("--url %s: %s", mask.Address(s.url), mask.Text(err.Error(), s.url))
 	}
 	request.Header = zorio.Headers(s.secret, d.name, d.id, time.Now(), d.body)
 	begin := time.Now()
 	response, err := s.client.Do(request)
 	if err != nil {
-		return "", 0, fmt.Errorf("%w: is the gateway running there? `make run` starts one", err)
+		return "", 0, fmt.Errorf("%s: is the gateway running there? `make run` starts one", mask.Text(err.Error(), s.url))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))

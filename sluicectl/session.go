@@ -19,10 +19,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
-
-const defaultNATS = "nats://127.0.0.1:4222"
 
 // connectWithin bounds the search for a NATS that may not be there.
 const connectWithin = 5 * time.Second
@@ -56,7 +55,7 @@ func connected(c *cobra.Command, do func(ctx context.Context, s *session, args [
 }
 
 func (s *session) natsFlags(c *cobra.Command) {
-	c.Flags().StringVar(&s.url, "nats", cmp.Or(os.Getenv("NATS_URL"), defaultNATS), "NATS, where the gateway stores (NATS_URL)")
+	addressFlag(c, &s.url, "nats", hubURL(), "NATS, where the gateway stores (NATS_URL, or SLUICE_HUB_LISTEN)")
 	c.Flags().StringVar(&s.creds, "creds", os.Getenv("NATS_CREDS"), "credentials file for NATS (NATS_CREDS)")
 }
 
@@ -96,7 +95,7 @@ func (s *session) unreachable(err error) error {
 	if !errors.Is(err, stream.ErrUnreachable) {
 		return err
 	}
-	return alias{fmt.Errorf("NATS is not reachable at %s: start it, or the gateway that runs it, or say where it is with --nats or NATS_URL", stream.Redacted(s.url)), err}
+	return alias{fmt.Errorf("NATS is not reachable at %s: start it, or the gateway that runs it, or say where it is with --nats or NATS_URL", mask.Address(s.url)), err}
 }
 
 func (s *session) json() bool { return s.output == "json" }

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
@@ -63,7 +64,7 @@ func (f *source) open(ctx context.Context) error {
 	if err := f.declare(ctx); err != nil {
 		return err
 	}
-	f.log.Info("working", "team", team, "archive", stream.Redacted(s.Archive), "nats", stream.Redacted(s.NATSURL), "waiting", f.durable.CachedInfo().NumPending)
+	f.log.Info("working", "team", team, "archive", mask.Address(s.Archive), "nats", mask.Address(s.NATSURL), "waiting", f.durable.CachedInfo().NumPending)
 	return nil
 }
 

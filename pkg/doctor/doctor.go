@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/pkg/finding"
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/seen"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
@@ -151,7 +152,7 @@ func (o *Options) server(ctx context.Context, all *finding.List, nc *nats.Conn) 
 		all.Fail(check, err.Error(), "see the server's log")
 		return
 	}
-	all.OK(check, fmt.Sprintf("%s at %s answers within %.1f ms", nc.ConnectedServerVersion(), nc.ConnectedUrlRedacted(), float64(rtt)/float64(time.Millisecond)))
+	all.OK(check, fmt.Sprintf("%s at %s answers within %.1f ms", nc.ConnectedServerVersion(), mask.Address(nc.ConnectedUrl()), float64(rtt)/float64(time.Millisecond)))
 	if payload := nc.MaxPayload(); payload < leastPayload {
 		all.Warn(check, fmt.Sprintf("max_payload is %d bytes: the gateway takes smaller bodies than SLUICE_MAX_BODY says", payload), "set max_payload: 2MB in its configuration")
 	}

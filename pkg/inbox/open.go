@@ -10,6 +10,8 @@ import (
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 	_ "modernc.org/sqlite"             // the driver sqlite, without cgo
+
+	"github.com/sluicehq/sluice/pkg/mask"
 )
 
 // sqliteOptions make a commit survive a power cut, writers wait for each other instead of failing, and times sort as
@@ -56,10 +58,6 @@ func (s Settings) explain(err error) error {
 	if s.DatabaseURL == "" {
 		return fmt.Errorf("cannot open the database in %s: %w: set SLUICE_DATA to a folder that this user may write, or DATABASE_URL", s.Data, err)
 	}
-	host := "PostgreSQL"
-	if u, parsed := url.Parse(s.DatabaseURL); parsed == nil {
-		host = u.Redacted()
-	}
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	return fmt.Errorf("cannot use the database %s: %s: start it, or correct DATABASE_URL; the user may need CREATE on its schema", host, text)
+	text := mask.Text(strings.Join(strings.Fields(err.Error()), " "), s.DatabaseURL)
+	return fmt.Errorf("cannot use the database %s: %s: start it, or correct DATABASE_URL; the user may need CREATE on its schema", mask.Address(s.DatabaseURL), text)
 }

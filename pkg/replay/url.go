@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -94,7 +96,7 @@ func (u *URL) post(ctx context.Context, e *event.Event) error {
 	request.Header = zorio.Headers(u.secret, e.Name, e.Delivery, time.Now(), e.Body)
 	answer, err := u.client.Do(request)
 	if err != nil {
-		return err
+		return errors.New(mask.Text(err.Error(), u.url))
 	}
 	defer answer.Body.Close()
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, 200))

@@ -11,6 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/sluicehq/sluice/pkg/mask"
 )
 
 // Measured against a Redis that hangs, refuses or is a black hole: with these a round trip ends within its context,
@@ -56,7 +58,7 @@ func parseOne(text string) (*redis.UniversalOptions, error) {
 	u.RawQuery = query.Encode()
 	parsed, err := redis.ParseURL(u.String())
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL=%q: %w: %s", u.Redacted(), err, allowed)
+		return nil, fmt.Errorf("REDIS_URL=%q: %s: %s", mask.Address(text), mask.Text(err.Error(), text), allowed)
 	}
 	o := &redis.UniversalOptions{
 		Addrs: []string{parsed.Addr}, DB: parsed.DB, Username: parsed.Username, Password: parsed.Password,

@@ -2,12 +2,13 @@ package settings
 
 import (
 	"fmt"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/pkg/mask"
 )
 
 // check holds a parsed value against the tags.
@@ -102,23 +103,7 @@ func (f field) mask(value string) string {
 	case f.tag.Get("secret") == "true":
 		return fmt.Sprintf("(%d characters)", len(value))
 	case f.tag.Get("secret") == "url":
-		return maskURLs(value)
+		return mask.Address(value)
 	}
 	return value
-}
-
-// maskURLs hides user and password in a list of URLs. In one that cannot be understood everything before an @ goes.
-func maskURLs(list string) string {
-	parts := strings.Split(list, ",")
-	for i, part := range parts {
-		u, err := url.Parse(part)
-		switch at := strings.LastIndexByte(part, '@'); {
-		case err == nil && u.User != nil:
-			u.User = url.User("xxxxx")
-			parts[i] = u.String()
-		case at >= 0:
-			parts[i] = "xxxxx" + part[at:]
-		}
-	}
-	return strings.Join(parts, ",")
 }

@@ -9,7 +9,7 @@
 //	required    "true": the start fails where it is not set
 //	oneof       the values that are allowed, separated by commas
 //	min, max    bounds of an int, a time.Duration or [Bytes], both allowed
-//	secret      "true": never shown; "url": its user and password are never shown
+//	secret      "true": never shown; "url": an address, shown as package mask shows it
 //	file        "true": <env>_FILE may name a file that holds the value instead
 package settings
 

@@ -91,7 +91,10 @@ func TestEffectiveHidesSecrets(t *testing.T) {
 	for url, want := range map[string]string{
 		"redis://user:hunter2@host:1": "redis://xxxxx@host:1",
 		"nats://token@h1,nats://h2":   "nats://xxxxx@h1,nats://h2",
-		"re dis://u:hunter2@x:\x7f":   "xxxxx@x:\x7f",
+		"re dis://u:hunter2@x:\x7f":   "xxxxx",
+		"u:hunter2@host:4222":         "xxxxx@host:4222",
+		"redis://h?password=hunter2":  "redis://h?password=xxxxx",
+		"host=db password=hunter2":    "host=db password=xxxxx",
 		"redis://host:6379":           "redis://host:6379",
 	} {
 		var s sample

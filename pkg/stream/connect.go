@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/pkg/mask"
 )
 
 // Options say where NATS is and as whom to connect.
@@ -71,12 +73,12 @@ func (o Options) options() []nats.Option {
 		nats.ReconnectBufSize(-1), nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() && !nc.IsDraining() {
-				log.Warn("lost NATS, reconnecting", "nats", Redacted(o.URL), "error", err)
+				log.Warn("lost NATS, reconnecting", "nats", mask.Address(o.URL), "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS is back", "nats", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS is back", "nats", mask.Address(nc.ConnectedUrl())) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Error("NATS refuses something", "nats", Redacted(o.URL), "error", err,
+			log.Error("NATS refuses something", "nats", mask.Address(o.URL), "error", err,
 				"remedy", "if it is a permission, grant it to this user; what was refused does not happen")
 		}),
 	}
@@ -97,7 +99,7 @@ func checkURL(list string) error {
 		one = strings.TrimSpace(one)
 		u, err := url.Parse(one)
 		if err != nil || u.Host == "" || !knownScheme(u.Scheme) {
-			return fmt.Errorf("NATS_URL=%q is not the address of a NATS server: use nats://host:4222 (or tls://, ws://, wss://; several separated by commas)", Redacted(one))
+			return fmt.Errorf("NATS_URL=%q is not the address of a NATS server: use nats://host:4222 (or tls://, ws://, wss://; several separated by commas)", mask.Address(one))
 		}
 	}
 	return nil
@@ -116,7 +118,7 @@ var ErrUnreachable = errors.New("NATS is not reachable")
 
 // explain adds the remedy to a failed connection.
 func (o Options) explain(err error) error {
-	at := Redacted(o.URL)
+	at := mask.Address(o.URL)
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
@@ -125,20 +127,4 @@ func (o Options) explain(err error) error {
 		return fmt.Errorf("%w: cannot find %s (%w): correct the host in NATS_URL", ErrUnreachable, at, err)
 	}
 	return fmt.Errorf("%w at %s (%w): start it, correct NATS_URL, or unset NATS_URL for the gateway to run its own", ErrUnreachable, at, err)
-}
-
-// Redacted is a list of addresses fit for logs: without passwords and tokens.
-func Redacted(list string) string {
-	parts := strings.Split(list, ",")
-	for i, part := range parts {
-		if u, err := url.Parse(strings.TrimSpace(part)); err == nil {
-			if _, hasPassword := u.User.Password(); u.User != nil && !hasPassword {
-				u.User = url.User("xxxxx") // a user without a password is a token
-			}
-			parts[i] = u.Redacted()
-		} else if _, host, found := strings.Cut(part, "@"); found {
-			parts[i] = "xxxxx@" + host
-		}
-	}
-	return strings.Join(parts, ",")
 }

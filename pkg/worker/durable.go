@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -75,5 +76,5 @@ func NATSHealth(nc *nats.Conn, url string) telemetry.Health {
 		return telemetry.Health{Status: telemetry.OK}
 	}
 	return telemetry.Health{Status: telemetry.Down, Detail: "not connected",
-		Remedy: "nothing is lost: events wait in the stream; start NATS at " + stream.Redacted(url)}
+		Remedy: "nothing is lost: events wait in the stream; start NATS at " + mask.Address(url)}
 }

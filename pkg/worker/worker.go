@@ -35,6 +35,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -137,7 +138,7 @@ func (w *worker) run(ctx context.Context) (err error) {
 			return stopped(ctx, err)
 		}
 	}
-	w.log.Info("working", "events", w.team.patterns(), "nats", stream.Redacted(w.settings.NATSURL),
+	w.log.Info("working", "events", w.team.patterns(), "nats", mask.Address(w.settings.NATSURL),
 		"concurrency", w.settings.Concurrency, "waiting", w.live().durable.CachedInfo().NumPending)
 
 	w.gate = newGate(w.gated)

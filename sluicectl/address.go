@@ -1,0 +1,31 @@
+package main
+
+import (
+	"cmp"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/mask"
+)
+
+// addressFlag is a flag whose value may have a password in it, which --help does not show.
+func addressFlag(c *cobra.Command, address *string, name, standard, usage string) {
+	c.Flags().StringVar(address, name, standard, usage)
+	c.Flags().Lookup(name).DefValue = mask.Address(standard)
+}
+
+// hubURL is where NATS is by the environment, which may be the gateway's: without a NATS_URL it runs one itself.
+func hubURL() string {
+	return cmp.Or(os.Getenv("NATS_URL"), "nats://"+reachable(cmp.Or(os.Getenv("SLUICE_HUB_LISTEN"), "127.0.0.1:4222")))
+}
+
+// reachable is where what listens on an address is reached from this machine.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}
