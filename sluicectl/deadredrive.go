@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/pkg/audit"
 	"github.com/sluicehq/sluice/pkg/dead"
 	"github.com/sluicehq/sluice/pkg/team"
 )
@@ -35,7 +36,7 @@ does not double it. An effect that did happen before it was given up does not ha
 event. What failed so far stays with the event: ` + "`dead show`" + ` has it, should it die again.`,
 		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --event 'telesales.>' --yes\n  sluicectl dead redrive --all --yes",
 	}, func(ctx context.Context, s *session, args []string) error {
-		return l.do(ctx, s, args, "redrive", func(selection dead.Selection, step func()) (dead.Result, error) {
+		return l.do(ctx, s, args, audit.DeadRedrive, func(selection dead.Selection, step func(*dead.Letter)) (dead.Result, error) {
 			return dead.RedriveAll(ctx, s.js, selection, operator(), step)
 		})
 	})
@@ -49,7 +50,7 @@ func deadDropCommand() *cobra.Command {
 		Use: "drop [id or delivery id]…", Short: "Remove dead letters for good",
 		Example: "  sluicectl dead drop 3 --yes\n  sluicectl dead drop --team pbx --reason permanent --yes",
 	}, func(ctx context.Context, s *session, args []string) error {
-		return l.do(ctx, s, args, "drop", func(selection dead.Selection, step func()) (dead.Result, error) {
+		return l.do(ctx, s, args, audit.DeadDrop, func(selection dead.Selection, step func(*dead.Letter)) (dead.Result, error) {
 			return dead.DropAll(ctx, s.js, selection, step)
 		})
 	})
@@ -58,7 +59,7 @@ func deadDropCommand() *cobra.Command {
 }
 
 // do counts, asks and acts.
-func (l *letters) do(ctx context.Context, s *session, ids []string, verb string, act func(dead.Selection, func()) (dead.Result, error)) error {
+func (l *letters) do(ctx context.Context, s *session, ids []string, action audit.Action, act func(dead.Selection, func(*dead.Letter)) (dead.Result, error)) error {
 	selections, err := l.selections(ids)
 	if err != nil {
 		return err
@@ -70,23 +71,37 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, verb string,
 	if count == 0 {
 		return nothing("no such dead letters")
 	}
-	to := map[string]string{"redrive": "to", "drop": "of"}[verb]
-	if verb == "redrive" {
+	verb, to := "drop", "of"
+	if action == audit.DeadRedrive {
+		verb, to = "redrive", "to"
 		s.warnOfTeams(ctx, teams)
 	}
 	if err := s.confirm(l.yes, "would %s %s %s %s", verb, plural(count, "dead letter"), to, strings.Join(teams, " and ")); err != nil {
 		return err
 	}
 	bar := newBar(s.err, count, verb)
+	entry := audit.Entry{Action: action, Teams: teams, What: l.what(ids)}
+	defer func() { s.record(ctx, entry) }()
 	var total dead.Result
 	for _, selection := range selections {
-		result, err := act(selection, func() { _ = bar.Add(1) })
+		result, err := act(selection, func(letter *dead.Letter) { entry.Add(fmt.Sprint(letter.Sequence)); _ = bar.Add(1) })
 		total.Done, total.Duplicates = total.Done+result.Done, total.Duplicates+result.Duplicates
 		if err != nil {
+			entry.Failed(err)
 			return fmt.Errorf("%w: %s of %d are through, the rest is as it was", err, plural(total.Done, "dead letter"), count)
 		}
 	}
 	return s.tellLetters(total, verb)
+}
+
+// what is the selection in words.
+func (l *letters) what(ids []string) string {
+	var w words
+	w.addEach("", ids)
+	w.add("team", l.Team)
+	w.add("reason", l.Reason)
+	w.addEach("event", l.Events)
+	return w.or("all")
 }
 
 // warnOfTeams says so where nobody reads what is about to be sent.

@@ -105,6 +105,7 @@ func TestWhatCommandsPrint(t *testing.T) {
 		{"unknown-format", "teams -o yaml", 2},
 		{"unknown-command", "team", 2},
 		{"doctor", "doctor", 0},
+		{"audit", "audit --team telesales", 0},
 		{"dead-redrive", "dead redrive --team pbx --event pbx.call.ringing --yes", 0},
 		{"replay-run", "replay --team pbx --since 1h --rate 0 --yes", 0},
 		{"replay-resume", "replay resume " + stageReplay, 0},

@@ -30,7 +30,7 @@ func newRoot() (root *cobra.Command, reached *bool) {
 	root.AddCommand(
 		sendCommand(), tailCommand(), traceCommand(), verifyCommand(),
 		teamsCommand(), deadCommand(), replayCommand(), quarantineCommand(),
-		runCommand(), readyCommand(), doctorCommand(),
+		runCommand(), readyCommand(), doctorCommand(), auditCommand(),
 	)
 	return root, reached
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/pkg/audit"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/quarantine"
 	"github.com/sluicehq/sluice/pkg/seen"
@@ -26,6 +27,14 @@ func (e *entries) flags(c *cobra.Command) {
 	reasonFlag(c, &e.Reason)
 	c.Flags().BoolVar(&e.all, "all", false, "everything in quarantine")
 	c.Flags().BoolVar(&e.yes, "yes", false, "do not ask")
+}
+
+// what is the selection in words.
+func (e *entries) what(ids []string) string {
+	var w words
+	w.addEach("", ids)
+	w.add("reason", e.Reason)
+	return w.or("all")
 }
 
 func (e *entries) selections(ids []string) (all []quarantine.Selection, err error) {
@@ -86,12 +95,17 @@ func (r *releasing) do(ctx context.Context, s *session, ids []string) error {
 		defer memory.Close()
 		release.Stored = r.remember(s, memory)
 	}
+	entry := audit.Entry{Action: audit.QuarantineRelease, What: r.what(ids)}
 	for _, selection := range selections {
-		if err := r.release(ctx, s, release, selection); err != nil {
-			return notFound(err)
+		if err = r.release(ctx, s, release, selection, &entry); err != nil {
+			break
 		}
 	}
-	return nil
+	if entry.Count > 0 {
+		entry.Failed(err)
+		s.record(ctx, entry)
+	}
+	return notFound(err)
 }
 
 // remember tells the gateway's memory. Without it a repetition after the stream's duplicate window is stored again, and
@@ -115,7 +129,7 @@ type released struct {
 }
 
 // release counts, asks and releases. An entry that cannot be released stays and does not keep the others.
-func (r *releasing) release(ctx context.Context, s *session, release quarantine.Release, selection quarantine.Selection) error {
+func (r *releasing) release(ctx context.Context, s *session, release quarantine.Release, selection quarantine.Selection, entry *audit.Entry) error {
 	count, err := release.Prepare(ctx, s.js, selection)
 	if err != nil {
 		return err
@@ -133,6 +147,8 @@ func (r *releasing) release(ctx context.Context, s *session, release quarantine.
 		if err != nil {
 			one.Error = err.Error()
 			failed++
+		} else {
+			entry.Add(fmt.Sprint(e.Sequence))
 		}
 		if all = append(all, one); !s.json() {
 			fmt.Fprintln(s.out, one)
@@ -189,10 +205,14 @@ func (e *entries) drop(ctx context.Context, s *session, ids []string) error {
 	if err := s.confirm(e.yes, "would remove %s from quarantine for good", plural(len(found), "delivery")); err != nil {
 		return err
 	}
+	entry := audit.Entry{Action: audit.QuarantineDrop, What: e.what(ids)}
+	defer func() { s.record(ctx, entry) }()
 	for _, one := range found {
 		if err := quarantine.Drop(ctx, s.js, one); err != nil {
+			entry.Failed(err)
 			return err
 		}
+		entry.Add(fmt.Sprint(one.Sequence))
 	}
 	if s.json() {
 		return object(s.out, map[string]int{"done": len(found)})

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/sluicehq/sluice/pkg/audit"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/replay"
@@ -25,7 +26,17 @@ func (r *replaying) begin(ctx context.Context, s *session, v replay.Survey, miss
 	if err != nil {
 		return err
 	}
+	s.recordReplay(ctx, audit.ReplayStart, record.Entry(), v.Events)
 	return r.run(ctx, s, record, missing)
+}
+
+// recordReplay writes down what was done to a replay, and how many events it is about.
+func (s *session) recordReplay(ctx context.Context, action audit.Action, e replay.Entry, count int) {
+	entry := audit.Entry{Action: action, What: "to " + e.Target() + ", " + what(&e), IDs: []string{e.ID}, Count: count}
+	if e.Team != "" {
+		entry.Teams = []string{e.Team}
+	}
+	s.record(ctx, entry)
 }
 
 // run brings a replay that is entered to its end, and says what became of it.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/pkg/audit"
 	"github.com/sluicehq/sluice/pkg/replay"
 )
 
@@ -36,7 +37,7 @@ func (s *session) listReplays(entries []*replay.Entry) error {
 	}
 	var rows [][]any
 	for _, e := range entries {
-		rows = append(rows, []any{e.ID, e.State, e.By, clock(e.Started), e.Target(), fmt.Sprintf("%d/%d", e.Progress.Settled(), e.Events), what(e)})
+		rows = append(rows, []any{e.ID, e.State, e.By, clock(e.Started), e.Target(), fmt.Sprintf("%d/%d", e.Progress.Settled(), e.Events), whatAndWhy(e)})
 	}
 	table(s.out, []string{"ID", "STATE", "BY", "STARTED", "TO", "DONE", "WHAT"}, rows)
 	return nil
@@ -44,29 +45,25 @@ func (s *session) listReplays(entries []*replay.Entry) error {
 
 // what is the selection in the words of the flags.
 func what(e *replay.Entry) string {
-	var words []string
-	add := func(name string, value any) { words = append(words, fmt.Sprintf("%s %v", name, value)) }
-	for _, pattern := range e.Selection.Events {
-		add("event", pattern)
-	}
-	if e.Selection.Delivery != "" {
-		add("delivery", e.Selection.Delivery)
-	}
-	add("from", e.First)
-	add("to", e.Last)
-	if !e.Selection.Since.IsZero() {
-		add("since", clock(e.Selection.Since))
-	}
-	if !e.Selection.Until.IsZero() {
-		add("until", clock(e.Selection.Until))
-	}
+	var w words
+	w.addEach("event", e.Selection.Events)
+	w.add("delivery", e.Selection.Delivery)
+	w.add("from", e.First)
+	w.add("to", e.Last)
+	w.add("since", clock(e.Selection.Since))
+	w.add("until", clock(e.Selection.Until))
 	if e.OnlyMissing {
-		words = append(words, "only missing")
+		w.add("only missing", " ")
 	}
-	if e.Error != "" {
-		words = append(words, "("+e.Error+")")
+	return strings.Join(w, ", ")
+}
+
+// whatAndWhy adds why it failed.
+func whatAndWhy(e *replay.Entry) string {
+	if e.Error == "" {
+		return what(e)
 	}
-	return strings.Join(words, ", ")
+	return what(e) + ", (" + e.Error + ")"
 }
 
 func replayStopCommand() *cobra.Command {
@@ -92,11 +89,13 @@ func (s *session) stopReplay(ctx context.Context, id string, purge bool) error {
 	if err != nil {
 		return notFound(err)
 	}
+	s.recordReplay(ctx, audit.ReplayStop, *e, e.Events-e.Progress.Settled())
 	purged := 0
 	if purge && e.Team != "" {
 		if purged, err = replay.Purge(ctx, s.js, e.Team, id); err != nil {
 			return err
 		}
+		s.recordReplay(ctx, audit.ReplayPurge, *e, purged)
 	}
 	if s.json() {
 		return object(s.out, struct {
@@ -148,5 +147,6 @@ func (r *replaying) resume(ctx context.Context, s *session, id string) error {
 	if err != nil {
 		return err
 	}
+	s.recordReplay(ctx, audit.ReplayResume, record.Entry(), e.Events-e.Progress.Settled())
 	return r.run(ctx, s, record, missing)
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/event"
@@ -16,6 +19,25 @@ func checkPatterns(patterns []string) error {
 	}
 	return nil
 }
+
+// words are a selection as people say it, "team pbx, reason exhausted".
+type words []string
+
+// add says what a flag was given; nothing where it was not.
+func (w *words) add(name string, value any) {
+	if text := fmt.Sprint(value); text != "" && text != "0" {
+		*w = append(*w, strings.TrimSpace(name+" "+text))
+	}
+}
+
+func (w *words) addEach(name string, values []string) {
+	for _, value := range values {
+		w.add(name, value)
+	}
+}
+
+// or is the words, or what is meant without any.
+func (w words) or(otherwise string) string { return cmp.Or(strings.Join(w, ", "), otherwise) }
 
 // parseID tells a sequence in a stream from the sender's delivery id.
 func parseID(id string) (sequence uint64, delivery string) {

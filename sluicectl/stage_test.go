@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/audit"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/inbox"
 	"github.com/sluicehq/sluice/pkg/replay"
@@ -68,6 +69,20 @@ func (g *stage) fill() {
 	g.aside("late", `{"event":"pbx.call.hangup","data":{"n":3}}`)
 	g.aside("unroutable", "\x00\x01")
 	g.interrupted()
+	g.acted()
+}
+
+// acted writes down what an operator did before.
+func (g *stage) acted() {
+	g.t.Helper()
+	for _, e := range []audit.Entry{
+		{By: "ops@desk", Action: audit.ReplayStart, Teams: []string{"pbx"}, What: "to pbx, event pbx.>, from 1, to 5", IDs: []string{stageReplay}, Count: 4},
+		{By: "ops@desk", Action: audit.DeadDrop, Teams: []string{"telesales"}, What: "team telesales", IDs: []string{"7", "8"}, Count: 2},
+	} {
+		if err := audit.Record(g.t.Context(), g.js, e); err != nil {
+			g.t.Fatal(err)
+		}
+	}
 }
 
 func (g *stage) publish(m *nats.Msg) uint64 {

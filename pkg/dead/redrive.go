@@ -40,17 +40,17 @@ type Result struct {
 	Duplicates int `json:"duplicates"` // of Done; they had been sent back before
 }
 
-// RedriveAll redrives a selection and calls step after each. After an error the letters that are left are as they were.
-func RedriveAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, step func()) (Result, error) {
+// RedriveAll redrives a selection and calls step for each, not at the same time. After an error the letters that are left are as they were.
+func RedriveAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, step func(*Letter)) (Result, error) {
 	return all(ctx, js, s, step, func(ctx context.Context, l *Letter) (bool, error) { return Redrive(ctx, js, l, by) })
 }
 
-// DropAll removes a selection for good and calls step after each.
-func DropAll(ctx context.Context, js jetstream.JetStream, s Selection, step func()) (Result, error) {
+// DropAll removes a selection for good and calls step for each, not at the same time.
+func DropAll(ctx context.Context, js jetstream.JetStream, s Selection, step func(*Letter)) (Result, error) {
 	return all(ctx, js, s, step, func(ctx context.Context, l *Letter) (bool, error) { return false, Drop(ctx, js, l) })
 }
 
-func all(ctx context.Context, js jetstream.JetStream, s Selection, step func(), act func(context.Context, *Letter) (bool, error)) (r Result, err error) {
+func all(ctx context.Context, js jetstream.JetStream, s Selection, step func(*Letter), act func(context.Context, *Letter) (bool, error)) (r Result, err error) {
 	group, bounded := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	var mu sync.Mutex
@@ -66,7 +66,7 @@ func all(ctx context.Context, js jetstream.JetStream, s Selection, step func(), 
 			if duplicate {
 				r.Duplicates++
 			}
-			step()
+			step(l)
 			return nil
 		})
 		return bounded.Err()

@@ -61,7 +61,7 @@ func TestAHealthyDeployment(t *testing.T) {
 	if strings.Contains(text, "fail") {
 		t.Error(text)
 	}
-	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun} { // it changed nothing
+	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit} { // it changed nothing
 		if s, err := js.Stream(t.Context(), name); err != nil || s.CachedInfo().State.LastSeq != 0 {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -56,7 +56,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 	const check = "streams"
 	before := len(*all)
 	var counts []string
-	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, "KV_" + stream.Replays} {
+	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit, "KV_" + stream.Replays} {
 		s, err := h.js.Stream(ctx, name)
 		if err != nil {
 			all.Fail(check, name+": "+err.Error(), "start a gateway of this version: it makes the streams")
@@ -134,7 +134,7 @@ func (h *hub) clock(ctx context.Context, all *finding.List) {
 func (h *hub) permissions(ctx context.Context, all *finding.List) {
 	const check = "permissions"
 	before := len(*all)
-	for _, subject := range []string{"events.doctor.probe", "quarantine.doctor.probe", "dead.doctor.doctor.probe", "replay.doctor.doctor.probe", "retry.doctor.due.doctor.probe"} {
+	for _, subject := range []string{"events.doctor.probe", "quarantine.doctor.probe", "dead.doctor.doctor.probe", "replay.doctor.doctor.probe", "retry.doctor.due.doctor.probe", "history.doctor.probe", "audit.doctor.probe"} {
 		bounded, cancel := context.WithTimeout(ctx, askWithin)
 		_, err := h.js.Publish(bounded, subject, nil, jetstream.WithExpectLastSequence(math.MaxInt64), jetstream.WithRetryAttempts(0))
 		cancel()

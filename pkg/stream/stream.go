@@ -22,6 +22,8 @@ const (
 	Retry      = "RETRY"      // events that wait until a team tries them again
 	Replay     = "REPLAY"     // copies that an operator asked for, for one team
 	Begun      = "BEGUN"      // how often a handler has begun an event that came back, without a word since
+	History    = "HISTORY"    // what teams did with events, and operators with dead letters
+	Audit      = "AUDIT"      // what operators did
 )
 
 // Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
@@ -40,9 +42,16 @@ type Settings struct {
 
 const (
 	eventsAge  = 7 * 24 * time.Hour
-	keptAge    = 30 * 24 * time.Hour  // quarantine and dead letters: as long as the sender keeps its own
+	keptAge    = 30 * 24 * time.Hour  // quarantine, dead letters, history: as long as the sender keeps its own
 	begunAge   = time.Hour            // processes that an event kills are started again sooner
-	replaysAge = 400 * 24 * time.Hour // more than a year
+	actionsAge = 400 * 24 * time.Hour // who replayed, redrove or dropped what: more than a year
+)
+
+// Bounds of what is about events and not events themselves. NATS sets as much aside on the disk.
+const (
+	historyBytes = 1 << 30
+	leastHistory = 16 << 20 // where there is no room for more
+	auditBytes   = 64 << 20
 )
 
 // declarations lists every stream as it shall be.
@@ -72,11 +81,15 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	replay.AllowAtomicPublish = true // one sync of the disk for a batch
 	begun := limits(Begun, "Sluice: how often events that came back have begun", begunAge)
 	begun.MaxMsgsPerSubject = 1 // the last note is the only one
+	audit := limits(Audit, "Sluice: what operators did", actionsAge)
+	audit.MaxBytes, audit.DenyDelete, audit.DenyPurge = auditBytes, true, true
+	history := limits(History, "Sluice: what teams did with events", keptAge)
+	history.MaxBytes = historyBytes
 	return []jetstream.StreamConfig{
 		events,
 		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
 		limits(Dead, "Sluice: events that a team gave up on", keptAge),
-		retry, replay, begun,
+		retry, replay, begun, audit, history,
 	}
 }
 
@@ -91,7 +104,7 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 		}
 	}
 	for _, want := range declarations {
-		made, err := js.CreateOrUpdateStream(ctx, want)
+		made, err := declare(ctx, js, want)
 		if err != nil {
 			return explain(want.Name, err)
 		}
@@ -102,10 +115,21 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 	return declareReplays(ctx, js, settings)
 }
 
+// declare makes one stream as it shall be. The history takes what room there is: it keeps no gateway from starting.
+func declare(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	for {
+		made, err := js.CreateOrUpdateStream(ctx, want)
+		if want.Name != History || !lacksRoom(err) || want.MaxBytes <= leastHistory {
+			return made, err
+		}
+		want.MaxBytes /= 2
+	}
+}
+
 // declareReplays makes the record of who replayed what.
 func declareReplays(ctx context.Context, js jetstream.JetStream, settings Settings) error {
 	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: Replays, Description: "Sluice: who replayed what, and how far it is", History: 1, TTL: replaysAge,
+		Bucket: Replays, Description: "Sluice: who replayed what, and how far it is", History: 1, TTL: actionsAge,
 		Storage: jetstream.FileStorage, Replicas: max(1, settings.Replicas),
 	})
 	if err != nil {
@@ -129,13 +153,20 @@ func notSomebodyElses(ctx context.Context, js jetstream.JetStream, want jetstrea
 	return nil
 }
 
+// Missing is the error of a stream that is not there, with the remedy.
+func Missing(name string) error {
+	return fmt.Errorf("the stream %s is not there (%w): a gateway of this version makes it when it starts", name, jetstream.ErrStreamNotFound)
+}
+
 // explain adds the remedy to what JetStream says.
 func explain(name string, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
 		return fmt.Errorf("NATS runs without JetStream (%w): start nats-server with -js, or put jetstream {} into its configuration", err)
-	case errors.As(err, &api) && (api.ErrorCode == insufficientResources || api.ErrorCode == storageExceeded):
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return Missing(name)
+	case lacksRoom(err):
 		return fmt.Errorf("stream %s: NATS has no room for it (%w): raise max_file_store, or lower SLUICE_EVENTS_MAX_BYTES", name, err)
 	case errors.As(err, &api) && api.ErrorCode == replicasNotSupported:
 		return fmt.Errorf("stream %s: this NATS is not a cluster (%w): set SLUICE_REPLICAS=1", name, err)
@@ -143,6 +174,11 @@ func explain(name string, err error) error {
 		return fmt.Errorf("stream %s: JetStream did not answer in time (%w): is it enabled (nats-server -js), does the cluster have a leader, and may this account use $JS.API.>?", name, err)
 	}
 	return fmt.Errorf("stream %s: %w", name, err)
+}
+
+func lacksRoom(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == insufficientResources || api.ErrorCode == storageExceeded)
 }
 
 // Error codes of the JetStream API, from nats-server's errors.json.

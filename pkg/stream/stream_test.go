@@ -53,7 +53,7 @@ func TestDeclareMakesAndUpdatesTheStreams(t *testing.T) {
 			t.Errorf("EVENTS is %+v", c)
 		}
 	}
-	for _, name := range []string{Quarantine, Dead, Replay} {
+	for _, name := range []string{Quarantine, Dead, Retry, Replay, History, Audit} {
 		if _, err := js.Stream(t.Context(), name); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
