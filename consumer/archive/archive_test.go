@@ -236,3 +236,44 @@ func TestAStopWritesWhatIsHeld(t *testing.T) {
 	h.done()
 	h.balance()
 }
+
+// The archive's consumer is removed, and then the stream with all that was in it: each event is in one file all the same,
+// those of the new stream beside those of the old one under the same sequences.
+func TestTheArchiveGoesOnWhenItsPlaceWasRemoved(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	h.start(h.archiverOf(h.open()))
+	h.publish(20)
+	h.done()
+	if err := h.js.DeleteConsumer(t.Context(), stream.Events, team); err != nil {
+		t.Fatal(err)
+	}
+	h.publish(20)
+	h.eachOnce()
+	if err := h.js.DeleteStream(t.Context(), stream.Events); err != nil {
+		t.Fatal(err)
+	}
+	h.js = h.nats.Declared()
+	h.publish(40)
+	h.eachOnce()
+}
+
+// eachOnce waits until every event that was sent is in a file, and holds that none is there twice.
+func (h *hub) eachOnce() {
+	h.t.Helper()
+	times := map[string]int{}
+	rig.Eventually(h.t, 20*time.Second, "every event is in a file", func() bool {
+		clear(times)
+		h.files(func(_ string, rows []row) {
+			for _, r := range rows {
+				times[r.Identity]++
+			}
+		})
+		return len(times) == h.sent
+	})
+	for identity, n := range times {
+		if n != 1 {
+			h.t.Errorf("%s is there %d times", identity, n)
+		}
+	}
+}

@@ -173,7 +173,7 @@ func (a *archiver) writePart(ctx context.Context, b *batch, folder string, p *pa
 	}
 	var fresh []row
 	for _, r := range p.rows {
-		there, err := a.index.has(ctx, known, uint64(r.Sequence))
+		there, err := a.index.has(ctx, known, uint64(r.Sequence), r.Identity)
 		if err != nil {
 			return err
 		}
@@ -197,7 +197,7 @@ func (a *archiver) writeFile(ctx context.Context, b *batch, folder string, p *pa
 	if !b.ours(a.from.ackWait / 3) {
 		return errNotOurs
 	}
-	name := folder + covered.fileName()
+	name := known.freeName(folder, covered)
 	if err := a.index.store.write(ctx, name, content); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}

@@ -23,8 +23,14 @@ type span struct{ first, last uint64 }
 
 const extension = ".parquet"
 
-// fileName sorts by sequence. No two files of a folder begin with the same one, because no event is in two files.
-func (s span) fileName() string { return fmt.Sprintf("%010d-%010d%s", s.first, s.last, extension) }
+// fileName sorts by sequence. No two files of a folder begin with the same one, because no event is in two files, unless
+// the stream was made anew and counts from the beginning again: then there is a copy to count, from 0.
+func (s span) fileName(copy int) string {
+	if copy == 0 {
+		return fmt.Sprintf("%010d-%010d%s", s.first, s.last, extension)
+	}
+	return fmt.Sprintf("%010d-%010d-%d%s", s.first, s.last, copy, extension)
+}
 
 // spanOf reads a file's name; false for one that is not the archive's.
 func spanOf(file string) (s span, ok bool) {

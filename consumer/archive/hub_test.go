@@ -126,15 +126,8 @@ func (h *hub) done() {
 func (h *hub) balance() (files int) {
 	h.t.Helper()
 	times := map[int64]int{}
-	err := filepath.WalkDir(h.root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
+	h.files(func(path string, rows []row) {
 		files++
-		rows, err := parquet.ReadFile[row](path)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
 		for i, r := range rows {
 			times[r.Sequence]++
 			hour := fmt.Sprintf("/date=2026-11-24/hour=%02d/", r.Received.Hour())
@@ -142,11 +135,7 @@ func (h *hub) balance() (files int) {
 				h.t.Errorf("%s has %+v", path, r)
 			}
 		}
-		return nil
 	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
 	for n := int64(1); n <= int64(h.sent); n++ {
 		if times[n] != 1 {
 			h.t.Errorf("event %d is there %d times", n, times[n])
@@ -156,6 +145,25 @@ func (h *hub) balance() (files int) {
 		h.t.Errorf("%d events of %d", len(times), h.sent)
 	}
 	return files
+}
+
+// files reads every file that is complete.
+func (h *hub) files(each func(path string, rows []row)) {
+	h.t.Helper()
+	err := filepath.WalkDir(h.root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != extension {
+			return err
+		}
+		rows, err := parquet.ReadFile[row](path)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		each(path, rows)
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // binary starts the real archive.

@@ -15,8 +15,8 @@ type index struct {
 
 // listing is what is known of one folder.
 type listing struct {
-	files     map[string]span
-	sequences map[string]map[uint64]bool // of the files that had to be read
+	files  map[string]span
+	events map[string]map[uint64]string // identities by sequence, of the files that had to be read
 }
 
 func newIndex(s store) *index { return &index{store: s, folders: map[string]*listing{}} }
@@ -31,7 +31,7 @@ func (x *index) in(ctx context.Context, folder string, again bool) (*listing, er
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", folder, err)
 	}
-	l := &listing{files: map[string]span{}, sequences: map[string]map[uint64]bool{}}
+	l := &listing{files: map[string]span{}, events: map[string]map[uint64]string{}}
 	for _, name := range names {
 		if s, ok := spanOf(name); ok {
 			l.files[name] = s
@@ -41,26 +41,37 @@ func (x *index) in(ctx context.Context, folder string, again bool) (*listing, er
 	return l, nil
 }
 
-// has reports whether an event is in a file of the folder.
-func (x *index) has(ctx context.Context, l *listing, sequence uint64) (bool, error) {
+// has reports whether an event is in a file of the folder: under its sequence, and the same one, because a stream that
+// was made anew counts from the beginning again.
+func (x *index) has(ctx context.Context, l *listing, sequence uint64, identity string) (bool, error) {
 	for name, s := range l.files {
 		if !s.contains(sequence) {
 			continue
 		}
-		if l.sequences[name] == nil {
+		if l.events[name] == nil {
 			content, err := x.store.read(ctx, name)
 			if err == nil {
-				l.sequences[name], err = sequencesIn(content)
+				l.events[name], err = eventsIn(content)
 			}
 			if err != nil {
 				return false, fmt.Errorf("read %s: %w: mend it, or move it away and its events that come again are written anew", name, err)
 			}
 		}
-		if l.sequences[name][sequence] {
+		if there, ok := l.events[name][sequence]; ok && there == identity {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// freeName is a file name for a span that no file of the folder has.
+func (l *listing) freeName(folder string, s span) string {
+	for copy := 0; ; copy++ {
+		name := folder + s.fileName(copy)
+		if _, taken := l.files[name]; !taken {
+			return name
+		}
+	}
 }
 
 // keepOnly forgets the folders that are not wanted: what is known stays small.

@@ -54,13 +54,13 @@ func run(ctx context.Context, s *Settings) error {
 	defer files.Close()
 	from := newSource(s, log, ackWait, standbyAfter)
 	defer from.close()
+	admin.Watch("nats", from.nats.Health)
 	if err := from.open(ctx); err != nil {
 		if ctx.Err() != nil { // stopped before NATS was there
 			return nil
 		}
 		return err
 	}
-	admin.Watch("nats", from.health)
 	a := newArchiver(s, files, from, log, admin)
 	defer admin.Stopping()
 	return a.run(ctx)

@@ -65,17 +65,18 @@ func encode(rows []row, source, name string) ([]byte, error) {
 	return file.Bytes(), nil
 }
 
-// sequencesIn are those of the events in a file.
-func sequencesIn(file []byte) (map[uint64]bool, error) {
+// eventsIn are the identities of the events in a file, by sequence.
+func eventsIn(file []byte) (map[uint64]string, error) {
 	rows, err := parquet.Read[struct {
-		Sequence int64 `parquet:"sequence"`
+		Sequence int64  `parquet:"sequence"`
+		Identity string `parquet:"identity"`
 	}](bytes.NewReader(file), int64(len(file)))
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[uint64]bool, len(rows))
+	all := make(map[uint64]string, len(rows))
 	for _, r := range rows {
-		all[uint64(r.Sequence)] = true
+		all[uint64(r.Sequence)] = r.Identity
 	}
 	return all, nil
 }

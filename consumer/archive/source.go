@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
 
@@ -22,7 +20,6 @@ const team = "archive"
 const (
 	ackWait      = 15 * time.Second // how soon the events of a process that was killed come again
 	standbyAfter = 5 * time.Second  // how soon another instance takes over
-	answerWithin = 5 * time.Second
 	flushWithin  = 2 * time.Second
 	fetchPause   = 250 * time.Millisecond // after a fetch that failed
 )
@@ -35,14 +32,16 @@ type source struct {
 	ackWait  time.Duration
 	log      *slog.Logger
 
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	durable jetstream.Consumer
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	place    *stream.Place
+	nats     *worker.NATSHealth
+	unfollow func()
 }
 
 // newSource is a place in the stream that is not taken yet.
 func newSource(s *Settings, log *slog.Logger, ackWait, standbyAfter time.Duration) *source {
-	f := &source{settings: s, ackWait: ackWait, log: log, config: jetstream.ConsumerConfig{
+	f := &source{settings: s, ackWait: ackWait, log: log, nats: worker.NewNATSHealth(s.NATSURL), config: jetstream.ConsumerConfig{
 		Durable: team, Description: "Sluice: team " + team, FilterSubject: "events.>",
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: s.Events + fetchAtMost, MaxDeliver: -1,
 		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{team}, PinnedTTL: standbyAfter,
@@ -61,24 +60,13 @@ func (f *source) open(ctx context.Context) error {
 	if f.js, err = jetstream.New(f.nc); err != nil {
 		return err
 	}
-	if err := f.declare(ctx); err != nil {
+	f.place = &stream.Place{Conn: f.nc, JS: f.js, Stream: stream.Events, Want: f.config, Compatible: f.isOurs, Log: f.log}
+	f.unfollow = f.nats.Follow(f.nc, f.place)
+	if err := f.place.Take(ctx); err != nil {
 		return err
 	}
-	f.log.Info("working", "team", team, "archive", mask.Address(s.Archive), "nats", mask.Address(s.NATSURL), "waiting", f.durable.CachedInfo().NumPending)
+	f.log.Info("working", "team", team, "archive", mask.Address(s.Archive), "nats", mask.Address(s.NATSURL), "waiting", f.place.Waiting())
 	return nil
-}
-
-// declare waits for the stream and creates or updates the durable consumer.
-func (f *source) declare(ctx context.Context) error {
-	return stream.WaitFor(ctx, f.log, "the stream "+stream.Events+", which the gateway makes", func() error {
-		bounded, cancel := context.WithTimeout(ctx, answerWithin)
-		defer cancel()
-		var err error
-		if f.durable, err = stream.Durable(bounded, f.js, stream.Events, f.config, f.isOurs); err != nil {
-			return fmt.Errorf("the consumer %s of the stream %s: %w", team, stream.Events, err)
-		}
-		return nil
-	})
 }
 
 func (f *source) isOurs(have jetstream.ConsumerConfig) error {
@@ -95,24 +83,23 @@ func (f *source) fetchWait() time.Duration { return f.ackWait / 15 }
 // fetch takes up to so many events, and waits so long for the first. It returns an error only when there is no place in
 // the stream any more, and none can be made.
 func (f *source) fetch(ctx context.Context, most int, wait time.Duration, take func(jetstream.Msg)) error {
-	got, err := f.durable.Fetch(most, jetstream.FetchMaxWait(wait), jetstream.FetchPriorityGroup(team))
+	got, err := f.place.Fetch(most, jetstream.FetchMaxWait(wait), jetstream.FetchPriorityGroup(team))
 	if err == nil {
 		for msg := range got.Messages() {
 			take(msg)
 		}
 		err = got.Error()
 	}
-	switch {
-	case err == nil, errors.Is(err, jetstream.ErrPinIDMismatch): // another instance has the turn
-		return nil
-	case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, jetstream.ErrConsumerNotFound):
-		f.log.Warn("the archive's consumer was removed from NATS: making it again", "start", f.settings.Start.String())
-		if err := f.declare(ctx); err != nil && ctx.Err() == nil {
-			return err
-		}
+	if errors.Is(err, jetstream.ErrPinIDMismatch) { // another instance has the turn
+		err = nil
 	}
-	f.log.Debug("fetch", "error", err)
-	stream.Pause(ctx, fetchPause)
+	if err != nil {
+		f.log.Debug("fetch", "error", err)
+		stream.Pause(ctx, fetchPause)
+	}
+	if err := f.place.Look(ctx, err); err != nil && ctx.Err() == nil {
+		return err
+	}
 	return nil
 }
 
@@ -127,9 +114,10 @@ func (f *source) unpin() {
 	}
 }
 
-func (f *source) health() telemetry.Health { return worker.NATSHealth(f.nc, f.settings.NATSURL) }
-
 func (f *source) close() {
+	if f.unfollow != nil {
+		f.unfollow()
+	}
 	if f.nc != nil {
 		f.nc.Close()
 	}

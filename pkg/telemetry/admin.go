@@ -42,7 +42,7 @@ type Dependency struct {
 	Health
 }
 
-// Readiness is the body of /readyz. Its status is ready, degraded, unavailable or stopping; the last two come with 503.
+// Readiness is the body of /readyz. Its status is ready, degraded, starting, unavailable or stopping; the last three come with 503.
 type Readiness struct {
 	Status       string       `json:"status"`
 	Dependencies []Dependency `json:"dependencies"`
@@ -99,7 +99,7 @@ func (a *Admin) routes() http.Handler {
 func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	r := a.Readiness()
 	w.Header().Set("Content-Type", "application/json")
-	if r.Status == "unavailable" || r.Status == "stopping" {
+	if r.Status != "ready" && r.Status != "degraded" {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	encoder := json.NewEncoder(w)
@@ -113,6 +113,9 @@ func (a *Admin) Readiness() Readiness {
 	all := a.watched
 	a.mu.Unlock()
 	r := Readiness{Status: "ready", Dependencies: []Dependency{}}
+	if len(all) == 0 { // nothing is known yet
+		r.Status = "starting"
+	}
 	for _, w := range all {
 		h := w.health()
 		r.Dependencies = append(r.Dependencies, Dependency{w.name, h})

@@ -1,17 +1,13 @@
 package worker
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 const (
@@ -22,34 +18,20 @@ const (
 	// maxAckPending bounds the events that all instances hold together. At the bound nothing new is given out: so it is
 	// high, and what a process holds is bounded by its intakes.
 	maxAckPending = 20_000
-
-	declareWithin = 5 * time.Second
 )
 
-// declare waits for a stream and creates or updates the team's durable consumer on it.
-func (w *worker) declare(ctx context.Context, in *intake) error {
-	err := stream.WaitFor(ctx, w.log, "the stream "+in.stream+", which the gateway makes", func() (err error) {
-		bounded, cancel := context.WithTimeout(ctx, declareWithin)
-		defer cancel()
-		in.durable, err = w.createOrUpdate(bounded, in)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("the consumer %s of the stream %s: %w", w.team.Name, in.stream, err)
-	}
-	return nil
-}
-
-func (w *worker) createOrUpdate(ctx context.Context, in *intake) (jetstream.Consumer, error) {
-	want := jetstream.ConsumerConfig{
+// place is the team's durable consumer on the stream of an intake, not taken yet.
+func (w *worker) place(in *intake) *stream.Place {
+	p := &stream.Place{Conn: w.nc, JS: w.js, Stream: in.stream, Log: w.log, Want: jetstream.ConsumerConfig{
 		Durable: w.team.Name, Description: "Sluice: team " + w.team.Name, FilterSubjects: in.filters,
 		AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.ackWait, MaxAckPending: maxAckPending,
 		MaxDeliver: -1, // past a limit there is only silence: attempts are counted here
-	}
+	}}
 	if in == w.live() {
-		w.settings.Start.Apply(&want)
+		w.settings.Start.Apply(&p.Want)
 	}
-	return stream.Durable(ctx, w.js, in.stream, want, func(have jetstream.ConsumerConfig) error { return w.compatible(have, in) })
+	p.Compatible = func(have jetstream.ConsumerConfig) error { return w.compatible(have, in) }
+	return p
 }
 
 // compatible refuses a durable that cannot be the team's, and says what becomes of one that took other events.
@@ -66,15 +48,4 @@ func (w *worker) compatible(have jetstream.ConsumerConfig, in *intake) error {
 			"remedy", "if two programs use this team's name, give one of them another; to take what has passed, use sluicectl replay")
 	}
 	return nil
-}
-
-func (w *worker) natsHealth() telemetry.Health { return NATSHealth(w.nc, w.settings.NATSURL) }
-
-// NATSHealth is the health of a consumer's connection to NATS at a URL.
-func NATSHealth(nc *nats.Conn, url string) telemetry.Health {
-	if nc.IsConnected() {
-		return telemetry.Health{Status: telemetry.OK}
-	}
-	return telemetry.Health{Status: telemetry.Down, Detail: "not connected",
-		Remedy: "nothing is lost: events wait in the stream; start NATS at " + mask.Address(url)}
 }

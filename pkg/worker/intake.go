@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -16,7 +15,7 @@ import (
 type intake struct {
 	stream  string
 	filters []string
-	durable jetstream.Consumer
+	place   *stream.Place
 	room    chan struct{} // holds a token for each event that is held, or that a fetch may bring
 	share   chan struct{} // how many of the slots it may take; nil for all
 }
@@ -51,18 +50,14 @@ func (w *worker) take(ctx context.Context, in *intake) error {
 		if room == 0 {
 			break
 		}
-		err := w.fetch(ctx, in, room)
-		if err == nil {
-			continue
+		failed := w.fetch(ctx, in, room)
+		if failed != nil {
+			w.log.Debug("fetch", "stream", in.stream, "error", failed)
+			stream.Pause(ctx, fetchPause)
 		}
-		w.log.Debug("fetch", "stream", in.stream, "error", err)
-		if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) {
-			w.log.Warn("the team's consumer was removed from NATS: making it again", "stream", in.stream, "start", w.settings.Start.String())
-			if err := w.declare(ctx, in); err != nil {
-				return stopped(ctx, err)
-			}
+		if err := in.place.Look(ctx, failed); err != nil {
+			return stopped(ctx, err)
 		}
-		stream.Pause(ctx, fetchPause)
 	}
 	return nil
 }
@@ -70,7 +65,7 @@ func (w *worker) take(ctx context.Context, in *intake) error {
 // fetch takes at most as many events as there are tokens reserved, and gives back the tokens it did not need.
 func (w *worker) fetch(ctx context.Context, in *intake, room int) error {
 	defer func() { in.release(room) }()
-	batch, err := in.durable.Fetch(room, jetstream.FetchMaxWait(fetchWait))
+	batch, err := in.place.Fetch(room, jetstream.FetchMaxWait(fetchWait))
 	if err != nil {
 		return err
 	}

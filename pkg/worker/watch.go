@@ -13,7 +13,7 @@ import (
 
 const (
 	watchEvery  = 10 * time.Second
-	watchAgain  = 10 * time.Minute // after NATS refused to tell: it may be a permission that is not there
+	watchAgain  = time.Minute // after NATS did not answer: it may be a permission that is not there
 	askWithin   = 2 * time.Second
 	longAtWork  = 5 * time.Second // a backlog that takes longer gets lines about its progress
 	riskHorizon = 24 * time.Hour
@@ -39,13 +39,13 @@ func (w *worker) watch(ctx context.Context) {
 		b, err := w.backlog(ctx)
 		if err != nil {
 			w.log.Debug("cannot see how far behind the team is", "error", err)
-			every = watchEvery
-			if w.nc.IsConnected() {
+			every = w.watchEvery
+			if w.nc.IsConnected() && errors.Is(err, context.DeadlineExceeded) {
 				every = watchAgain
 			}
 			continue
 		}
-		every = watchEvery
+		every = w.watchEvery
 		w.metrics.show(b)
 		total := w.metrics.total.Load()
 		w.reportProgress(b, float64(total-before)/time.Since(since).Seconds())
@@ -58,10 +58,11 @@ func (w *worker) watch(ctx context.Context) {
 func (w *worker) backlog(ctx context.Context) (b backlog, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	info, err := w.live().durable.Info(ctx)
+	durable, err := w.js.Consumer(ctx, stream.Events, w.team.Name)
 	if err != nil {
 		return b, err
 	}
+	info := durable.CachedInfo()
 	b.waiting = info.NumPending + uint64(info.NumAckPending)
 	if b.waiting == 0 {
 		return b, nil

@@ -98,7 +98,7 @@ func (h Host) Run(ctx context.Context, team Team, handle Handler) error {
 	if err := team.check(); err != nil {
 		return err
 	}
-	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, ackWait: ackWait, log: h.Log.With("team", team.Name)}
+	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, ackWait: ackWait, watchEvery: watchEvery, log: h.Log.With("team", team.Name)}
 	if !h.alone {
 		w.prefix = team.Name + " "
 	}
@@ -111,8 +111,9 @@ type worker struct {
 	settings Settings
 	admin    *telemetry.Admin
 	prefix   string // of what it watches, where several teams share a process
-	ackWait  time.Duration
 	log      *slog.Logger
+
+	ackWait, watchEvery time.Duration
 
 	nc      *nats.Conn
 	js      jetstream.JetStream
@@ -124,22 +125,24 @@ type worker struct {
 
 // run connects, takes events from the team's durables into their lanes until ctx ends, and empties the lanes.
 func (w *worker) run(ctx context.Context) (err error) {
+	health := NewNATSHealth(w.settings.NATSURL)
+	defer w.admin.Watch(w.prefix+"nats", health.Health)()
 	if w.nc, err = stream.ConnectTeam(ctx, w.team.Name, w.settings.NATSURL, w.settings.NATSCreds, w.log); err != nil {
 		return stopped(ctx, err)
 	}
 	defer w.nc.Close()
-	defer w.admin.Watch(w.prefix+"nats", w.natsHealth)()
 	if w.js, err = jetstream.New(w.nc); err != nil {
 		return err
 	}
 	w.from = w.intakes()
+	defer health.Follow(w.nc, w.places()...)()
 	for _, in := range w.from {
-		if err := w.declare(ctx, in); err != nil {
+		if err := in.place.Take(ctx); err != nil {
 			return stopped(ctx, err)
 		}
 	}
 	w.log.Info("working", "events", w.team.patterns(), "nats", mask.Address(w.settings.NATSURL),
-		"concurrency", w.settings.Concurrency, "waiting", w.live().durable.CachedInfo().NumPending)
+		"concurrency", w.settings.Concurrency, "waiting", w.live().place.Waiting())
 
 	w.gate = newGate(w.gated)
 	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w.gate, w.process)
@@ -165,6 +168,15 @@ func (w *worker) takeAll(ctx context.Context) error {
 	}
 	group.Go(func() error { w.watch(ctx); return nil })
 	return group.Wait()
+}
+
+// places are the team's in every stream, not taken yet.
+func (w *worker) places() (all []*stream.Place) {
+	for _, in := range w.from {
+		in.place = w.place(in)
+		all = append(all, in.place)
+	}
+	return all
 }
 
 // live is the intake of the events themselves.

@@ -127,7 +127,7 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 	if err != nil {
 		panic(err)
 	}
-	return &worker{team: team, handle: handle, settings: defaults, admin: admin, ackWait: ackWait, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return &worker{team: team, handle: handle, settings: defaults, admin: admin, ackWait: ackWait, watchEvery: watchEvery, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 // eventually waits for something to become true.
