@@ -188,8 +188,17 @@ func TestSecretsAreRotatedWithoutARestart(t *testing.T) {
 	if a, b := signed(secret), signed(next); a != "200 OK" || b != "200 OK" {
 		t.Errorf("while rotating: %s, %s", a, b)
 	}
-	if !g.metric(`sluice_secret_matches_total{secret="2"} 1`) {
-		t.Error("which secret matched is not counted")
+	counts := func(secret string, n int) bool {
+		return g.metric(fmt.Sprintf(`sluice_secret_matches_total{secret=%q} %d`, signature.ID(secret), n))
+	}
+	if !counts(secret, 2) || !counts(next, 1) {
+		t.Error("which secret matched is not counted by the secret, wherever it stands")
+	}
+	write(t, file, secret)
+	g.Signal(syscall.SIGHUP)
+	rig.Eventually(t, 10*time.Second, "nothing is told of a secret that is not there any more", func() bool { return !g.metric(signature.ID(next)) })
+	if !counts(secret, 2) {
+		t.Error("the numbers of the secret that stayed are gone")
 	}
 	write(t, file, "short")
 	g.Signal(syscall.SIGHUP)

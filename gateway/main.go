@@ -66,6 +66,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	}
 	defer hub.close()
 	admin.Watch("nats", hub.health)
+	defer watchLevels(hub, admin.Registry(), log)()
 
 	memory, err := openMemory(s, hub.js, admin, log)
 	if err != nil {
@@ -141,5 +142,5 @@ func reload(path *ingest.Path, log *slog.Logger) {
 		return
 	}
 	path.SetKeys(keys)
-	log.Info("SIGHUP: read the secrets again", "secrets", keys.Len())
+	log.Info("SIGHUP: read the secrets again", "secrets", keys.IDs())
 }

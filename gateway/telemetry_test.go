@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
@@ -34,6 +35,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	g.stale("2", b)
 	g.forged("3", b)
 	g.send("pbx.call.hangup", "4", []byte("not JSON"))
+	series := fmt.Sprintf(`sluice_secret_matches_total{secret=%q}`, signature.ID(secret))
 	for series, want := range map[string]float64{
 		`sluice_requests_total{answer="ok"}`: 1, `sluice_requests_total{answer="duplicate"}`: 1, `sluice_requests_total{answer="invalid"}`: 1,
 		`sluice_requests_total{answer="quarantined_late"}`: 1, `sluice_requests_total{answer="quarantined_unroutable"}`: 1, `sluice_requests_total{answer="stale"}`: 0,
@@ -41,13 +43,13 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`sluice_request_seconds_count`: 5, `sluice_request_bytes_sum`: float64(4*len(b) + len("not JSON")), `sluice_group_deliveries_sum`: 4,
 		`sluice_seen_seconds_count{op="lookup"}`: 4, `sluice_publish_seconds_count`: 3, `sluice_redis_away`: 0, `sluice_seen_failures_total`: 0,
 		`sluice_marks_missed_total`: 0, `sluice_resent_total`: 0, `sluice_inflight`: 0,
-		`sluice_secret_matches_total{secret="1"}`: 4, `sluice_secret_matches_total{secret="2"}`: 0,
+		series: 4, `sluice_dependency_status{dependency="nats",status="ok"}`: 1, `sluice_dependency_status{dependency="redis",status="down"}`: 0,
 	} {
 		if got := g.value(series); got != want {
 			t.Errorf("%s %v, want %v", series, got, want)
 		}
 	}
-	if last := int64(g.value(`sluice_secret_last_match_timestamp_seconds{secret="1"}`)); last < begin || last > time.Now().Unix() {
+	if last := int64(g.value(strings.Replace(series, "matches_total", "last_match_timestamp_seconds", 1))); last < begin || last > time.Now().Unix() {
 		t.Errorf("the secret matched last at %d", last)
 	}
 }

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,12 +29,9 @@ type metrics struct {
 	marksMissed prometheus.Counter
 	publish     prometheus.Histogram
 	quarantined map[reason]prometheus.Counter
-	matches     [maxSecrets]prometheus.Counter
-	lastMatch   [maxSecrets]prometheus.Gauge
+	matches     *prometheus.CounterVec
+	lastMatch   *prometheus.GaugeVec
 }
-
-// maxSecrets bounds the labels; there are two secrets while one is being rotated.
-const maxSecrets = 8
 
 func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 	f := promauto.With(registry)
@@ -65,31 +61,17 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 	for _, why := range []reason{unroutable, late} {
 		m.quarantined[why] = quarantined.WithLabelValues(string(why))
 	}
-	m.countSecrets(f)
+	m.matches = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them: the first 8 hex digits of its SHA-256."}, []string{"secret"})
+	m.lastMatch = f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_secret_last_match_timestamp_seconds", Help: "When a secret last signed an authentic delivery."}, []string{"secret"})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight", Help: "Requests inside."}, func() float64 { return float64(p.inside.Load()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_resent_total", Help: "Messages published again for want of an acknowledgement."}, func() float64 { return float64(p.hub.Resent()) })
 	return m
-}
-
-func (m *metrics) countSecrets(f promauto.Factory) {
-	matches := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them, counted from 1 in the order of ZORIO_WEBHOOK_SECRET."}, []string{"secret"})
-	last := f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_secret_last_match_timestamp_seconds", Help: "When a secret last signed an authentic delivery."}, []string{"secret"})
-	for i := range m.matches {
-		label := strconv.Itoa(i + 1)
-		m.matches[i], m.lastMatch[i] = matches.WithLabelValues(label), last.WithLabelValues(label)
-	}
 }
 
 func (m *metrics) answered(a *answer, took time.Duration, size int) {
 	m.requests[a].Inc()
 	m.seconds.Observe(took.Seconds())
 	m.bytes.Observe(float64(size))
-}
-
-func (m *metrics) matched(secret int, now time.Time) {
-	i := min(secret, maxSecrets-1)
-	m.matches[i].Inc()
-	m.lastMatch[i].Set(float64(now.Unix()))
 }
 
 func (m *metrics) looked(took time.Duration, err error) {

@@ -53,7 +53,7 @@ type Path struct {
 	Config
 	source  *source.Source
 	answers *answers
-	keys    atomic.Pointer[signature.Keys]
+	secrets atomic.Pointer[secrets]
 	seen    Seen
 	hub     *stream.Publisher
 	marks   *marks
@@ -74,15 +74,12 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 		log: instruments.Log, refused: instruments.Refused,
 		gathered: newGathering(),
 	}
-	p.keys.Store(keys)
 	p.metrics = newMetrics(instruments.Registry, p)
+	p.secrets.Store(p.metrics.secrets(keys))
 	p.marks = newMarks(memory, p.metrics)
 	p.done.Go(p.commitGroups)
 	return p
 }
-
-// SetKeys replaces the secrets, for deliveries from now on.
-func (p *Path) SetKeys(keys *signature.Keys) { p.keys.Store(keys) }
 
 // Serve takes one request from its first look to its answer.
 func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
@@ -132,14 +129,15 @@ func (p *Path) verify(in *fasthttp.Request, now time.Time) (*delivery, *answer) 
 	sent := seconds(r.timestamp)
 	age := now.Sub(time.Unix(sent, 0))
 	stale := sent == 0 || age.Abs() > p.source.Tolerance
-	secret, authentic := p.source.Verify(p.keys.Load(), r.signature, r.body)
+	secrets := p.secrets.Load()
+	secret, authentic := p.source.Verify(secrets.keys, r.signature, r.body)
 	switch {
 	case stale && !authentic:
 		return nil, p.refuse(p.answers.stale, "stale timestamp, and the signature is wrong too")
 	case !authentic:
 		return nil, p.refuse(p.answers.invalid, "no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console")
 	}
-	p.metrics.matched(secret, now)
+	secrets.matched(secret, now)
 	if acceptable := sent != 0 && age > 0 && age <= p.AcceptLate; stale && !acceptable {
 		p.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
 		return p.quarantine(&r, late, now), nil

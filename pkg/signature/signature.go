@@ -37,7 +37,10 @@ func Hex(header string) string { return strings.TrimPrefix(header, scheme) }
 type Keys struct{ keys []*key }
 
 // key is one secret: a pool of hash states that were keyed once.
-type key struct{ states sync.Pool }
+type key struct {
+	id     string
+	states sync.Pool
+}
 
 type state struct {
 	mac hash.Hash
@@ -55,7 +58,7 @@ func New(secrets ...string) (*Keys, error) {
 		if len(secret) < MinSecret {
 			return nil, fmt.Errorf("secret %d has %d characters, at least %d are needed", i+1, len(secret), MinSecret)
 		}
-		k := &key{}
+		k := &key{id: ID(secret)}
 		k.states.New = func() any { return &state{mac: hmac.New(sha256.New, []byte(secret))} }
 		keys.keys = append(keys.keys, k)
 	}
@@ -76,8 +79,23 @@ func Parse(list string) (*Keys, error) {
 	return New(secrets...)
 }
 
-// Len is the number of secrets.
-func (k *Keys) Len() int { return len(k.keys) }
+// idLen is how many digits name a secret: enough to tell a few apart, and nothing to guess one by that a captured
+// signature would not give as well.
+const idLen = 8
+
+// ID names a secret where it must not be shown: the first 8 hex digits of its SHA-256.
+func ID(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])[:idLen]
+}
+
+// IDs are the [ID]s of the secrets, in the order of [New].
+func (k *Keys) IDs() (ids []string) {
+	for _, one := range k.keys {
+		ids = append(ids, one.id)
+	}
+	return ids
+}
 
 // Verify reports whether header signs body under one of the secrets, and which: its index in the order of [New].
 // Every secret is tried and every comparison takes the same time wherever the difference is, so that an answer

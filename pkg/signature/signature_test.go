@@ -114,3 +114,14 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+func TestASecretIsNamedWithoutBeingShown(t *testing.T) {
+	keys, err := New("the first secret", "the second secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// printf %s "the first secret" | sha256sum
+	if ids := keys.IDs(); len(ids) != 2 || ids[0] != "5c2f1ab8" || ids[1] == ids[0] || ids[1] != ID("the second secret") {
+		t.Errorf("got %v", ids)
+	}
+}

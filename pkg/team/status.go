@@ -57,7 +57,7 @@ func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) 
 
 func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[string]map[string]uint64) (*Status, error) {
 	s := &Status{
-		Team: t.Name, Events: t.Events, Lag: t.info.NumPending + uint64(t.info.NumAckPending), InFlight: t.info.NumAckPending,
+		Team: t.Name, Events: t.Events, Lag: t.Lag(), InFlight: t.info.NumAckPending,
 		Retrying: counts[stream.Retry][t.Name], Replaying: counts[stream.Replay][t.Name], Dead: counts[stream.Dead][t.Name],
 		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0,
 	}

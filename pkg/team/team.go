@@ -55,6 +55,9 @@ func filters(info *jetstream.ConsumerInfo) []string {
 	return []string{event.Filter(">")}
 }
 
+// Lag is how many events of EVENTS the team had not settled when it was looked up, those in flight among them.
+func (t *Team) Lag() uint64 { return t.info.NumPending + uint64(t.info.NumAckPending) }
+
 // Takes reports whether the team takes events of a name.
 func (t *Team) Takes(name string) bool {
 	return slices.ContainsFunc(t.Events, func(pattern string) bool { return event.Match(pattern, name) })

@@ -71,7 +71,7 @@ func NewAdmin(binary, address string) (*Admin, error) {
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_build_info", Help: "The running binary; its value is 1."}, []string{"binary", "version"})
 	build.WithLabelValues(binary, Version()).Set(1)
-	a.registry.MustRegister(build)
+	a.registry.MustRegister(build, dependencies{a})
 	if address == "" {
 		return a, nil
 	}

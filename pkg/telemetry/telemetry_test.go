@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -140,5 +141,25 @@ func TestAdminNamesABusyPort(t *testing.T) {
 	defer a.listener.Close()
 	if _, err := NewAdmin("gateway", a.Addr()); err == nil || !strings.Contains(err.Error(), "SLUICE_ADMIN") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Several workers in one process may watch something of the same name: a series twice would fail the scrape.
+func TestEachDependencyIsToldInMetricsOnce(t *testing.T) {
+	a, err := NewAdmin("test", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, statuses := range map[string][]Status{"nats": {OK}, "redis": {OK, Down, Degraded}} {
+		for _, status := range statuses {
+			a.Watch(name, func() Health { return Health{Status: status} })
+		}
+	}
+	scraped := httptest.NewRecorder()
+	a.routes().ServeHTTP(scraped, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
+	for _, want := range []string{`"nats",status="ok"} 1`, `"nats",status="down"} 0`, `"redis",status="down"} 1`, `"redis",status="degraded"} 0`, `"redis",status="ok"} 0`} {
+		if !strings.Contains(scraped.Body.String(), "\nsluice_dependency_status{dependency="+want+"\n") {
+			t.Errorf("%s is not in:\n%s", want, scraped.Body)
+		}
 	}
 }

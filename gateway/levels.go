@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/team"
+)
+
+// levels are how full the streams are and how far each team is, as NATS told last. It is asked from time to time and not
+// by a scrape, so that many scrapes cost no more than one. What it does not tell any more is missing in the metrics,
+// rather than standing still there.
+type levels struct {
+	js       jetstream.JetStream
+	embedded *stream.Server // nil with a NATS of one's own
+	log      *slog.Logger
+	latest   atomic.Pointer[[]prometheus.Metric]
+}
+
+const (
+	levelsEvery  = 15 * time.Second
+	levelsAgain  = time.Minute // while NATS does not tell: it may be a permission that is not there
+	levelsWithin = 5 * time.Second
+)
+
+// watchLevels measures until stop is called, which waits for its end.
+func watchLevels(h *hub, registry prometheus.Registerer, log *slog.Logger) (stop func()) {
+	l := &levels{js: h.js, embedded: h.embedded, log: log}
+	registry.MustRegister(l)
+	return background(func(ctx context.Context) { l.run(ctx, levelsEvery) })
+}
+
+func (l *levels) run(ctx context.Context, every time.Duration) {
+	for wait := every; ctx.Err() == nil; stream.Pause(ctx, wait) {
+		all, err := l.measure(ctx)
+		if wait = every; err != nil {
+			l.log.Debug("cannot see how full the streams are and how far the teams", "error", err)
+			all, wait = nil, max(every, levelsAgain)
+		}
+		l.latest.Store(&all)
+	}
+}
+
+var (
+	streamMessages = levelDesc("sluice_stream_messages", "Messages in a stream: of DEAD what teams gave up, of RETRY what waits to be tried again, of QUARANTINE what was not routable or late.", "stream")
+	streamBytes    = levelDesc("sluice_stream_bytes", "Bytes in a stream.", "stream")
+	streamLimit    = levelDesc("sluice_stream_limit_bytes", "Bytes that a stream may hold before its oldest messages are dropped; +Inf where only the store bounds it.", "stream")
+	storeBytes     = levelDesc("sluice_store_bytes", "Bytes that all streams of this NATS account hold on disk.")
+	storeLimit     = levelDesc("sluice_store_limit_bytes", "Bytes that they may hold before NATS refuses everything; +Inf where the account has no limit of its own.")
+	teamLag        = levelDesc("sluice_team_lag", "Events in EVENTS that a team has not processed, whether a process of its runs or not.", "team")
+)
+
+func levelDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+func level(d *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+// Describe implements [prometheus.Collector].
+func (l *levels) Describe(all chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{streamMessages, streamBytes, streamLimit, storeBytes, storeLimit, teamLag} {
+		all <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (l *levels) Collect(all chan<- prometheus.Metric) {
+	if latest := l.latest.Load(); latest != nil {
+		for _, m := range *latest {
+			all <- m
+		}
+	}
+}
+
+// measure asks NATS: for each stream, for the account, and for the teams.
+func (l *levels) measure(ctx context.Context) (all []prometheus.Metric, err error) {
+	ctx, cancel := context.WithTimeout(ctx, levelsWithin)
+	defer cancel()
+	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay} {
+		s, err := l.js.Stream(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		info := s.CachedInfo()
+		all = append(all, level(streamMessages, float64(info.State.Msgs), name), level(streamBytes, float64(info.State.Bytes), name),
+			level(streamLimit, limitOf(info.Config.MaxBytes), name))
+	}
+	account, err := l.js.AccountInfo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, level(storeBytes, float64(account.Store)), level(storeLimit, limitOf(l.storeLimit(account))))
+	teams, err := team.All(ctx, l.js)
+	for _, t := range teams {
+		all = append(all, level(teamLag, float64(t.Lag()), t.Name))
+	}
+	return all, err
+}
+
+// storeLimit is the account's, or that of the server inside, which nobody else uses.
+func (l *levels) storeLimit(account *jetstream.AccountInfo) int64 {
+	if account.Limits.MaxStore <= 0 && l.embedded != nil {
+		return l.embedded.JetStreamConfig().MaxStore
+	}
+	return account.Limits.MaxStore
+}
+
+// limitOf is a limit as metrics tell it: none is +Inf.
+func limitOf(bytes int64) float64 {
+	if bytes <= 0 {
+		return math.Inf(1)
+	}
+	return float64(bytes)
+}
