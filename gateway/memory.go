@@ -47,7 +47,7 @@ func inRedis(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *s
 	if err != nil {
 		return nil, err
 	}
-	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the breaker keeps requests from asking Redis."}, func() float64 {
+	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "Whether the breaker keeps requests from asking Redis, or a shard of it."}, func() float64 {
 		if r.State().Away {
 			return 1
 		}
@@ -55,7 +55,9 @@ func inRedis(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *s
 	})
 	admin.Watch("redis", func() telemetry.Health { return redisHealth(r.State()) })
 	stop := background(func(ctx context.Context) {
-		r.Run(ctx, func(ctx context.Context, since time.Time) error { return refill(ctx, js, r, log, since) })
+		r.Run(ctx, func(ctx context.Context, into seen.Marker, since time.Time) error {
+			return refill(ctx, js, into, log, since)
+		})
 	})
 	return &memory{Seen: r, stop: func() { stop(); _ = r.Close() }}, nil
 }
@@ -70,7 +72,7 @@ func redisHealth(s seen.State) telemetry.Health {
 	}
 }
 
-func refill(ctx context.Context, js jetstream.JetStream, m ingest.Seen, log *slog.Logger, since time.Time) error {
+func refill(ctx context.Context, js jetstream.JetStream, m seen.Marker, log *slog.Logger, since time.Time) error {
 	begin := time.Now()
 	count, err := ingest.Refill(ctx, js, m, since)
 	if err == nil && count > 0 {

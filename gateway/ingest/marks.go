@@ -57,16 +57,16 @@ func (w *marks) flush(batch []seen.Mark) {
 	begin := time.Now()
 	err := w.memory.Mark(context.Background(), batch)
 	w.metrics.marked(time.Since(begin), err)
-	if err != nil {
-		w.missed(batch...)
+	if err != nil { // the memory knows by itself what it lacks
+		w.metrics.marksMissed.Add(float64(len(batch)))
 	}
 }
 
-// missed counts marks that were not written, and tells a memory that can be refilled where its gap begins.
-func (w *marks) missed(lost ...seen.Mark) {
-	w.metrics.marksMissed.Add(float64(len(lost)))
+// missed counts a mark that was not even tried, and tells a memory that can be refilled where its gap begins.
+func (w *marks) missed(lost seen.Mark) {
+	w.metrics.marksMissed.Inc()
 	if m, refillable := w.memory.(interface{ Missed(since time.Time) }); refillable {
-		m.Missed(lost[0].Stored)
+		m.Missed(lost.Stored)
 	}
 }
 

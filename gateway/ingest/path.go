@@ -32,9 +32,9 @@ const maxGroup = 512
 // Seen remembers which deliveries are stored. Both methods take a batch in one round trip, and an error of either
 // costs nothing but the memory: the stream's own duplicate window stands behind it.
 type Seen interface {
-	// Lookup sets seen[i] where identities[i] is remembered.
+	// Lookup sets seen[i] where identities[i] is remembered. An error means that of some nothing is known: those are not seen.
 	Lookup(ctx context.Context, identities []string, seen []bool) error
-	// Mark remembers what is stored.
+	// Mark remembers what is stored. After an error it knows by itself that something is missing, and sees to it.
 	Mark(ctx context.Context, marks []seen.Mark) error
 }
 
@@ -192,7 +192,7 @@ func (p *Path) commit(group []*delivery) {
 	p.publish(fresh)
 }
 
-// answerSeen answers what is known to be stored and returns the rest. Without its memory everything is new: the
+// answerSeen answers what is known to be stored and returns the rest. What its memory does not know is new: the
 // stream's duplicate window decides.
 func (p *Path) answerSeen(group []*delivery) []*delivery {
 	identities := make([]string, len(group))
@@ -203,9 +203,6 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 	begin := time.Now()
 	err := p.seen.Lookup(context.Background(), identities, known)
 	p.metrics.looked(time.Since(begin), err)
-	if err != nil {
-		return group
-	}
 	fresh := group[:0]
 	for i, d := range group {
 		if known[i] && d.quarantined == "" {

@@ -17,7 +17,7 @@ const forgetAfter = 10 * time.Second
 
 // Refill reads the headers of what was stored since a time and marks it, up to what was in the stream at its start:
 // for a memory that is new, was wiped, or was away. It may be repeated. It returns how many events it marked.
-func Refill(ctx context.Context, js jetstream.JetStream, memory Seen, since time.Time) (int, error) {
+func Refill(ctx context.Context, js jetstream.JetStream, memory seen.Marker, since time.Time) (int, error) {
 	consumer, err := js.OrderedConsumer(ctx, stream.Events, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since, HeadersOnly: true,
 		InactiveThreshold: forgetAfter,
@@ -40,7 +40,7 @@ func Refill(ctx context.Context, js jetstream.JetStream, memory Seen, since time
 	return markAll(ctx, messages, memory, int(info.NumPending))
 }
 
-func markAll(ctx context.Context, messages jetstream.MessagesContext, memory Seen, count int) (int, error) {
+func markAll(ctx context.Context, messages jetstream.MessagesContext, memory seen.Marker, count int) (int, error) {
 	batch := make([]seen.Mark, 0, maxGroup)
 	for done := 0; done < count; {
 		m, err := messages.Next(jetstream.NextContext(ctx))

@@ -1,6 +1,8 @@
 package seen
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"sync"
@@ -18,12 +20,25 @@ type State struct {
 // breaker keeps requests from asking a Redis that does not answer. The first failure opens it, and only a probe closes
 // it: no request is the one that finds out.
 type breaker struct {
-	log     *slog.Logger
-	address string
-	away    atomic.Bool
+	log  *slog.Logger
+	what string // "Redis", or a shard of it
+	away atomic.Bool
 
-	mu    sync.Mutex
-	state State
+	mu      sync.Mutex
+	address string
+	state   State
+}
+
+// ask sends one batch, unless the breaker is open. A batch that fails opens it.
+func (b *breaker) ask(ctx context.Context, batch func(context.Context) error) error {
+	if b.away.Load() {
+		return ErrAway
+	}
+	err := batch(ctx)
+	if err != nil && !errors.Is(err, context.Canceled) { // a caller that gave up says nothing about Redis
+		b.trip(err)
+	}
+	return err
 }
 
 // trip opens the breaker and says so, once, and once more when only a later failure tells what to mend: a busy Redis
@@ -35,11 +50,11 @@ func (b *breaker) trip(err error) {
 	switch {
 	case !b.away.Swap(true):
 		b.state = State{Away: true, Since: time.Now(), Err: err}
-		b.log.Warn("Redis is away: deduplicating with the stream's duplicate window of 5 minutes alone",
+		b.log.Warn(b.what+" is away: deduplicating with the stream's duplicate window of 5 minutes alone",
 			"redis", b.address, "error", err, "remedy", now)
 	case now != anyRemedy && now != remedy(told):
 		b.state.Err = err
-		b.log.Warn("what keeps Redis away is known now", "redis", b.address, "error", err, "remedy", now)
+		b.log.Warn("what keeps "+b.what+" away is known now", "redis", b.address, "error", err, "remedy", now)
 	}
 }
 
@@ -50,7 +65,7 @@ func (b *breaker) reset() {
 	if !b.away.Swap(false) {
 		return
 	}
-	b.log.Info("Redis is back", "redis", b.address, "away", time.Since(b.state.Since).Round(time.Millisecond))
+	b.log.Info(b.what+" is back", "redis", b.address, "away", time.Since(b.state.Since).Round(time.Millisecond))
 	b.state = State{Since: time.Now()}
 }
 
@@ -61,11 +76,25 @@ func (b *breaker) State() State {
 	return b.state
 }
 
+// name is the address that it is known by, which another one may take over.
+func (b *breaker) name() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.address
+}
+
+func (b *breaker) rename(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.address = address
+}
+
 func remedy(err error) string {
 	text := err.Error()
 	for _, word := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.Contains(text, word) {
-			return "correct user and password in REDIS_URL; the user needs GET, MGET, SET and PING on " + keyPrefix + "* and " + coveredKey
+			return "correct user and password in REDIS_URL; the user needs GET, MGET, SET and PING on " + keyPrefix + "* and " + coveredKey +
+				"*, and CLUSTER in a Cluster"
 		}
 	}
 	switch {
@@ -73,6 +102,8 @@ func remedy(err error) string {
 		return "Redis is full: raise maxmemory, or set maxmemory-policy volatile-ttl"
 	case strings.Contains(text, "READONLY"):
 		return "this is a replica: let REDIS_URL name the master, or the Sentinels with ?master_name=…"
+	case strings.Contains(text, "CLUSTERDOWN"):
+		return "start the shard that is away, or give its slots to another; with cluster-require-full-coverage no, the others go on meanwhile"
 	}
 	return anyRemedy
 }

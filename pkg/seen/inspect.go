@@ -2,35 +2,55 @@ package seen
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Find returns the sequence in EVENTS that is remembered under a delivery id, for people who look for it. Of an id with
 // several bodies it knows the first. The sequence is 0 where nothing is remembered.
 func (r *Redis) Find(ctx context.Context, delivery string) (sequence uint64, err error) {
-	err = r.ask(ctx, func(ctx context.Context) error {
-		value, err := r.client.Get(ctx, keyPrefix+delivery).Result()
-		if errors.Is(err, redis.Nil) {
-			return nil
-		}
-		_, digits, _ := strings.Cut(value, ":")
-		sequence, _ = strconv.ParseUint(digits, 10, 64) // anything else is not a mark of ours
-		return err
-	})
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	values, err := r.get(ctx, []string{delivery}, func(string) string { return keyPrefix + delivery })
+	_, digits, _ := strings.Cut(values[0], ":")
+	sequence, _ = strconv.ParseUint(digits, 10, 64) // anything else is not a mark of ours
 	return sequence, err
 }
 
 // EvictionPolicy is what Redis does when its memory is full, such as "volatile-ttl"; of a Cluster, one node's.
 func (r *Redis) EvictionPolicy(ctx context.Context) (policy string, err error) {
-	err = r.ask(ctx, func(ctx context.Context) error {
-		info, err := r.client.Info(ctx, "memory").Result()
-		_, rest, _ := strings.Cut(info, "maxmemory_policy:")
-		policy, _, _ = strings.Cut(rest, "\r\n")
-		return err
-	})
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	info, err := r.client.Info(ctx, "memory").Result()
+	_, rest, _ := strings.Cut(info, "maxmemory_policy:")
+	policy, _, _ = strings.Cut(rest, "\r\n")
 	return policy, err
+}
+
+// State is safe to ask at any time and does not ask Redis. Of a Cluster, one shard that is away makes it away, and Err
+// names all that are.
+func (r *Redis) State() (all State) {
+	for _, s := range r.shards.Load().list {
+		one := s.State()
+		if one.Away && r.cluster {
+			one.Err = fmt.Errorf("shard %s: %w", s.name(), one.Err)
+		}
+		all = all.and(one)
+	}
+	return all
+}
+
+// and is the state of two: away as soon as one is, since the first is away or the last came back.
+func (s State) and(other State) State {
+	switch {
+	case s.Away && other.Away:
+		s.Err = fmt.Errorf("%w; %w", s.Err, other.Err)
+		if other.Since.Before(s.Since) {
+			s.Since = other.Since
+		}
+	case other.Away, !s.Away && other.Since.After(s.Since):
+		return other
+	}
+	return s
 }

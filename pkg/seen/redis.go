@@ -1,12 +1,16 @@
 package seen
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -26,13 +30,14 @@ const commandTimeout = 60 * time.Millisecond
 // that is taken lies under zorio:delivery:<id>/<digits>; values that are not of this form, such as the "1" of a
 // receiver that marks before it stores, count for nothing.
 //
-// The first command that fails makes Redis away: from then on Lookup and Mark return [ErrAway] at once, until a probe
-// of Run's comes through. It is safe for concurrent use.
+// The first command that fails makes its shard away: from then on nothing is asked about the keys of that shard, and
+// about the others as ever, until a probe of Run's comes through. It is safe for concurrent use.
 type Redis struct {
 	client  redis.UniversalClient
 	cluster bool
-	breaker
-	gap
+	log     *slog.Logger
+	process string // a name of this process, for its own keys
+	shards  atomic.Pointer[shards]
 }
 
 // NewRedis makes a Redis of a REDIS_URL. It does not connect: whether Redis is there shows in Run. The error names
@@ -43,29 +48,28 @@ func NewRedis(url string, log *slog.Logger) (*Redis, error) {
 		return nil, err
 	}
 	redis.SetLogger(clientLog{log})
-	r := &Redis{client: redis.NewUniversalClient(options)}
+	r := &Redis{client: redis.NewUniversalClient(options), log: log, process: rand.Text()}
 	_, r.cluster = r.client.(*redis.ClusterClient)
-	r.breaker = breaker{log: log, address: strings.Join(options.Addrs, ","), state: State{Since: time.Now()}}
+	all := newShard(log, "Redis", strings.Join(options.Addrs, ","), "", "", r.process)
+	r.shards.Store(&shards{list: []*shard{all}})
 	return r, nil
 }
 
 // Lookup sets seen[i] where identities[i] is remembered, in one round trip; a second one follows for ids that are
-// taken by another body. An error means that nothing is known.
+// taken by another body. An error means that of some nothing is known: they are not seen.
 func (r *Redis) Lookup(ctx context.Context, identities []string, seen []bool) error {
-	return r.ask(ctx, func(ctx context.Context) error {
-		taken, err := r.lookup(ctx, identities, seen, shortKey)
-		if err != nil || len(taken) == 0 {
-			return err
-		}
-		again, found := pick(identities, taken), make([]bool, len(taken))
-		if _, err := r.lookup(ctx, again, found, longKey); err != nil {
-			return err
-		}
-		for i, at := range taken {
-			seen[at] = found[i]
-		}
-		return nil
-	})
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	taken, err := r.lookup(ctx, identities, seen, shortKey)
+	if len(taken) == 0 {
+		return err
+	}
+	again, found := pick(identities, taken), make([]bool, len(taken))
+	_, err2 := r.lookup(ctx, again, found, longKey)
+	for i, at := range taken {
+		seen[at] = found[i]
+	}
+	return cmp.Or(err, err2)
 }
 
 // lookup also returns which keys hold something else than their identity.
@@ -80,13 +84,22 @@ func (r *Redis) lookup(ctx context.Context, identities []string, seen []bool, ke
 	return taken, err
 }
 
-// get reads one key an identity; "" where there is none.
+// get reads one key an identity; "" where there is none, or its shard did not answer.
 func (r *Redis) get(ctx context.Context, identities []string, key func(string) string) ([]string, error) {
-	keys := make([]string, len(identities))
-	for i, identity := range identities {
-		keys[i] = key(identity)
-	}
-	if r.cluster || len(keys) == 0 {
+	keys, values := keysOf(identities, key), make([]string, len(identities))
+	_, err := r.ask(ctx, keys, func(ctx context.Context, which []int) error {
+		found, err := r.getSome(ctx, pick(keys, which))
+		for i, value := range found {
+			values[which[i]] = value
+		}
+		return err
+	})
+	return values, err
+}
+
+// getSome reads keys of one shard. A Cluster refuses one command about several slots.
+func (r *Redis) getSome(ctx context.Context, keys []string) ([]string, error) {
+	if r.cluster {
 		return r.getEach(ctx, keys)
 	}
 	found, err := r.client.MGet(ctx, keys...).Result()
@@ -100,7 +113,6 @@ func (r *Redis) get(ctx context.Context, identities []string, key func(string) s
 	return values, nil
 }
 
-// getEach asks a Cluster, which refuses one command about keys that lie apart.
 func (r *Redis) getEach(ctx context.Context, keys []string) ([]string, error) {
 	pipe := r.client.Pipeline()
 	for _, key := range keys {
@@ -118,57 +130,78 @@ func (r *Redis) getEach(ctx context.Context, keys []string) ([]string, error) {
 }
 
 // Mark remembers what is stored, as durably as Redis does. What is older than [TTL] is left out, and what is
-// remembered already stays as it is. After an error some of it may be remembered.
+// remembered already stays as it is. After an error some of it may not be remembered; Run marks that again.
 func (r *Redis) Mark(ctx context.Context, marks []Mark) error {
-	return r.ask(ctx, func(ctx context.Context) error {
-		refused, err := r.mark(ctx, marks, shortKey)
-		if err != nil || len(refused) == 0 {
-			return err
-		}
-		values, err := r.get(ctx, identitiesOf(refused), shortKey)
-		if err != nil {
-			return err
-		}
-		_, err = r.mark(ctx, othersThan(values, refused), longKey)
-		return err
-	})
-}
-
-// mark returns the marks whose keys are taken.
-func (r *Redis) mark(ctx context.Context, marks []Mark, key func(string) string) (refused []Mark, err error) {
-	now, pipe := time.Now(), r.client.Pipeline()
-	sent := make([]Mark, 0, len(marks))
-	for _, m := range marks {
-		if left := m.left(now); left > 0 {
-			_, signature := event.SplitIdentity(m.Identity)
-			pipe.SetNX(ctx, key(m.Identity), signature+":"+strconv.FormatUint(m.Sequence, 10), left)
-			sent = append(sent, m)
-		}
-	}
-	commands, err := exec(ctx, pipe)
-	if err != nil {
-		return nil, err
-	}
-	for i, command := range commands {
-		if !command.(*redis.BoolCmd).Val() {
-			refused = append(refused, sent[i])
-		}
-	}
-	return refused, nil
-}
-
-// ask sends one batch within its time, unless Redis is away.
-func (r *Redis) ask(ctx context.Context, batch func(context.Context) error) error {
-	if r.away.Load() {
-		return ErrAway
-	}
 	bounded, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	err := batch(bounded)
-	if err != nil && ctx.Err() == nil { // a caller that gave up says nothing about Redis
-		r.trip(err)
+	refused, err := r.mark(bounded, young(marks, time.Now()), shortKey)
+	if len(refused) == 0 {
+		return err
 	}
-	return err
+	values, _ := r.get(bounded, identitiesOf(refused), shortKey) // what it cannot read is tried below
+	_, err2 := r.mark(bounded, othersThan(values, refused), longKey)
+	return cmp.Or(err, err2)
+}
+
+// mark returns the marks whose keys are taken. What could not be marked is a gap of its shard.
+func (r *Redis) mark(ctx context.Context, marks []Mark, key func(string) string) (refused []Mark, err error) {
+	now, keys := time.Now(), keysOf(identitiesOf(marks), key)
+	taken := make([]bool, len(marks))
+	failed, err := r.ask(ctx, keys, func(ctx context.Context, which []int) error {
+		pipe := r.client.Pipeline()
+		for _, at := range which {
+			_, signature := event.SplitIdentity(marks[at].Identity)
+			pipe.SetNX(ctx, keys[at], signature+":"+strconv.FormatUint(marks[at].Sequence, 10), max(time.Second, marks[at].left(now)))
+		}
+		commands, err := exec(ctx, pipe)
+		for i, command := range commands {
+			taken[which[i]] = !command.(*redis.BoolCmd).Val()
+		}
+		return err
+	})
+	for _, at := range failed {
+		r.shards.Load().of(keys[at]).Missed(marks[at].Stored)
+	}
+	for i, m := range marks {
+		if taken[i] {
+			refused = append(refused, m)
+		}
+	}
+	return refused, err
+}
+
+// Missed says that something stored at that time could not be marked, whatever it was: the next refill begins there.
+func (r *Redis) Missed(since time.Time) {
+	for _, s := range r.shards.Load().list {
+		s.Missed(since)
+	}
+}
+
+// ask sends one batch to each shard that has some of the keys and is not away, side by side: a pipeline through the
+// client would let a dead one take the others down with it. It returns the places of the keys that got no answer.
+func (r *Redis) ask(ctx context.Context, keys []string, batch func(ctx context.Context, which []int) error) (failed []int, err error) {
+	shards := r.shards.Load()
+	parts, errs := shards.split(keys), make([]error, len(shards.list))
+	var asking sync.WaitGroup
+	for i, which := range parts {
+		one := func() {
+			errs[i] = shards.list[i].ask(ctx, func(ctx context.Context) error { return batch(ctx, which) })
+		}
+		switch len(which) {
+		case 0:
+		case len(keys):
+			one()
+		default:
+			asking.Go(one)
+		}
+	}
+	asking.Wait()
+	for i := range parts {
+		if errs[i] != nil {
+			failed, err = append(failed, parts[i]...), errs[i]
+		}
+	}
+	return failed, err
 }
 
 // exec runs a pipeline. The absence of a key is no error.
@@ -202,6 +235,25 @@ func isMarkOf(value, identity string) bool {
 	_, signature := event.SplitIdentity(identity)
 	rest, same := strings.CutPrefix(value, signature)
 	return same && strings.HasPrefix(rest, ":")
+}
+
+func keysOf(identities []string, key func(string) string) []string {
+	keys := make([]string, len(identities))
+	for i, identity := range identities {
+		keys[i] = key(identity)
+	}
+	return keys
+}
+
+// young leaves out the marks that are worth keeping no longer.
+func young(marks []Mark, now time.Time) []Mark {
+	keep := make([]Mark, 0, len(marks))
+	for _, m := range marks {
+		if m.left(now) > 0 {
+			keep = append(keep, m)
+		}
+	}
+	return keep
 }
 
 func pick(all []string, which []int) []string {

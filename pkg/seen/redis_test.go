@@ -123,7 +123,7 @@ func TestTheLogNamesTheRemedy(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer r.Close()
-			stop := running(t, r, func(context.Context, time.Time) error { return nil })
+			stop := running(t, r, func(context.Context, Marker, time.Time) error { return nil })
 			defer stop()
 			rig.Eventually(t, 10*time.Second, "the log names the remedy", func() bool { return strings.Contains(log.String(), c.remedy) })
 			if n := strings.Count(log.String(), "Redis is away"); n != 1 {
@@ -136,7 +136,7 @@ func TestTheLogNamesTheRemedy(t *testing.T) {
 // refills notes from when on a refill was asked for.
 type refills chan time.Time
 
-func (c refills) refill(_ context.Context, since time.Time) error { c <- since; return nil }
+func (c refills) refill(_ context.Context, _ Marker, since time.Time) error { c <- since; return nil }
 
 func (c refills) expect(t *testing.T, about time.Time) {
 	t.Helper()
@@ -154,12 +154,12 @@ func (c refills) expect(t *testing.T, about time.Time) {
 func covers(t *testing.T, r *Redis) {
 	t.Helper()
 	rig.Eventually(t, 10*time.Second, "all is marked again", func() bool {
-		covered, err := r.probe(t.Context())
-		return err == nil && time.Since(covered) < 2*time.Second
+		covered := parseTime(r.client.Get(t.Context(), coveredKey).Val())
+		return time.Since(covered) < 2*time.Second
 	})
 }
 
-func running(t *testing.T, r *Redis, refill func(context.Context, time.Time) error) (stop func()) {
+func running(t *testing.T, r *Redis, refill Refill) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() { r.Run(ctx, refill) })
@@ -189,16 +189,38 @@ func TestRedisIsRefilledWhereMarksAreMissing(t *testing.T) {
 	covers(t, r)
 
 	stop()
-	stop = running(t, r, asked.refill) // the gateway was away for a moment
+	stop = running(t, open(t, server.URL()), asked.refill) // the gateway was away for a moment
 	defer stop()
+	asked.expect(t, time.Now())
+}
+
+// A server that restarts from its files, or a replica that takes over, may have lost the last seconds, and what it says
+// is covered is fresh all the same.
+func TestWhatRedisForgotOfTheLastSecondsIsRefilled(t *testing.T) {
+	server := rig.StartRedis(t)
+	r := open(t, server.URL())
+	asked := make(refills, 10)
+	stop := running(t, r, asked.refill)
+	defer stop()
+	asked.expect(t, time.Now().Add(-TTL))
+	covers(t, r)
+	server.Command("save")
+	saved := server.Command("get", coveredKey)
+	mark(t, r, time.Now(), "id/"+digitsA)
+	rig.Eventually(t, 10*time.Second, "more is covered", func() bool { return server.Command("get", coveredKey) > saved })
+	server.Kill()
+	server.Restart()
+	if server.Command("exists", "zorio:delivery:id") != "0" {
+		t.Fatal("it has forgotten nothing")
+	}
 	asked.expect(t, time.Now())
 }
 
 func TestARefillThatFailsIsTriedAgainFromWhereItBegan(t *testing.T) {
 	r := open(t, rig.StartRedis(t).URL())
 	asked, failed := make(refills), false
-	stop := running(t, r, func(ctx context.Context, since time.Time) error {
-		_ = asked.refill(ctx, since)
+	stop := running(t, r, func(ctx context.Context, into Marker, since time.Time) error {
+		_ = asked.refill(ctx, into, since)
 		if !failed {
 			failed = true
 			return errors.New("no stream")
@@ -214,7 +236,7 @@ func TestARefillThatFailsIsTriedAgainFromWhereItBegan(t *testing.T) {
 func TestAHangingRedisComesBackByItself(t *testing.T) {
 	server := rig.StartRedis(t)
 	r := open(t, server.URL())
-	stop := running(t, r, func(context.Context, time.Time) error { return nil })
+	stop := running(t, r, func(context.Context, Marker, time.Time) error { return nil })
 	defer stop()
 	server.Signal(syscall.SIGSTOP)
 	rig.Eventually(t, 10*time.Second, "it is away", func() bool { return r.State().Away })

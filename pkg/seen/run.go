@@ -2,15 +2,11 @@ package seen
 
 import (
 	"context"
-	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
-
-// coveredKey holds a time, in milliseconds since 1970: what was stored before it is marked. It is gone with everything
-// else when Redis is wiped, and old after an outage, a restart from an old snapshot, or a stop of the gateway.
-const coveredKey = "sluice:seen"
 
 const (
 	probeEvery  = 500 * time.Millisecond
@@ -19,32 +15,18 @@ const (
 	refillAgain = 2 * time.Second
 )
 
-// gap is the earliest time from which marks are missing as far as this process knows.
-type gap struct {
-	lock  sync.Mutex
-	since time.Time
+// Marker is what a refill marks into: the shards of Redis that have a gap, and no others.
+type Marker interface {
+	Mark(ctx context.Context, marks []Mark) error
 }
 
-// Missed says that something stored at that time could not be marked: the next refill begins there.
-func (g *gap) Missed(since time.Time) {
-	g.lock.Lock()
-	defer g.lock.Unlock()
-	if g.since.IsZero() || since.Before(g.since) {
-		g.since = since
-	}
-}
+// Refill marks again what was stored since a time.
+type Refill func(ctx context.Context, into Marker, since time.Time) error
 
-func (g *gap) take() (since time.Time) {
-	g.lock.Lock()
-	defer g.lock.Unlock()
-	since, g.since = g.since, time.Time{}
-	return since
-}
-
-// Run probes Redis and refills it where marks are missing, until ctx ends: after it was wiped, after it was away, and
-// after the gateway was. refill marks again what was stored since a time; it may be called many times, never twice at
-// once, and is called again when it fails.
-func (r *Redis) Run(ctx context.Context, refill func(ctx context.Context, since time.Time) error) {
+// Run probes Redis, each shard of it, and refills it where marks are missing, until ctx ends: after it was wiped, after
+// it was away, after the gateway was, and after a replica took over that had not everything. refill may be called many
+// times, never twice at once, and is called again when it fails.
+func (r *Redis) Run(ctx context.Context, refill Refill) {
 	k := &keeper{Redis: r, refill: refill, ended: make(chan refilled, 1)}
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -55,7 +37,7 @@ func (r *Redis) Run(ctx context.Context, refill func(ctx context.Context, since 
 		case end := <-k.ended:
 			k.finish(ctx, end)
 		case <-ctx.Done():
-			if k.busy {
+			if k.busy != nil {
 				<-k.ended
 			}
 			return
@@ -66,45 +48,100 @@ func (r *Redis) Run(ctx context.Context, refill func(ctx context.Context, since 
 // keeper is the state of Run.
 type keeper struct {
 	*Redis
-	refill  func(context.Context, time.Time) error
-	started bool // the first look at an answering Redis is over
-	busy    bool
-	ended   chan refilled
-	notYet  time.Time // a failed refill is not tried again before
-	failed  bool      // and was logged
+	refill Refill
+	busy   gaps // being refilled; nil when nothing is
+	ended  chan refilled
+	notYet time.Time // a failed refill is not tried again before
+	failed bool      // and was logged
+}
+
+// gaps are the shards where marks are missing, and since when.
+type gaps map[*shard]time.Time
+
+func (g gaps) first() time.Time {
+	return slices.MinFunc(slices.Collect(maps.Values(g)), time.Time.Compare)
+}
+
+// remain gives the gaps back to their shards, for the next refill.
+func (g gaps) remain() {
+	for s, since := range g {
+		s.Missed(since.Add(margin))
+	}
 }
 
 type refilled struct {
-	since, begin time.Time
-	err          error
+	begin time.Time
+	err   error
 }
 
 // look probes, and begins a refill where one is needed.
 func (k *keeper) look(ctx context.Context) {
-	covered, err := k.probe(ctx)
-	if err != nil {
-		if ctx.Err() == nil {
-			k.trip(err)
-		}
+	if err := k.learn(ctx); err != nil {
+		k.unreachable(ctx, err)
 		return
 	}
-	k.reset()
+	answers := k.probeAll(ctx)
 	now := time.Now()
-	if k.busy || now.Before(k.notYet) {
-		return
+	due := gaps{}
+	for s, covered := range answers {
+		if _, filling := k.busy[s]; filling {
+			continue
+		}
+		if since := s.missing(covered, now); since.IsZero() {
+			k.cover(ctx, s, now)
+		} else {
+			due[s] = since
+		}
 	}
-	since := missing(covered, k.take(), k.started, now)
-	k.started = true
-	if since.IsZero() {
-		k.cover(ctx, now)
-		return
+	switch {
+	case len(due) == 0:
+	case k.busy != nil, now.Before(k.notYet):
+		due.remain()
+	default:
+		k.busy = due
+		go func() { k.ended <- refilled{now, k.refill(ctx, &part{k.Redis, due}, due.first())} }()
 	}
-	k.busy = true
-	go func() { k.ended <- refilled{since, now, k.refill(ctx, since)} }()
 }
 
-// missing is the time from which marks are missing; zero when none are. covered is zero in a Redis that was wiped or is
-// new, and missed is zero when no mark failed.
+// unreachable opens every breaker of a Cluster that nobody has told anything about yet.
+func (k *keeper) unreachable(ctx context.Context, err error) {
+	for _, s := range k.shards.Load().list {
+		if ctx.Err() == nil {
+			s.trip(err)
+		}
+	}
+}
+
+// probeAll probes every shard, and returns until when those that answered are covered.
+func (k *keeper) probeAll(ctx context.Context) map[*shard]time.Time {
+	list := k.shards.Load().list
+	covered, errs := make([]time.Time, len(list)), make([]error, len(list))
+	var probing sync.WaitGroup
+	for i, s := range list {
+		probing.Go(func() { covered[i], errs[i] = k.probe(ctx, s) })
+	}
+	probing.Wait()
+	answers := map[*shard]time.Time{}
+	for i, s := range list {
+		switch {
+		case errs[i] == nil:
+			s.reset()
+			answers[s] = covered[i]
+		case ctx.Err() == nil:
+			s.trip(errs[i])
+		}
+	}
+	return answers
+}
+
+// missing is the time from which marks are missing in a shard that says until when it is covered; zero when none are.
+func (s *shard) missing(covered, now time.Time) time.Time {
+	since := missing(covered, s.take(), s.started, now)
+	s.started = true
+	return since
+}
+
+// missing decides. covered is zero in a Redis that was wiped or is new, and missed is zero when no mark failed.
 func missing(covered, missed time.Time, started bool, now time.Time) time.Time {
 	oldest := now.Add(-TTL)
 	if covered.IsZero() {
@@ -127,45 +164,64 @@ func missing(covered, missed time.Time, started bool, now time.Time) time.Time {
 }
 
 func (k *keeper) finish(ctx context.Context, end refilled) {
-	k.busy = false
+	done := k.busy
+	k.busy = nil
 	if end.err == nil {
 		k.failed = false
-		k.cover(ctx, end.begin)
+		k.coverAll(ctx, done, end.begin)
 		return
 	}
-	k.Missed(end.since.Add(margin))
+	done.remain()
 	k.notYet = time.Now().Add(refillAgain)
 	if !k.failed && ctx.Err() == nil {
 		k.failed = true
-		k.log.Warn("cannot refill Redis from the stream: trying again until it works", "since", end.since.UTC(), "error", end.err)
+		k.log.Warn("cannot refill Redis from the stream: trying again until it works", "since", done.first().UTC(), "error", end.err)
 	}
 }
 
-// probe asks for the covered time, zero when it is not there. Reading says little about writing: cover writes.
-func (r *Redis) probe(ctx context.Context) (covered time.Time, err error) {
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
-	defer cancel()
-	pipe := r.client.Pipeline()
-	value := pipe.Get(ctx, coveredKey)
-	pipe.Set(ctx, probeKey, "", time.Minute)
-	if _, err := exec(ctx, pipe); err != nil {
-		return time.Time{}, err
+// coverAll notes what a refill has done. Where slots changed hands meanwhile, some of it went elsewhere.
+func (k *keeper) coverAll(ctx context.Context, done gaps, until time.Time) {
+	now := k.shards.Load().list
+	for s, since := range done {
+		if slices.Contains(now, s) {
+			k.cover(ctx, s, until)
+		} else {
+			k.Missed(since.Add(margin))
+		}
 	}
-	if ms, err := strconv.ParseInt(value.Val(), 10, 64); err == nil {
-		return time.UnixMilli(ms), nil
-	}
-	return time.Time{}, nil
 }
 
-// probeKey is written by probes: a Redis that is full or read-only answers reads as ever.
-const probeKey = coveredKey + ":probe"
+// part is the shards that a refill is for.
+type part struct {
+	*Redis
+	gaps gaps
+}
 
-// cover notes that what was stored before a time is marked.
-func (r *Redis) cover(ctx context.Context, until time.Time) {
-	err := r.ask(ctx, func(ctx context.Context) error {
-		return r.client.Set(ctx, coveredKey, until.UnixMilli(), 0).Err()
-	})
-	if err != nil {
-		r.log.Debug(fmt.Sprintf("cannot write %s", coveredKey), "error", err)
+// Mark leaves out what lies elsewhere. Of another shard's trouble it says nothing: that shard has a gap of its own then.
+func (p *part) Mark(ctx context.Context, marks []Mark) error {
+	shards := p.shards.Load()
+	own := make([]Mark, 0, len(marks))
+	for _, m := range marks {
+		if p.has(shards, shortKey(m.Identity)) || p.has(shards, longKey(m.Identity)) {
+			own = append(own, m)
+		}
 	}
+	if err := p.Redis.Mark(ctx, own); ctx.Err() != nil || p.away() {
+		return err
+	}
+	return nil
+}
+
+func (p *part) has(all *shards, key string) bool {
+	_, has := p.gaps[all.of(key)]
+	return has
+}
+
+func (p *part) away() bool {
+	for s := range p.gaps {
+		if s.away.Load() {
+			return true
+		}
+	}
+	return false
 }

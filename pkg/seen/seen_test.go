@@ -13,7 +13,10 @@ import (
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// A pool of the client's that could not connect tries once more, within a second of its end.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
+}
 
 // memory is what both implementations do.
 type memory interface {
@@ -25,7 +28,7 @@ type memory interface {
 func every(t *testing.T, test func(t *testing.T, m memory)) {
 	t.Run("Memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
 	t.Run("Redis", func(t *testing.T) { test(t, open(t, rig.StartRedis(t).URL())) })
-	t.Run("Cluster", func(t *testing.T) { test(t, open(t, startCluster(t)+"?cluster=true")) })
+	t.Run("Cluster", func(t *testing.T) { test(t, open(t, rig.StartRedisCluster(t, 3, 0)[0].URL()+"?cluster=true")) })
 	t.Run("Sentinel", func(t *testing.T) { test(t, open(t, startSentinel(t)+"?master_name=main")) })
 	t.Run("unix socket", func(t *testing.T) {
 		socket := t.TempDir() + "/redis.sock"
@@ -42,22 +45,17 @@ func open(t *testing.T, url string) *Redis {
 	}
 	t.Cleanup(func() { _ = r.Close() })
 	rig.Eventually(t, 20*time.Second, "the first look-up at "+url+" works", func() bool {
-		_, err := r.probe(t.Context())
-		return err == nil
+		if r.learn(t.Context()) != nil {
+			return false
+		}
+		for _, s := range r.shards.Load().list {
+			if _, err := r.probe(t.Context(), s); err != nil {
+				return false
+			}
+		}
+		return true
 	})
 	return r
-}
-
-// startCluster is a Cluster of one node that has all slots.
-func startCluster(t *testing.T) string {
-	t.Helper()
-	_, bus, _ := strings.Cut(rig.Address(t), ":") // the default, 10,000 above the other, may be anybody's
-	r := rig.StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", bus)
-	r.Command("cluster", "addslotsrange", "0", "16383")
-	rig.Eventually(t, 10*time.Second, "the cluster is whole", func() bool {
-		return strings.Contains(r.Command("cluster", "info"), "cluster_state:ok")
-	})
-	return r.URL()
 }
 
 // startSentinel is a Sentinel that watches one master.
