@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/team"
 )
 
 // all are the commands that can be run, without those that cobra adds.
@@ -268,5 +269,70 @@ func TestHelpAndErrorsShowNoPassword(t *testing.T) {
 		if text := stdout + stderr; text == "" || strings.Contains(text, "S3cret") {
 			t.Errorf("%s: %s", args, text)
 		}
+	}
+}
+
+// A team is paused, resumed and removed by name; NATS holds it meanwhile, and the audit log says who did it.
+func TestATeamIsPausedResumedAndRemoved(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	expect := func(code int, want string, args ...string) {
+		t.Helper()
+		stdout, stderr, got := g.ctl(t.Context(), "", args...)
+		if got != code || !strings.Contains(stdout+stderr, want) {
+			t.Errorf("%v: %d %s%s, want %d %s", args, got, stdout, stderr, code, want)
+		}
+	}
+	expect(1, "not confirmed", "teams", "pause", "pbx")
+	expect(0, "pbx is paused", "teams", "pause", "pbx", "--yes")
+	expect(0, "pbx: paused since ", "teams", "--sample", "0")
+	expect(0, "by "+operator()+": `sluicectl teams resume pbx` lets it go on", "teams", "--sample", "0")
+	expect(0, "pbx is paused by "+operator(), "doctor")
+	expect(0, "pbx is resumed", "teams", "resume", "pbx")
+	expect(0, "pbx: no process: start it", "teams", "--sample", "0")
+	expect(0, "would remove the place of telesales: 3 events that it has not processed, 0 that wait to be tried again and 0 replayed are not given to it any more; its dead letters stay: 1 in DEAD", "teams", "remove", "telesales", "--yes")
+	expect(3, "there is no such team: telesales: use pbx", "teams", "pause", "telesales")
+	expect(0, "team.remove", "audit")
+	for _, action := range []string{"team.pause", "team.resume", "team.remove"} {
+		if got := g.actions("--action", action); len(got) != 1 || got[0].By != operator() {
+			t.Errorf("%s: %+v", action, got)
+		}
+	}
+}
+
+// A team that runs would begin anew when its place is removed.
+func TestATeamThatRunsIsNotRemoved(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		team.Report(ctx, g.js, "pbx", func() team.Process {
+			return team.Process{State: team.Held, Why: "connection refused\x1b[2J", Since: time.Now()}
+		})
+	}()
+	rig.Eventually(t, 10*time.Second, "teams shows why it is held", func() bool {
+		stdout, _, _ := g.ctl(t.Context(), "", "teams", "--sample", "0")
+		return strings.Contains(stdout, "pbx        held") && strings.Contains(stdout, `connection refused\x1b[2J: nothing is lost`)
+	})
+	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 1 || !strings.Contains(stderr, "pbx is held, a process of it runs: stop it first") {
+		t.Errorf("%d %s", code, stderr)
+	}
+	stop()
+	<-ended
+	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 0 {
+		t.Errorf("%d %s", code, stderr)
+	}
+}
+
+func TestTeamsAreWatchedUntilCtrlC(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	ctx, stop := context.WithTimeout(t.Context(), time.Second)
+	defer stop()
+	stdout, stderr, code := g.ctl(ctx, "", "teams", "--watch", "--sample", "0", "--every", "10ms")
+	if code != 0 || stderr != "" || strings.Count(stdout, "TEAM ") < 2 {
+		t.Errorf("%d %s%s", code, stdout, stderr)
 	}
 }

@@ -118,10 +118,14 @@ func (s *session) confirm(yes bool, format string, v ...any) error {
 
 // newBar is a progress bar on a terminal, and nothing elsewhere.
 func newBar(out io.Writer, total int, what string) *progressbar.ProgressBar {
-	file, isFile := out.(*os.File)
 	return progressbar.NewOptions(total, progressbar.OptionSetDescription(what), progressbar.OptionSetWriter(out),
-		progressbar.OptionSetVisibility(isFile && term.IsTerminal(int(file.Fd()))), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+		progressbar.OptionSetVisibility(isTerminal(out)), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
 		progressbar.OptionSetItsString("events"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionOnCompletion(func() { fmt.Fprintln(out) }))
+}
+
+func isTerminal(out io.Writer) bool {
+	file, isFile := out.(*os.File)
+	return isFile && term.IsTerminal(int(file.Fd()))
 }
 
 // operator is who runs the command, as user@host, for what is written down about it.

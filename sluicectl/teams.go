@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -8,15 +9,19 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/team"
 )
 
 func teamsCommand() *cobra.Command {
-	var sample time.Duration
+	var sample, every time.Duration
+	var watch bool
 	c := connected(&cobra.Command{
 		Use: "teams", Short: "Show how far each team is", Args: cobra.NoArgs,
 		Long: `Show how far each team is.
 
+STATE      working; catching up or falling behind, where there is a backlog; held: its processes wait for what their
+           handler needs; hung: they run and get nowhere; paused by an operator; no process runs or is heard of
 LAG        events that it has not processed, those in flight among them
 OLDEST     how long the oldest of them has waited
 FLIGHT     given out to its processes
@@ -28,14 +33,46 @@ RATE       events processed a second, measured over --sample
 DROPPED    when retention drops the oldest, where that is less than a day away`,
 		Example: "  sluicectl teams\n  sluicectl teams --sample 0 -o json",
 	}, func(ctx context.Context, s *session, _ []string) error {
-		all, err := team.Statuses(ctx, s.js, sample)
-		if err != nil {
-			return err
+		if watch {
+			return s.watchTeams(ctx, sample, every)
 		}
-		return s.showTeams(all)
+		return s.listTeams(ctx, sample)
 	})
 	c.Flags().DurationVar(&sample, "sample", time.Second, "how long to measure the rate; 0: not at all")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show them again and again, until Ctrl-C")
+	c.Flags().DurationVar(&every, "every", time.Second, "with --watch: how long to wait in between")
+	c.AddCommand(teamsPauseCommand(), teamsResumeCommand(), teamsRemoveCommand())
 	return c
+}
+
+func (s *session) listTeams(ctx context.Context, sample time.Duration) error {
+	all, err := team.Statuses(ctx, s.js, sample)
+	if err != nil {
+		return err
+	}
+	return s.showTeams(all)
+}
+
+// home moves to the upper left corner of a terminal and wipes what is below.
+const home = "\x1b[H\x1b[J"
+
+// watchTeams shows the teams until ctx ends, which is how it is meant to end. NATS may be away meanwhile.
+func (s *session) watchTeams(ctx context.Context, sample, every time.Duration) error {
+	for ; ctx.Err() == nil; stream.Pause(ctx, every) {
+		var page bytes.Buffer
+		once := *s
+		once.out = &page
+		if err := once.listTeams(ctx, sample); err != nil && ctx.Err() == nil {
+			fmt.Fprintln(&page, err)
+		}
+		if isTerminal(s.out) {
+			fmt.Fprint(s.out, home)
+		}
+		if ctx.Err() == nil {
+			fmt.Fprintln(s.out, page.String())
+		}
+	}
+	return nil
 }
 
 func (s *session) showTeams(all []*team.Status) error {
@@ -47,10 +84,50 @@ func (s *session) showTeams(all []*team.Status) error {
 	}
 	var rows [][]any
 	for _, t := range all {
-		rows = append(rows, []any{t.Team, strings.Join(t.Events, " "), t.Lag, oldest(t), t.InFlight, t.Retrying, t.Replaying, t.Dead, t.Redelivered, rate(t), dropped(t)})
+		rows = append(rows, []any{t.Team, state(t), strings.Join(t.Events, " "), t.Lag, oldest(t), t.InFlight, t.Retrying, t.Replaying, t.Dead, t.Redelivered, rate(t), dropped(t)})
 	}
-	table(s.out, []string{"TEAM", "EVENTS", "LAG", "OLDEST", "FLIGHT", "RETRY", "REPLAY", "DEAD", "AGAIN", "RATE", "DROPPED"}, rows)
+	table(s.out, []string{"TEAM", "STATE", "EVENTS", "LAG", "OLDEST", "FLIGHT", "RETRY", "REPLAY", "DEAD", "AGAIN", "RATE", "DROPPED"}, rows)
+	before := "\n"
+	for _, t := range all {
+		if text := reason(t); text != "" {
+			fmt.Fprintln(s.out, before+text)
+			before = ""
+		}
+	}
 	return nil
+}
+
+// state is a team's in a word, or with where its backlog goes.
+func state(t *team.Status) string {
+	switch t.State {
+	case team.CatchingUp:
+		return string(t.State) + ", " + t.Why
+	case team.FallingBehind:
+		return string(t.State) + " " + t.Why
+	}
+	return string(t.State)
+}
+
+// reason says why a team does not work, and what to do, where that is known.
+func reason(t *team.Status) string {
+	text := t.Team + ": " + string(t.State)
+	if t.Since != nil {
+		text += " since " + clock(*t.Since)
+	}
+	switch t.State {
+	case team.Paused:
+		return text + " " + t.Why + ": `sluicectl teams resume " + t.Team + "` lets it go on"
+	case team.Held:
+		return text + ": " + printable(t.Why) + ": nothing is lost and no attempt is used up; mend what its handler depends on"
+	case team.Hung:
+		return text + ": " + printable(t.Why)
+	case team.NoProcess:
+		if t.Why != "" {
+			text += ": " + printable(t.Why)
+		}
+		return text + ": start it; if the team is gone for good, `sluicectl teams remove " + t.Team + "`"
+	}
+	return ""
 }
 
 func oldest(t *team.Status) string {

@@ -110,7 +110,7 @@ func (f *forwarder) forget(r *runner, targets []target) {
 	}
 	f.metrics.forget(name)
 	f.log.Warn("a target was removed: nothing is posted to it any more, and its place in the stream is kept", "target", name,
-		"remedy", fmt.Sprintf("put it back and it goes on where it was; to remove its place for good: for s in EVENTS RETRY REPLAY; do nats consumer rm -f $s %s; done", team))
+		"remedy", fmt.Sprintf("put it back and it goes on where it was; to remove its place for good: sluicectl teams remove %s", team))
 }
 
 func (f *forwarder) start(ctx context.Context, t target) {

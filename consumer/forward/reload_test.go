@@ -122,7 +122,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 	forward.Signal(syscall.SIGHUP)
 	forward.WaitFor("read the targets again", 20*time.Second)
 	forward.WaitFor("a target was removed", 20*time.Second)
-	forward.WaitFor("nats consumer rm -f $s forward-leaves", 20*time.Second)
+	forward.WaitFor("sluicectl teams remove forward-leaves", 20*time.Second)
 	h.publish("3")
 	same.has(t, "1", "2", "3")
 	moved.has(t, "3")

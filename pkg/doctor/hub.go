@@ -56,7 +56,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 	const check = "streams"
 	before := len(*all)
 	var counts []string
-	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit, "KV_" + stream.Replays} {
+	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit, "KV_" + stream.Replays, "KV_" + stream.Processes} {
 		s, err := h.js.Stream(ctx, name)
 		if err != nil {
 			all.Fail(check, name+": "+err.Error(), "start a gateway of this version: it makes the streams")
@@ -176,8 +176,12 @@ func (h *hub) team(all *finding.List, s *team.Status) {
 	case s.AtRisk():
 		all.Fail(check, fmt.Sprintf("%s: retention drops the first of %d waiting events in %s", s.Team, s.Lag, (time.Duration(*s.DroppedIn)*time.Second).Round(time.Minute)),
 			"mend or speed up the consumer (SLUICE_CONCURRENCY, more instances), or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
-	case s.Lag > 0 && !s.Listening:
-		all.Warn(check, fmt.Sprintf("%s: %d events wait, and none of its processes asks for them", s.Team, s.Lag), "start it; if the team is gone for good: nats consumer rm EVENTS "+s.Team)
+	case s.State == team.Paused:
+		all.Warn(check, fmt.Sprintf("%s is paused %s: %d events wait", s.Team, s.Why, s.Lag), "sluicectl teams resume "+s.Team)
+	case s.State == team.Held, s.State == team.Hung:
+		all.Warn(check, fmt.Sprintf("%s is %s: %s", s.Team, s.State, s.Why), "mend what its handler depends on; nothing is lost meanwhile")
+	case s.Lag > 0 && s.State == team.NoProcess:
+		all.Warn(check, fmt.Sprintf("%s: %d events wait, and none of its processes asks for them", s.Team, s.Lag), "start it; if the team is gone for good: sluicectl teams remove "+s.Team)
 	case s.NoReplays:
 		all.Warn(check, s.Team+": no process of its has ever read REPLAY", "run it with a worker of this version: redriven and replayed events wait")
 	}

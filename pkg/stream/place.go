@@ -74,6 +74,10 @@ func (p *Place) from(s *jetstream.StreamInfo) jetstream.ConsumerConfig {
 	case want.DeliverPolicy == jetstream.DeliverNewPolicy: // "now" was when the team began
 		want.DeliverPolicy, want.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.began
 	}
+	if p.durable != nil { // an operator's pause outlives the durable that it was written into
+		have := p.durable.CachedInfo().Config
+		want.Metadata, want.PauseUntil = have.Metadata, have.PauseUntil
+	}
 	return want
 }
 

@@ -29,6 +29,9 @@ const (
 // Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
 const Replays = "SLUICE_REPLAYS"
 
+// Processes is the key-value bucket in which the teams' processes say how they are.
+const Processes = "SLUICE_PROCESSES"
+
 // DuplicateWindow is how long JetStream itself knows an event's identity. An identity costs about 260 bytes of the
 // server's memory, so the window bridges retries and restarts; the 24 hours of the contract are kept by package seen.
 const DuplicateWindow = 5 * time.Minute
@@ -41,10 +44,11 @@ type Settings struct {
 }
 
 const (
-	eventsAge  = 7 * 24 * time.Hour
-	keptAge    = 30 * 24 * time.Hour  // quarantine, dead letters, history: as long as the sender keeps its own
-	begunAge   = time.Hour            // processes that an event kills are started again sooner
-	actionsAge = 400 * 24 * time.Hour // who replayed, redrove or dropped what: more than a year
+	eventsAge    = 7 * 24 * time.Hour
+	keptAge      = 30 * 24 * time.Hour // quarantine, dead letters, history: as long as the sender keeps its own
+	begunAge     = time.Hour           // processes that an event kills are started again sooner
+	processesAge = time.Hour
+	actionsAge   = 400 * 24 * time.Hour // who replayed, redrove or dropped what: more than a year
 )
 
 // Bounds of what is about events and not events themselves. NATS sets as much aside on the disk.
@@ -112,7 +116,7 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 			return fmt.Errorf("stream %s: this nats-server cannot schedule messages: version 2.12 or newer is needed", want.Name)
 		}
 	}
-	return declareReplays(ctx, js, settings)
+	return declareBuckets(ctx, js, settings)
 }
 
 // declare makes one stream as it shall be. The history takes what room there is: it keeps no gateway from starting.
@@ -126,14 +130,16 @@ func declare(ctx context.Context, js jetstream.JetStream, want jetstream.StreamC
 	}
 }
 
-// declareReplays makes the record of who replayed what.
-func declareReplays(ctx context.Context, js jetstream.JetStream, settings Settings) error {
-	_, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket: Replays, Description: "Sluice: who replayed what, and how far it is", History: 1, TTL: actionsAge,
-		Storage: jetstream.FileStorage, Replicas: max(1, settings.Replicas),
-	})
-	if err != nil {
-		return explain("KV_"+Replays, err)
+// declareBuckets makes what keeps the last word about something, by its name.
+func declareBuckets(ctx context.Context, js jetstream.JetStream, settings Settings) error {
+	for _, want := range []jetstream.KeyValueConfig{
+		{Bucket: Replays, Description: "Sluice: who replayed what, and how far it is", TTL: actionsAge},
+		{Bucket: Processes, Description: "Sluice: how the teams' processes are", TTL: processesAge},
+	} {
+		want.History, want.Storage, want.Replicas = 1, jetstream.FileStorage, max(1, settings.Replicas)
+		if _, err := js.CreateOrUpdateKeyValue(ctx, want); err != nil {
+			return explain("KV_"+want.Bucket, err)
+		}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestConnectNamesTheRemedy(t *testing.T) {
 	for url, want := range map[string]string{
 		"redis://127.0.0.1:6379":           "is not the address of a NATS server",
 		"localhost":                        "is not the address of a NATS server",
-		"nats://user:hunter2@127.0.0.1:1":  "nats://user:xxxxx@127.0.0.1:1",
+		"nats://user:hunter2@127.0.0.1:1":  "nats://xxxxx@127.0.0.1:1",
 		"nats://127.0.0.1:1":               "start it, correct NATS_URL, or unset",
 		"nats://no.such.host.invalid:4222": "no.such.host.invalid",
 	} {

@@ -33,6 +33,7 @@ func Durable(ctx context.Context, js jetstream.JetStream, name string, want jets
 		if err := compatible(have); err != nil {
 			return nil, err
 		}
+		want.Metadata = have.Metadata // in which it says who paused the team
 		want.DeliverPolicy, want.OptStartTime, want.OptStartSeq = have.DeliverPolicy, have.OptStartTime, have.OptStartSeq
 	}
 	return js.CreateOrUpdateConsumer(ctx, name, want)

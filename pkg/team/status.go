@@ -14,7 +14,9 @@ import (
 
 // Status is how far a team is.
 type Status struct {
-	Team        string     `json:"team"`
+	Team string `json:"team"`
+	Condition
+	Processes   []*Process `json:"processes,omitempty"`  // that were heard of within an hour
 	Events      []string   `json:"events"`               // patterns of the event names that it takes
 	Lag         uint64     `json:"lag"`                  // events of EVENTS that it has not settled, those in flight among them
 	InFlight    int        `json:"in_flight"`            // of Lag, given out to its processes
@@ -42,11 +44,17 @@ func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) 
 	if err != nil {
 		return nil, err
 	}
+	processes, err := Processes(ctx, js)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range teams {
 		s, err := t.status(ctx, js, counts)
 		if err != nil {
 			return nil, err
 		}
+		s.Processes = processes[t.Name]
+		s.Condition = t.judge(s.Processes)
 		all = append(all, s)
 	}
 	if while > 0 {
@@ -128,8 +136,10 @@ func measureRates(ctx context.Context, js jetstream.JetStream, before []*Team, a
 	for _, now := range after {
 		for i, t := range before {
 			if t.Name == now.Name {
-				rate := float64(settled(now)-settled(t)) / now.info.TimeStamp.Sub(t.info.TimeStamp).Seconds()
+				seconds := now.info.TimeStamp.Sub(t.info.TimeStamp).Seconds()
+				rate := float64(settled(now)-settled(t)) / seconds
 				all[i].Rate = &rate
+				all[i].move(t, now, seconds)
 			}
 		}
 	}

@@ -37,7 +37,7 @@ func (w *worker) place(in *intake) *stream.Place {
 // compatible refuses a durable that cannot be the team's, and says what becomes of one that took other events.
 func (w *worker) compatible(have jetstream.ConsumerConfig, in *intake) error {
 	if have.AckPolicy != jetstream.AckExplicitPolicy || have.DeliverSubject != "" {
-		return fmt.Errorf("it is there already and is not Sluice's: give the team another name, or remove it (nats consumer rm %s %s)", in.stream, w.team.Name)
+		return fmt.Errorf("it is there already and is not Sluice's: give the team another name, or remove it (sluicectl teams remove %s)", w.team.Name)
 	}
 	filters := have.FilterSubjects
 	if have.FilterSubject != "" {

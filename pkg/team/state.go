@@ -1,0 +1,108 @@
+package team
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// State is what a team does, in a word.
+type State string
+
+// The states of a team, and of a process.
+const (
+	Working       State = "working"
+	CatchingUp    State = "catching up"    // there is a backlog, and it shrinks
+	FallingBehind State = "falling behind" // more comes in than is processed
+	Held          State = "held"           // its processes wait until what their handler needs is there again
+	Hung          State = "hung"           // its processes run and get nowhere
+	Paused        State = "paused"         // an operator wants it to wait
+	NoProcess     State = "no process"     // none of its processes runs, or is heard of
+	Stopped       State = "stopped"        // a process that was asked to end
+)
+
+// Condition is a team's state, why it is so and since when, as far as that is known.
+type Condition struct {
+	State State      `json:"state"`
+	Why   string     `json:"why,omitempty"`
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// judge says how a team is, by its durable and by what its processes say. Those of older versions say nothing, and are
+// seen only when they ask for events.
+func (t *Team) judge(processes []*Process) Condition {
+	now := t.info.TimeStamp
+	if by, since, paused := t.paused(); paused {
+		return Condition{Paused, by, since}
+	}
+	var alive, hung, held []*Process
+	for _, p := range processes {
+		if !p.alive(now) {
+			continue
+		}
+		alive = append(alive, p)
+		switch p.State {
+		case Hung:
+			hung = append(hung, p)
+		case Held:
+			held = append(held, p)
+		}
+	}
+	switch {
+	case len(alive) == 0 && t.info.NumWaiting == 0 && (len(processes) > 0 || t.info.NumAckPending == 0):
+		return gone(processes)
+	case len(hung) > 0:
+		return of(Hung, hung, len(alive))
+	case len(held) > 0:
+		return of(Held, held, len(alive))
+	}
+	return Condition{State: Working}
+}
+
+func gone(processes []*Process) Condition {
+	c := Condition{State: NoProcess}
+	if len(processes) == 0 {
+		return c
+	}
+	last := processes[0]
+	c.Since, c.Why = &last.Said, fmt.Sprintf("nothing is heard of %s, process %d", last.Host, last.PID)
+	if last.State == Stopped {
+		c.Why = fmt.Sprintf("it was stopped on %s, process %d", last.Host, last.PID)
+	}
+	return c
+}
+
+// of is the state of some among a team's processes.
+func of(state State, some []*Process, all int) Condition {
+	c := Condition{State: state, Why: some[0].Why, Since: &some[0].Since}
+	if len(some) < all {
+		c.Why = fmt.Sprintf("%d of %d processes: %s", len(some), all, c.Why)
+	}
+	return c
+}
+
+const (
+	longAtWork   = 5 // seconds of what comes in; a backlog of less is the work at hand
+	leastBacklog = 20
+)
+
+// move says where a backlog goes that was measured twice, so many seconds apart.
+func (s *Status) move(before *Team, after *Team, seconds float64) {
+	if s.State != Working || seconds <= 0 {
+		return
+	}
+	net := float64(int64(after.Lag())-int64(before.Lag())) / seconds
+	done := float64(settled(after)-settled(before)) / seconds
+	if lag := float64(after.Lag()); lag < leastBacklog || lag < longAtWork*(net+done) {
+		return
+	}
+	switch {
+	case net > 0:
+		s.Condition = Condition{State: FallingBehind, Why: fmt.Sprintf("by %.0f/s", math.Ceil(net))}
+	case net < 0:
+		left := time.Duration(float64(after.Lag()) / -net * float64(time.Second))
+		s.Condition = Condition{State: CatchingUp, Why: fmt.Sprintf("%s left", max(left.Round(time.Second), time.Second))}
+	case done == 0 && after.info.NumWaiting == 0 && after.info.NumAckPending == 0:
+		s.Condition = Condition{State: Hung, Why: "its processes ask for nothing"}
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/audit"
+	"github.com/sluicehq/sluice/pkg/team"
+)
+
+// onTeam makes a command that does something to one team.
+func onTeam(c *cobra.Command, do func(ctx context.Context, s *session, t *team.Team) error) *cobra.Command {
+	c.Args = cobra.ExactArgs(1)
+	c = connected(c, func(ctx context.Context, s *session, args []string) error {
+		t, err := s.findTeam(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return do(ctx, s, t)
+	})
+	c.ValidArgsFunction = completeFirst(completeTeams)
+	return c
+}
+
+func teamsPauseCommand() *cobra.Command {
+	var yes bool
+	c := onTeam(&cobra.Command{
+		Use: "pause <team>", Short: "Let a team wait: NATS gives it nothing until it is resumed",
+		Long: `Let a team wait: NATS gives it nothing until it is resumed, whatever is restarted meanwhile.
+
+What its processes have taken already they bring to its end. Nothing is lost: events wait in the stream until retention
+drops them, see DROPPED in ` + "`sluicectl teams`" + `. Who paused it and since when is shown there, and on the /readyz of
+its processes.`,
+		Example: "  sluicectl teams pause pbx\n  sluicectl teams pause pbx --yes -o json",
+	}, func(ctx context.Context, s *session, t *team.Team) error {
+		if err := s.confirm(yes, "would pause %s: its events wait until `sluicectl teams resume %s`", t.Name, t.Name); err != nil {
+			return err
+		}
+		return s.did(ctx, t, audit.TeamPause, t.Pause(ctx, s.js, operator(), time.Now()))
+	})
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+func teamsResumeCommand() *cobra.Command {
+	return onTeam(&cobra.Command{
+		Use: "resume <team>", Short: "Let a team that was paused go on where it was",
+		Example: "  sluicectl teams resume pbx",
+	}, func(ctx context.Context, s *session, t *team.Team) error {
+		return s.did(ctx, t, audit.TeamResume, t.Resume(ctx, s.js))
+	})
+}
+
+func teamsRemoveCommand() *cobra.Command {
+	var yes bool
+	c := onTeam(&cobra.Command{
+		Use: "remove <team>", Short: "Remove the place of a team that is gone for good",
+		Long: `Remove the place of a team that is gone for good, and what waits for it in RETRY and REPLAY. Its dead letters stay.
+
+The team may have no process that runs: it would begin anew with everything that is kept.`,
+		Example: "  sluicectl teams remove pbx\n  sluicectl teams remove telesales --yes",
+	}, func(ctx context.Context, s *session, t *team.Team) error {
+		if err := s.askToRemove(ctx, t.Name, yes); err != nil {
+			return err
+		}
+		return s.did(ctx, t, audit.TeamRemove, t.Remove(ctx, s.js))
+	})
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return c
+}
+
+// askToRemove says what would be dropped. A team of which something runs is refused.
+func (s *session) askToRemove(ctx context.Context, name string, yes bool) error {
+	t, err := s.status(ctx, name)
+	if err != nil {
+		return err
+	}
+	if t.State != team.NoProcess && (t.Listening || t.State != team.Paused) {
+		return fmt.Errorf("%s is %s, a process of it runs: stop it first; it would begin anew with everything that is kept", name, t.State)
+	}
+	return s.confirm(yes, "would remove the place of %s: %s that it has not processed, %d that wait to be tried again and %d replayed are not given to it any more; %s",
+		name, plural(int(t.Lag), "event"), t.Retrying, t.Replaying, keeps(t.Dead))
+}
+
+func keeps(dead uint64) string {
+	if dead == 0 {
+		return "it has no dead letters"
+	}
+	return fmt.Sprintf("its dead letters stay: %d in DEAD", dead)
+}
+
+// status is how one team is.
+func (s *session) status(ctx context.Context, name string) (*team.Status, error) {
+	all, err := team.Statuses(ctx, s.js, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range all {
+		if t.Team == name {
+			return t, nil
+		}
+	}
+	return nil, nothing("there is no team %s any more", name)
+}
+
+// findTeam is [team.Find], where a team that is not there is nothing found.
+func (s *session) findTeam(ctx context.Context, name string) (*team.Team, error) {
+	t, err := team.Find(ctx, s.js, name)
+	if errors.Is(err, team.ErrUnknown) {
+		return nil, alias{err, errNothing}
+	}
+	return t, err
+}
+
+// did writes down and says what was done to a team, or how it failed: half-way, perhaps.
+func (s *session) did(ctx context.Context, t *team.Team, action audit.Action, failed error) error {
+	e := audit.Entry{Action: action, Teams: []string{t.Name}, Count: 1}
+	e.Failed(failed)
+	s.record(ctx, e)
+	_, verb, _ := strings.Cut(string(action), ".")
+	if failed != nil {
+		return fmt.Errorf("%s %s: %w: do it again", verb, t.Name, failed)
+	}
+	done := map[audit.Action]string{audit.TeamPause: "paused", audit.TeamResume: "resumed", audit.TeamRemove: "removed"}[action]
+	if s.json() {
+		return object(s.out, map[string]string{"team": t.Name, "done": done})
+	}
+	fmt.Fprintf(s.out, "%s is %s\n", t.Name, done)
+	return nil
+}
