@@ -32,8 +32,17 @@ type gateway struct {
 	client              *http.Client
 }
 
-// startGateway starts it with an embedded NATS and no Redis, unless the settings say otherwise.
+// startGateway starts it with an embedded NATS and no Redis, unless the settings say otherwise, and waits until it is
+// ready.
 func startGateway(t testing.TB, settings ...string) *gateway {
+	t.Helper()
+	g := beginGateway(t, settings...)
+	g.ready()
+	return g
+}
+
+// beginGateway starts it and does not wait.
+func beginGateway(t testing.TB, settings ...string) *gateway {
 	t.Helper()
 	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), data: t.TempDir(), client: &http.Client{Timeout: 10 * time.Second}}
 	environment := append([]string{
@@ -41,7 +50,6 @@ func startGateway(t testing.TB, settings ...string) *gateway {
 		"SLUICE_DATA=" + g.data,
 	}, settings...)
 	g.Process = rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(environment...))
-	g.ready()
 	t.Cleanup(g.client.CloseIdleConnections)
 	return g
 }
@@ -53,13 +61,12 @@ func (g *gateway) ready() {
 		if !g.Running() {
 			g.t.Fatalf("the gateway has ended:\n%s", g.Output())
 		}
-		answer, err := g.client.Get("http://" + g.admin + "/metrics")
+		answer, err := g.client.Get("http://" + g.admin + "/readyz")
 		if err != nil {
 			return false
 		}
 		defer answer.Body.Close()
-		text, _ := io.ReadAll(answer.Body)
-		return bytes.Contains(text, []byte("sluice_inflight"))
+		return answer.StatusCode == http.StatusOK
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,143 +17,138 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-// hub is NATS, be it inside this process or elsewhere.
+// hub is NATS, be it inside this process or elsewhere. It opens behind the gateway's start, for as long as that takes.
 type hub struct {
-	url     string
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	maxBody int // bytes; what SLUICE_MAX_BODY allows and a message has room for
-
+	settings *Settings
+	log      *slog.Logger
+	options  stream.Options
+	url      string
 	embedded *stream.Server // nil with a NATS of one's own
-	state    atomic.Pointer[telemetry.Health]
-	stop     context.CancelFunc
-	watched  chan struct{}
+	nc       *nats.Conn
+	js       jetstream.JetStream
+
+	opened chan struct{} // closed when the streams are there
+	failed chan error    // takes why they never will be
+	state  atomic.Pointer[telemetry.Health]
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
 
 const (
-	declareTimeout = 15 * time.Second         // a cluster elects leaders for new streams
+	requestTimeout = 2 * time.Second          // of one request to JetStream; a cluster without a leader answers none
+	openAgain      = 250 * time.Millisecond   // between two attempts
 	headerRoom     = ingest.MaxHeader + 4<<10 // the sender's headers and our own
-	watchEvery     = 2 * time.Second
 )
 
-// openHub connects to NATS, or runs it, and declares the streams.
-func openHub(ctx context.Context, s *Settings, log *slog.Logger) (*hub, error) {
-	h := &hub{watched: make(chan struct{})}
-	if err := h.connect(ctx, s, log); err != nil {
-		h.disconnect()
-		return nil, err
+func newHub(s *Settings, log *slog.Logger) *hub {
+	h := &hub{settings: s, log: log, opened: make(chan struct{}), failed: make(chan error, 1)}
+	h.options = stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log, Behind: true}
+	if s.NATSURL == "" {
+		h.embedded = stream.NewServer(stream.EmbedOptions{Dir: s.Data, Listen: s.HubListen, Log: log})
+		h.options.URL, h.options.InProcess = h.embedded.URL(), h.embedded
 	}
-	bounded, cancel := context.WithTimeout(ctx, declareTimeout)
-	defer cancel()
-	if err := stream.Declare(bounded, h.js, stream.Settings{
-		Replicas: s.Replicas, MaxAge: s.EventsMaxAge, MaxBytes: int64(s.EventsMaxBytes),
-	}); err != nil {
-		h.disconnect()
-		return nil, err
-	}
-	h.fitBodies(s, log)
-	if h.embedded == nil {
-		h.warnUnlessSynced(ctx, s, log)
-	}
-	h.watch(ctx)
-	return h, nil
+	h.url = mask.Address(h.options.URL)
+	h.note(errStarting)
+	return h
 }
 
-func (h *hub) connect(ctx context.Context, s *Settings, log *slog.Logger) (err error) {
-	options := stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log}
-	if s.NATSURL == "" {
-		if h.embedded, err = stream.Embed(stream.EmbedOptions{Dir: s.Data, Listen: s.HubListen, Log: log}); err != nil {
-			return err
-		}
-		options.URL, options.InProcess = h.embedded.URL(), h.embedded
-	}
-	h.url = mask.Address(options.URL)
-	if h.nc, err = stream.Connect(ctx, options); err != nil {
+// start makes the connection, which is not there yet when it returns, and opens the hub behind it.
+func (h *hub) start(ctx context.Context) (err error) {
+	if h.nc, err = stream.Connect(ctx, h.options); err != nil {
 		return err
 	}
-	h.js, err = jetstream.New(h.nc)
-	return err
+	if h.js, err = jetstream.New(h.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
+		return err
+	}
+	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
+	h.done.Go(func() {
+		if err := h.open(ctx); err != nil {
+			h.failed <- err
+			return
+		}
+		close(h.opened)
+		h.watch(ctx)
+	})
+	return nil
 }
 
-// fitBodies lowers the body limit to what a message has room for.
-func (h *hub) fitBodies(s *Settings, log *slog.Logger) {
-	h.maxBody = int(s.MaxBody)
-	if room := int(h.nc.MaxPayload()) - headerRoom; room < h.maxBody {
-		h.maxBody = room
-		log.Warn(fmt.Sprintf("bodies of more than %d bytes are answered 413: NATS takes messages of at most %d; set max_payload: 2MB in its configuration, or lower SLUICE_MAX_BODY",
+// open makes everything that deliveries need, and waits where time will tell: for NATS to start, for the election of a
+// leader, for servers of a cluster, for room.
+func (h *hub) open(ctx context.Context) error {
+	if h.embedded != nil {
+		if err := h.embedded.Start(); err != nil {
+			return err
+		}
+	}
+	again := telemetry.NewLimiter(h.log, 30*time.Second)
+	for {
+		err := h.declare(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !stream.Passes(err) {
+			return err
+		}
+		h.note(err)
+		again.Warn(err.Error(), "waiting for NATS: until it can store, deliveries are answered 503", err, "the gateway goes on by itself")
+		stream.Pause(ctx, openAgain)
+	}
+}
+
+func (h *hub) declare(ctx context.Context) error {
+	if err := h.options.Connected(ctx, h.nc); err != nil {
+		return err
+	}
+	s := h.settings
+	if err := stream.Declare(ctx, h.js, stream.Settings{Replicas: s.Replicas, MaxAge: s.EventsMaxAge, MaxBytes: int64(s.EventsMaxBytes)}); err != nil {
+		return err
+	}
+	h.warnOfSmallMessages()
+	if h.embedded == nil {
+		h.warnUnlessSynced(ctx)
+	}
+	return nil
+}
+
+// wait returns when the hub is open, or the error of ctx when that ends before.
+func (h *hub) wait(ctx context.Context) error {
+	select {
+	case <-h.opened:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// warnOfSmallMessages says what is refused although SLUICE_MAX_BODY allows it.
+func (h *hub) warnOfSmallMessages() {
+	if room := h.nc.MaxPayload() - headerRoom; room < int64(h.settings.MaxBody) {
+		h.log.Warn(fmt.Sprintf("bodies of more than %d bytes may be answered 413: NATS takes messages of at most %d; set max_payload: 2MB in its configuration, or lower SLUICE_MAX_BODY",
 			room, h.nc.MaxPayload()))
 	}
 }
 
 // warnUnlessSynced says what a 200 is worth on a server that does not sync every write.
-func (h *hub) warnUnlessSynced(ctx context.Context, s *Settings, log *slog.Logger) {
+func (h *hub) warnUnlessSynced(ctx context.Context) {
 	worth := "a 200 survives a crash of the process, not a power cut"
-	if s.Replicas > 1 {
+	if h.settings.Replicas > 1 {
 		worth = "a 200 survives the loss of one server, not a power cut of all"
 	}
-	switch synced, err := stream.SyncsAlways(ctx, h.nc, s.NATSMonitor); {
+	switch synced, err := stream.SyncsAlways(ctx, h.nc, h.settings.NATSMonitor); {
 	case err != nil:
-		log.Warn("cannot tell whether NATS syncs every write; without it "+worth, "error", err,
+		h.log.Warn("cannot tell whether NATS syncs every write; without it "+worth, "error", err,
 			"remedy", "set sync_interval: always in its jetstream block, and SLUICE_NATS_MONITOR to its monitoring address")
 	case !synced:
-		log.Warn(worth + ": set sync_interval: always in the jetstream block of NATS")
+		h.log.Warn(worth + ": set sync_interval: always in the jetstream block of NATS")
 	}
 }
 
-// watch asks for the stream from time to time: a connection alone does not say that JetStream can store.
-func (h *hub) watch(ctx context.Context) {
-	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
-	h.note(nil)
-	go func() {
-		defer close(h.watched)
-		tick := time.NewTicker(watchEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				h.note(h.check(ctx))
-			}
-		}
-	}()
-}
-
-func (h *hub) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, watchEvery)
-	defer cancel()
-	events, err := h.js.Stream(ctx, stream.Events)
-	if err != nil {
-		return err
-	}
-	if cluster := events.CachedInfo().Cluster; cluster != nil && cluster.Leader == "" {
-		return fmt.Errorf("stream %s has no leader", stream.Events)
-	}
-	return nil
-}
-
-// note keeps the state and since when it lasts.
-func (h *hub) note(err error) {
-	now := telemetry.Health{Status: telemetry.OK, Since: time.Now()}
-	if err != nil {
-		now.Status, now.Detail = telemetry.Down, err.Error()
-		now.Remedy = "deliveries are answered 503 and the sender comes back: start NATS at " + h.url + ", or see why it has no leader"
-	}
-	if before := h.state.Load(); before != nil && before.Status == now.Status {
-		now.Since = before.Since
-	}
-	h.state.Store(&now)
-}
-
-func (h *hub) health() telemetry.Health { return *h.state.Load() }
-
+// close ends what start began.
 func (h *hub) close() {
-	h.stop()
-	<-h.watched
-	h.disconnect()
-}
-
-func (h *hub) disconnect() {
+	if h.stop != nil {
+		h.stop()
+	}
+	h.done.Wait()
 	if h.nc != nil {
 		h.nc.Close()
 	}

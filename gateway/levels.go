@@ -34,7 +34,11 @@ const (
 func watchLevels(h *hub, registry prometheus.Registerer, log *slog.Logger) (stop func()) {
 	l := &levels{js: h.js, embedded: h.embedded, log: log}
 	registry.MustRegister(l)
-	return background(func(ctx context.Context) { l.run(ctx, levelsEvery) })
+	return background(func(ctx context.Context) {
+		if h.wait(ctx) == nil {
+			l.run(ctx, levelsEvery)
+		}
+	})
 }
 
 func (l *levels) run(ctx context.Context, every time.Duration) {

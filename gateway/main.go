@@ -57,18 +57,18 @@ func run(ctx context.Context, s *Settings) (err error) {
 	if err != nil {
 		return err
 	}
+	hub := newHub(s, log)
+	admin.Watch("nats", hub.health)
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
 
-	hub, err := openHub(ctx, s, log)
-	if err != nil {
+	defer hub.close()
+	if err := hub.start(ctx); err != nil {
 		return err
 	}
-	defer hub.close()
-	admin.Watch("nats", hub.health)
 	defer watchLevels(hub, admin.Registry(), log)()
 
-	memory, err := openMemory(s, hub.js, admin, log)
+	memory, err := openMemory(s, hub, admin, log)
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer publisher.Close()
 
 	path := ingest.New(ingest.Config{
-		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: hub.maxBody,
-		BodyIdentity: s.Identity == "body", AcceptLate: s.acceptLate(),
+		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody),
+		BodyIdentity: s.Identity == "body", AcceptLate: s.acceptLate(), Opened: hub.opened,
 	}, keys, memory.Seen, publisher, &ingest.Instruments{
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(),
 	})
@@ -90,17 +90,23 @@ func run(ctx context.Context, s *Settings) (err error) {
 	reloadOnHangup(ctx, path, log)
 
 	limits := ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP}
-	log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
-	return serve(ctx, path.Server(limits), path.Listener(webhooks, limits), admin, log)
+	go func() {
+		if hub.wait(ctx) == nil {
+			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
+		}
+	}()
+	return serve(ctx, path.Server(limits), path.Listener(webhooks, limits), hub.failed, admin, log)
 }
 
-// serve answers until ctx ends, and then until every connection has finished what it is in.
-func serve(ctx context.Context, server *fasthttp.Server, webhooks net.Listener, admin *telemetry.Admin, log *slog.Logger) error {
+// serve answers until ctx ends or the hub fails, and then until every connection has finished what it is in.
+func serve(ctx context.Context, server *fasthttp.Server, webhooks net.Listener, failed <-chan error, admin *telemetry.Admin, log *slog.Logger) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(webhooks) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the server for webhooks ended by itself: %w", err)
+	case err := <-failed:
+		return errors.Join(err, server.Shutdown())
 	case <-ctx.Done():
 	}
 	log.Info("stopping: taking no more, answering what is inside")

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -22,27 +21,27 @@ type memory struct {
 	stop func()
 }
 
-func openMemory(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
+func openMemory(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
 	if s.RedisURL == "" {
-		return inProcess(s, js, admin, log), nil
+		return inProcess(s, hub, admin, log), nil
 	}
-	return inRedis(s, js, admin, log)
+	return inRedis(s, hub, admin, log)
 }
 
 // inProcess is rebuilt at start, behind the first requests: until it is, the stream's duplicate window decides.
-func inProcess(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *slog.Logger) *memory {
+func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) *memory {
 	m := seen.NewMemory(s.SeenMax)
 	f := promauto.With(admin.Registry())
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
 	return &memory{Seen: m, stop: background(func(ctx context.Context) {
-		if err := refill(ctx, js, m, log, time.Now().Add(-seen.TTL)); err != nil && ctx.Err() == nil {
+		if err := refill(ctx, hub, m, log, time.Now().Add(-seen.TTL)); err != nil && ctx.Err() == nil {
 			log.Warn("cannot remember what was stored before the start: the stream's duplicate window decides", "error", err)
 		}
 	})}
 }
 
-func inRedis(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
+func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
 	r, err := seen.NewRedis(s.RedisURL, log)
 	if err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func inRedis(s *Settings, js jetstream.JetStream, admin *telemetry.Admin, log *s
 	admin.Watch("redis", func() telemetry.Health { return redisHealth(r.State()) })
 	stop := background(func(ctx context.Context) {
 		r.Run(ctx, func(ctx context.Context, into seen.Marker, since time.Time) error {
-			return refill(ctx, js, into, log, since)
+			return refill(ctx, hub, into, log, since)
 		})
 	})
 	return &memory{Seen: r, stop: func() { stop(); _ = r.Close() }}, nil
@@ -72,9 +71,13 @@ func redisHealth(s seen.State) telemetry.Health {
 	}
 }
 
-func refill(ctx context.Context, js jetstream.JetStream, m seen.Marker, log *slog.Logger, since time.Time) error {
+// refill waits for the hub to open first.
+func refill(ctx context.Context, hub *hub, m seen.Marker, log *slog.Logger, since time.Time) error {
+	if err := hub.wait(ctx); err != nil {
+		return err
+	}
 	begin := time.Now()
-	count, err := ingest.Refill(ctx, js, m, since)
+	count, err := ingest.Refill(ctx, hub.js, m, since)
 	if err == nil && count > 0 {
 		log.Info("remembered what was stored", "events", count, "since", since.UTC(), "took", time.Since(begin))
 	}

@@ -33,8 +33,7 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 	defer busy.Close()
 	file := t.TempDir() + "/file"
 	write(t, file, "")
-	plain := rig.Address(t)
-	rig.Start(t, rig.NatsServer(t), []string{"-a", "127.0.0.1", "-p", plain[strings.LastIndexByte(plain, ':')+1:]}, rig.Environment()).Listening(plain)
+	guarded := rig.StartNats(t, "authorization { user: u, password: p }")
 	taken := startGateway(t)
 	foreign := rig.StartNats(t, "")
 	js := (&gateway{t: t}).js(foreign.URL())
@@ -54,8 +53,7 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 		"data is not writable":  {"SLUICE_DATA=/proc/sluice", []string{"SLUICE_DATA", "that this user may write"}},
 		"data is another's":     {"SLUICE_DATA=" + taken.data, []string{"SLUICE_DATA", "in use by another gateway"}},
 		"NATS_URL is none":      {"NATS_URL=localhost", []string{"NATS_URL", "nats://host:4222"}},
-		"nobody at NATS_URL":    {"NATS_URL=nats://" + rig.Address(t), []string{"not reachable", "start it"}},
-		"NATS without streams":  {"NATS_URL=nats://" + plain, []string{"JetStream", "-js"}},
+		"a stranger to NATS":    {"NATS_URL=" + guarded.URL(), []string{"does not let this user in", "NATS_CREDS"}},
 		"another EVENTS":        {"NATS_URL=" + foreign.URL(), []string{"EVENTS", "theirs.>", "remove or rename"}},
 		"three copies, one":     {"SLUICE_REPLICAS=3", []string{"SLUICE_REPLICAS=1"}},
 		"REDIS_URL is none":     {"REDIS_URL=localhost:6379", []string{"REDIS_URL", "redis://host:6379"}},

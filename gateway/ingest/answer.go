@@ -25,7 +25,7 @@ type answers struct {
 	quarantinedUnroutable, quarantinedLate        *answer
 	notFound, wrongMethod, malformed              *answer
 	tooLarge, headerTooLarge, timeout, overloaded *answer
-	notStored, stopping, broken                   *answer
+	notStored, starting, stopping, broken         *answer
 	crowded, crowdedByOne                         *answer
 	all                                           []*answer
 }
@@ -59,6 +59,7 @@ func newAnswers(words source.Answers) *answers {
 	a.timeout = say("timeout", http.StatusRequestTimeout, "Request timeout")
 	a.overloaded = say("overloaded", http.StatusServiceUnavailable, "Overloaded")
 	a.notStored = say("not_stored", http.StatusServiceUnavailable, "Not stored, try again")
+	a.starting = say("starting", http.StatusServiceUnavailable, "Starting, try again")
 	a.stopping = say("stopping", http.StatusServiceUnavailable, "Stopping, try again")
 	a.crowded = say("too_many_connections", http.StatusServiceUnavailable, "Too many connections")
 	a.crowdedByOne = say("too_many_connections_per_ip", http.StatusTooManyRequests, "Too many connections")

@@ -7,12 +7,14 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/valyala/fasthttp"
 
 	"github.com/sluicehq/sluice/gateway/source"
@@ -46,6 +48,10 @@ type Config struct {
 	MaxBody      int           // bytes
 	BodyIdentity bool          // deduplicate on the signature alone
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
+
+	// Opened is closed when the streams are there: until then deliveries wait inside, within their Budget. Nil means
+	// that they are.
+	Opened <-chan struct{}
 }
 
 // Path takes requests in. Serve is safe for concurrent use; Close ends it.
@@ -62,7 +68,7 @@ type Path struct {
 	refused *telemetry.Limiter
 
 	inside   atomic.Int64
-	stopping atomic.Bool
+	stopping chan struct{} // closed when nothing more is let in
 	gathered *gathering
 	done     sync.WaitGroup
 }
@@ -72,7 +78,12 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p := &Path{
 		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
 		log: instruments.Log, refused: instruments.Refused,
-		gathered: newGathering(),
+		gathered: newGathering(), stopping: make(chan struct{}),
+	}
+	if p.Opened == nil {
+		opened := make(chan struct{})
+		close(opened)
+		p.Opened = opened
 	}
 	p.metrics = newMetrics(instruments.Registry, p)
 	p.secrets.Store(p.metrics.secrets(keys))
@@ -101,16 +112,47 @@ func (p *Path) admit(ctx *fasthttp.RequestCtx, now time.Time) (given *answer) {
 	switch {
 	case p.inside.Add(1) > int64(p.MaxInflight):
 		return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
-	case p.stopping.Load():
+	case p.ends():
 		ctx.SetConnectionClose()
 		return p.answers.stopping
 	}
 	d, refusal := p.verify(&ctx.Request, now)
+	if refusal == nil {
+		refusal = p.waitUntilOpen(d)
+	}
 	if refusal != nil {
 		return refusal
 	}
 	p.gathered.put(d)
 	return <-d.fate
+}
+
+func (p *Path) ends() bool {
+	select {
+	case <-p.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// waitUntilOpen holds a delivery while the gateway starts: a start is short, and the sender's next attempt is not.
+func (p *Path) waitUntilOpen(d *delivery) *answer {
+	select {
+	case <-p.Opened:
+		return nil
+	default:
+	}
+	tooLong := time.NewTimer(time.Until(d.Deadline))
+	defer tooLong.Stop()
+	select {
+	case <-p.Opened:
+		return nil
+	case <-p.stopping:
+		return p.answers.stopping
+	case <-tooLong.C:
+		return p.refuse(p.answers.starting, "NATS cannot store yet: see /readyz")
+	}
 }
 
 // verify turns a request into a delivery, or into the answer that refuses it. It does no I/O and allocates nothing
@@ -246,6 +288,8 @@ func (p *Path) answer(d *delivery, given *answer) {
 
 func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
 	switch {
+	case errors.Is(err, nats.ErrMaxPayload): // NATS takes less than SLUICE_MAX_BODY
+		return p.answers.tooLarge
 	case err != nil:
 		return p.answers.notStored
 	case d.quarantined == late:
@@ -280,7 +324,7 @@ func (p *Path) refuse(a *answer, why string) *answer {
 // Close ends the path: what comes from now on is refused with 503, and what is inside is answered as ever, which takes
 // [Budget] at most. On return every mark is written or given up.
 func (p *Path) Close() {
-	p.stopping.Store(true)
+	close(p.stopping)
 	for p.inside.Load() > 0 { // admit counts first and asks then: nobody enters unseen
 		time.Sleep(time.Millisecond)
 	}

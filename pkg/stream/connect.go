@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type Options struct {
 	Name        string                     // shown in NATS's list of connections
 	InboxPrefix string                     // prefix of reply subjects, for narrow permissions; empty means _INBOX
 	InProcess   nats.InProcessConnProvider // the embedded server; URL is then only a name
+	Behind      bool                       // Connect returns at once and connects behind its caller, for as long as it takes
 	Log         *slog.Logger               // nil means slog.Default()
 }
 
@@ -31,6 +33,8 @@ const (
 	pingInterval = 2 * time.Second
 	pingsOut     = 2
 	retryWait    = 100 * time.Millisecond
+
+	inProcessWait = 5 * time.Millisecond // asking the embedded server costs nothing
 )
 
 // Connect connects to NATS. A connection that was made once is kept up for ever: it reconnects by itself and logs
@@ -45,12 +49,34 @@ func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 	if err != nil {
 		return nil, o.explain(err)
 	}
+	if o.Behind {
+		return nc, nil
+	}
 	// A round trip shows refused permissions and proxies that answer for a server that is not there.
 	if err := nc.FlushWithContext(withDefaultTimeout(ctx)); err != nil {
 		nc.Close()
 		return nil, o.explain(err)
 	}
 	return nc, nil
+}
+
+// Connected waits for a connection that was made [Options.Behind], as long as an attempt takes. The error is that of
+// Connect: [ErrUnreachable] where a later call may find it connected.
+func (o Options) Connected(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	for !nc.IsConnected() {
+		switch Pause(ctx, 5*time.Millisecond); {
+		case nc.IsClosed():
+			return o.explain(nc.LastError())
+		case ctx.Err() != nil:
+			return o.explain(cmp.Or(nc.LastError(), nats.ErrNoServers))
+		}
+	}
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return o.explain(err)
+	}
+	return nil
 }
 
 func withDefaultTimeout(ctx context.Context) context.Context {
@@ -89,7 +115,10 @@ func (o Options) options() []nats.Option {
 		options = append(options, nats.CustomInboxPrefix(o.InboxPrefix))
 	}
 	if o.InProcess != nil {
-		options = append(options, nats.InProcessServer(o.InProcess))
+		options = append(options, nats.InProcessServer(o.InProcess), nats.ReconnectWait(inProcessWait), nats.ReconnectJitter(0, 0))
+	}
+	if o.Behind {
+		options = append(options, nats.RetryOnFailedConnect(true))
 	}
 	return options
 }

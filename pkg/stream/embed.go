@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,33 +26,48 @@ type EmbedOptions struct {
 const EmbeddedMaxPayload = 8 << 20
 
 // Server is a nats-server inside this process. It syncs every write to disk before it acknowledges it, so that an
-// acknowledged message survives a power cut.
+// acknowledged message survives a power cut. It is a [nats.InProcessConnProvider], and safe for concurrent use.
 type Server struct {
-	*server.Server // also a nats.InProcessConnProvider
+	*server.Server // nil until it has started
+	started        atomic.Bool
+	options        EmbedOptions
 	lock           *os.File
 }
 
 const startTimeout = 30 * time.Second // a million stored events take about half a second
 
-// Embed starts a nats-server with JetStream. It takes a lock on the folder first: two servers on the same files
-// would destroy them. The errors name the setting to change.
+// Embed starts a nats-server with JetStream.
 func Embed(o EmbedOptions) (*Server, error) {
-	host, port, err := splitListen(o.Listen)
-	if err != nil {
-		return nil, err
-	}
-	lock, err := lockFolder(o.Dir)
-	if err != nil {
-		return nil, err
-	}
-	s, err := start(o, host, port)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	return &Server{Server: s, lock: lock}, nil
+	s := NewServer(o)
+	return s, s.Start()
 }
 
-func start(o EmbedOptions, host string, port int) (*server.Server, error) {
+// NewServer makes a server that is not started yet: until then it takes no connections.
+func NewServer(o EmbedOptions) *Server {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Server{options: o}
+}
+
+// Start starts it and returns when it takes connections. It takes a lock on the folder first: two servers on the same
+// files would destroy them. The errors name the setting to change.
+func (s *Server) Start() error {
+	host, port, err := splitListen(s.options.Listen)
+	if err != nil {
+		return err
+	}
+	if s.lock, err = lockFolder(s.options.Dir); err != nil {
+		return err
+	}
+	if s.Server, err = s.options.start(host, port); err != nil {
+		return errors.Join(err, s.lock.Close())
+	}
+	s.started.Store(true)
+	return nil
+}
+
+func (o EmbedOptions) start(host string, port int) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "sluice", Host: host, Port: port,
 		JetStream: true, StoreDir: o.Dir, SyncAlways: true, MaxPayload: EmbeddedMaxPayload,
@@ -60,11 +76,7 @@ func start(o EmbedOptions, host string, port int) (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
-	log := o.Log
-	if log == nil {
-		log = slog.Default()
-	}
-	s.SetLogger(serverLog{log}, false, false)
+	s.SetLogger(serverLog{o.Log}, false, false)
 	s.Start()
 	if !s.ReadyForConnections(startTimeout) || !s.JetStreamEnabled() {
 		s.Shutdown()
@@ -73,15 +85,34 @@ func start(o EmbedOptions, host string, port int) (*server.Server, error) {
 	return s, nil
 }
 
-// Shutdown stops the server: connections are closed, files are flushed and the lock is given back on return.
+var errNotStarted = errors.New("the embedded NATS has not started yet")
+
+// InProcessConn implements [nats.InProcessConnProvider].
+func (s *Server) InProcessConn() (net.Conn, error) {
+	if !s.started.Load() {
+		return nil, errNotStarted
+	}
+	return s.Server.InProcessConn()
+}
+
+// Shutdown stops the server: connections are closed, files are flushed and the lock is given back on return. One that
+// has not started is left as it is.
 func (s *Server) Shutdown() {
+	if !s.started.Load() {
+		return
+	}
 	s.Server.Shutdown()
 	s.WaitForShutdown()
 	_ = s.lock.Close() // closing gives the lock back; nothing was written to it
 }
 
-// URL is where other processes reach the server.
-func (s *Server) URL() string { return s.ClientURL() }
+// URL is where other processes reach the server once it has started.
+func (s *Server) URL() string {
+	if s.started.Load() {
+		return s.ClientURL()
+	}
+	return "nats://" + s.options.Listen
+}
 
 // splitListen takes host and port apart, and makes sure that the port is free: the server would open its files
 // before it finds out.

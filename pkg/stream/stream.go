@@ -169,11 +169,13 @@ func explain(name string, err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("NATS runs without JetStream (%w): start nats-server with -js, or put jetstream {} into its configuration", err)
+		return fmt.Errorf("NATS runs without JetStream (%w): start nats-server with -js, or put jetstream {} into its configuration; if it is there, make room on its disk, where a full one turns it off, and restart it", err)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return Missing(name)
 	case lacksRoom(err):
 		return fmt.Errorf("stream %s: NATS has no room for it (%w): raise max_file_store, or lower SLUICE_EVENTS_MAX_BYTES", name, err)
+	case errors.As(err, &api) && api.ErrorCode == noPeers:
+		return fmt.Errorf("stream %s: too few servers of the cluster are there for its copies (%w): start them, or lower SLUICE_REPLICAS", name, err)
 	case errors.As(err, &api) && api.ErrorCode == replicasNotSupported:
 		return fmt.Errorf("stream %s: this NATS is not a cluster (%w): set SLUICE_REPLICAS=1", name, err)
 	case errors.Is(err, context.DeadlineExceeded):
@@ -189,7 +191,12 @@ func lacksRoom(err error) bool {
 
 // Error codes of the JetStream API, from nats-server's errors.json.
 const (
+	noPeers               = 10005
+	clusterNotAvailable   = 10008
+	clusterNotLeader      = 10009
 	insufficientResources = 10023
 	storageExceeded       = 10047
 	replicasNotSupported  = 10074
+	streamOffline         = 10118
+	streamOfflineReason   = 10194
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -17,6 +18,13 @@ const waitAgain = time.Second // between two attempts
 var passing = []error{
 	ErrUnreachable, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled,
 	nats.ErrNoResponders, context.DeadlineExceeded, nats.ErrTimeout,
+	nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrDisconnected,
+}
+
+// passingCodes are such reasons of the JetStream API: a cluster without a leader or with too few of its servers, and a
+// store without room.
+var passingCodes = []jetstream.ErrorCode{
+	clusterNotAvailable, clusterNotLeader, noPeers, insufficientResources, storageExceeded, streamOffline, streamOfflineReason,
 }
 
 // WaitFor repeats try while it fails for a reason that passes by itself, and logs once what it waits for. Another error
@@ -24,7 +32,7 @@ var passing = []error{
 func WaitFor(ctx context.Context, log *slog.Logger, what string, try func() error) error {
 	for said := false; ; said = true {
 		err := try()
-		if !passes(err) {
+		if !Passes(err) {
 			return err
 		}
 		if !said {
@@ -45,11 +53,13 @@ func Pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-func passes(err error) bool {
+// Passes reports whether an error is one that goes away by itself.
+func Passes(err error) bool {
 	for _, reason := range passing {
 		if errors.Is(err, reason) {
 			return true
 		}
 	}
-	return false
+	var api *jetstream.APIError
+	return errors.As(err, &api) && slices.Contains(passingCodes, api.ErrorCode)
 }

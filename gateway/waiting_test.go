@@ -1,0 +1,92 @@
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// waits expects a gateway that has started and cannot store yet.
+func (g *gateway) waits(t *testing.T, detail string) {
+	t.Helper()
+	g.Listening(g.admin)
+	rig.Eventually(t, 20*time.Second, "/readyz says "+detail, func() bool {
+		r, code := g.readiness()
+		if code != http.StatusServiceUnavailable || len(r.Dependencies) == 0 || r.Dependencies[0].Name != "nats" {
+			t.Fatalf("/readyz before NATS is there: %d %+v", code, r)
+		}
+		nats := r.Dependencies[0]
+		return nats.Status == telemetry.Down && nats.Remedy != "" && strings.Contains(nats.Detail, detail)
+	})
+	g.WaitFor("waiting for NATS", 20*time.Second)
+}
+
+// sending begins a delivery and returns what its answer comes through.
+func (g *gateway) sending(id string) <-chan string {
+	answered := make(chan string, 1)
+	b := body("pbx.call.hangup", 1)
+	go func() {
+		got, err := g.try(zorio.Headers(secret, "pbx.call.hangup", id, time.Now(), b), b)
+		if err != nil {
+			got = err.Error()
+		}
+		answered <- got
+	}()
+	return answered
+}
+
+// A gateway may start before its NATS: it says what it waits for, answers within the sender's five seconds, and what is
+// inside when NATS comes is stored.
+func TestAGatewayWaitsForNATSAndServesWhenItCan(t *testing.T) {
+	t.Parallel()
+	nats := rig.StartNats(t, "")
+	nats.Kill()
+	g := beginGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g.waits(t, "not reachable")
+	begin := time.Now()
+	if got := <-g.sending("early"); got != "503 Starting, try again" || time.Since(begin) > 5*time.Second {
+		t.Errorf("%s after %s", got, time.Since(begin))
+	}
+	held := g.sending("held")
+	rig.Eventually(t, 3*time.Second, "it is inside", func() bool { return g.metric("sluice_inflight 1") })
+	nats.Restart()
+	if got := <-held; got != "200 OK" {
+		t.Errorf("what waited inside: %s", got)
+	}
+	g.ready()
+}
+
+// A cluster without quorum answers nothing: a gateway that starts then waits for the election.
+func TestAGatewayWaitsForAnElection(t *testing.T) {
+	t.Parallel()
+	cluster := rig.StartNatsCluster(t, 3)
+	cluster.Elected()
+	cluster[1].Kill()
+	cluster[2].Kill()
+	g := beginGateway(t, "NATS_URL="+cluster.URL(), "SLUICE_NATS_MONITOR="+cluster.Monitors(), "SLUICE_REPLICAS=3")
+	g.waits(t, "stream EVENTS")
+	cluster[1].Restart()
+	cluster[2].Restart()
+	g.WaitFor(`"listening"`, 60*time.Second)
+	g.ready()
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Error(got)
+	}
+}
+
+// What will not pass by itself is said while it lasts, with what to do.
+func TestANATSWithoutJetStreamIsWaitedForAndNamed(t *testing.T) {
+	t.Parallel()
+	plain := rig.Address(t)
+	rig.Start(t, rig.NatsServer(t), []string{"-a", "127.0.0.1", "-p", plain[strings.LastIndexByte(plain, ':')+1:]}, rig.Environment()).Listening(plain)
+	g := beginGateway(t, "NATS_URL=nats://"+plain)
+	g.waits(t, "start nats-server with -js")
+	if code := g.Stop(5 * time.Second); code != 0 {
+		t.Errorf("stopped while it waits: exit code %d", code)
+	}
+}

@@ -1,0 +1,76 @@
+package rig
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// NatsCluster is a cluster of nats-servers.
+type NatsCluster []*Nats
+
+// StartNatsCluster starts a cluster of so many nats-servers. JetStream works in it once they have elected a leader, for
+// which [NatsCluster.Elected] waits.
+func StartNatsCluster(t testing.TB, size int) NatsCluster {
+	t.Helper()
+	all := make([]string, size)
+	for i := range all {
+		all[i] = Address(t)
+	}
+	routes := "nats://" + strings.Join(all, ", nats://")
+	cluster := make(NatsCluster, size)
+	for i := range cluster {
+		cluster[i] = StartNats(t, fmt.Sprintf("server_name: n%d\ncluster { name: c, listen: %q, routes: [%s] }", i, all[i], routes))
+	}
+	return cluster
+}
+
+// URL is its NATS_URL.
+func (c NatsCluster) URL() string { return c.list(func(n *Nats) string { return n.URL() }) }
+
+// Monitors is its SLUICE_NATS_MONITOR.
+func (c NatsCluster) Monitors() string {
+	return c.list(func(n *Nats) string { return "http://" + n.Monitor })
+}
+
+func (c NatsCluster) list(one func(*Nats) string) string {
+	all := make([]string, len(c))
+	for i, n := range c {
+		all[i] = one(n)
+	}
+	return strings.Join(all, ",")
+}
+
+// Elected waits until JetStream answers, and returns a connection to it.
+func (c NatsCluster) Elected() jetstream.JetStream {
+	t := c[0].t
+	t.Helper()
+	js := JetStream(t, c.URL())
+	Eventually(t, 60*time.Second, "the cluster has a leader", func() bool {
+		_, err := js.AccountInfo(t.Context())
+		return err == nil
+	})
+	return js
+}
+
+// Leader is the server that leads a stream, which must have one.
+func (c NatsCluster) Leader(js jetstream.JetStream, stream string) *Nats {
+	t := c[0].t
+	t.Helper()
+	var leader *Nats
+	Eventually(t, 30*time.Second, "stream "+stream+" has a leader", func() bool {
+		s, err := js.Stream(t.Context(), stream)
+		if err == nil && s.CachedInfo().Cluster != nil {
+			for i := range c {
+				if s.CachedInfo().Cluster.Leader == fmt.Sprintf("n%d", i) {
+					leader = c[i]
+				}
+			}
+		}
+		return leader != nil
+	})
+	return leader
+}
