@@ -86,7 +86,7 @@ func TestTheAccountOfAllTeams(t *testing.T) {
 	rig.Eventually(t, 30*time.Second, "the fragile team works", func() bool { return teams[0].count(t, "effects") > 500 })
 	fragile.Signal(syscall.SIGQUIT)
 	fragile.Wait(10 * time.Second)
-	teams[0].WaitFor("many different events fail in a row", 20*time.Second)
+	teams[0].WaitFor("different events failed in a row", 20*time.Second)
 	time.Sleep(*outage) // that is how long it lasts
 	fragile.Start()
 	teams[0].WaitFor("events succeed again", 20*time.Second)

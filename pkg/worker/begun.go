@@ -40,16 +40,16 @@ func (w *worker) begin(ctx context.Context, h *held) error {
 	case begun >= maxBegun:
 		return errNoWord
 	}
-	h.noted, h.begun = true, begun
+	h.begun = begun
+	h.noted.Store(true)
 	w.note(ctx, h, begun+1)
 	return nil
 }
 
 // unbegin takes the note back: the handler has returned, or is left behind by a stop, and nothing is settled.
 func (w *worker) unbegin(h *held) {
-	if h.noted {
+	if h.noted.Swap(false) {
 		w.note(context.Background(), h, h.begun)
-		h.noted = false
 	}
 }
 

@@ -3,6 +3,9 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"path"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/pkg/event"
@@ -64,10 +67,37 @@ func (e *unavailableError) Unwrap() error { return e.error }
 // whether the handler can work: nil, from a handler that did nothing, would look as if what it depends on were there.
 var Skip = errors.New("nothing to do for this team") //nolint:staticcheck // named as fs.SkipDir is: it is no failure
 
-// panicError is a panic of a handler.
-type panicError struct{ cause any }
+// panicError is a panic of a handler, and where it was: a file and a line.
+type panicError struct {
+	cause any
+	at    string
+}
 
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.cause) }
+func (e *panicError) Error() string { return fmt.Sprintf("panic at %s: %v", e.at, e.cause) }
+
+// panickedAt is the place in a handler that panics, for the function that recovers it: the first that is not of Go's own
+// library, where the handler may only have called it wrongly.
+func panickedAt() string {
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(3, callers)]) // the first is of the recovering function's caller
+	at := ""
+	for {
+		f, more := frames.Next()
+		outside := !strings.HasPrefix(f.Function, "runtime.")
+		if place := fmt.Sprintf("%s:%d", path.Join(path.Base(path.Dir(f.File)), path.Base(f.File)), f.Line); outside && (at == "" || !isGos(f.Function)) {
+			at = place
+		}
+		if !more || outside && !isGos(f.Function) {
+			return at
+		}
+	}
+}
+
+// isGos reports whether a function is of Go's own library: its packages, unlike modules, have no dot before the first slash.
+func isGos(function string) bool {
+	first, _, isPath := strings.Cut(function, "/")
+	return isPath && !strings.Contains(first, ".") || !isPath && !strings.HasPrefix(function, "main.")
+}
 
 // policy says how often and how soon an event is tried.
 type policy struct {
@@ -90,7 +120,7 @@ const (
 	done       kind = "processed"
 	retry      kind = "failed" // and tried again
 	dead       kind = "dead"
-	notCounted kind = "not counted" // failed while the world was down
+	notCounted kind = "not_counted" // failed while the world was down
 )
 
 // class is what an attempt was like.

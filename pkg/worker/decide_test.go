@@ -38,7 +38,7 @@ func TestDecide(t *testing.T) {
 		"later without a reason":     {1, RetryAfter(time.Minute, nil), 0.5, outcome{kind: retry, class: asked, pause: time.Minute}},
 		"later, but no attempt left": {3, RetryAfter(time.Minute, boom), 0.5, outcome{kind: dead, class: asked, reason: event.ReasonExhausted}},
 		"later than never":           {1, RetryAfter(-time.Minute, boom), 0.5, outcome{kind: retry, class: asked}},
-		"panic":                      {1, &panicError{"oops"}, 0.25, outcome{kind: retry, class: panicked, pause: 250 * time.Millisecond}},
+		"panic":                      {1, &panicError{"oops", "x.go:1"}, 0.25, outcome{kind: retry, class: panicked, pause: 250 * time.Millisecond}},
 	} {
 		if got := decide(c.attempt, c.err, p, c.draw); got != c.want {
 			t.Errorf("%s: %+v, want %+v", name, got, c.want)

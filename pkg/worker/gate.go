@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -25,6 +27,7 @@ const (
 // probe, another event each time: the first one that succeeds opens it. It is safe for concurrent use.
 type gate struct {
 	changed  func(down) // told of every shutting and opening, one after the other
+	doubt    time.Duration
 	stopped  chan struct{}
 	stopping sync.Once
 
@@ -33,6 +36,8 @@ type gate struct {
 	row       int // fresh events that have failed since the last success
 	down      down
 	opened    chan struct{} // closed when a shut gate opens
+	doubts    int           // failures that wait for it
+	known     chan struct{} // closed at the next success or shutting: what failed before it is the world's fault or is not
 	waiting   []*waiter     // in the order they came
 	notBefore time.Time     // no probe before; a handler has asked for it
 }
@@ -41,11 +46,16 @@ type gate struct {
 type down struct {
 	since time.Time
 	cause error
+	said  bool // by a handler, which knows; otherwise many different events have failed
 }
 
-func newGate(changed func(down)) *gate {
-	return &gate{changed: changed, stopped: make(chan struct{}), down: down{since: time.Now()}}
+// newGate is an open gate. A failure that would be an event's last is in doubt so long at most.
+func newGate(changed func(down), doubt time.Duration) *gate {
+	return &gate{changed: changed, doubt: doubt, stopped: make(chan struct{}), known: make(chan struct{}), down: down{since: time.Now()}}
 }
+
+// inDoubt is how long a last failure waits for others to show whose fault it is.
+const inDoubt = 2 * time.Second
 
 // waiter is an attempt in front of a shut gate.
 type waiter struct {
@@ -53,36 +63,50 @@ type waiter struct {
 	turn  chan struct{}
 }
 
-// pass waits until an attempt may be made of an event that was tried so often while it is held. It returns when that
-// was, for failed, whether it had to wait, and false when the gate is stopped or ctx has ended.
-func (g *gate) pass(ctx context.Context, tried int) (epoch int, waited, ok bool) {
-	for ; ; waited = true {
+// passed is how an attempt passed the gate.
+type passed struct {
+	waited bool // it was shut before
+	probe  bool // it was shut, and this was who it let through
+}
+
+// pass waits until an attempt may be made of an event that was tried so often while it is held; false when the gate is
+// stopped or ctx has ended.
+func (g *gate) pass(ctx context.Context, tried int) (p passed, ok bool) {
+	for ; ; p.waited = true {
 		me := &waiter{tried: tried, turn: make(chan struct{})}
-		epoch, opened := g.approach(me)
+		opened := g.approach(me)
 		if opened == nil {
-			return epoch, waited, ctx.Err() == nil && !g.isStopped()
+			return p, ctx.Err() == nil && !g.isStopped()
 		}
 		select {
 		case <-opened:
 		case <-me.turn:
-			return epoch, true, true
+			return passed{waited: true, probe: true}, true
 		case <-g.stopped:
-			return 0, true, false
+			return p, false
 		case <-ctx.Done():
-			return 0, true, false
+			return p, false
 		}
 	}
 }
 
 // approach puts a waiter in front of the gate, and returns what opens it; nil when it is open.
-func (g *gate) approach(me *waiter) (epoch int, opened <-chan struct{}) {
+func (g *gate) approach(me *waiter) (opened <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.down.cause == nil {
-		return g.epoch, nil
+		return nil
 	}
 	g.waiting = append(g.waiting, me)
-	return g.epoch, g.opened
+	return g.opened
+}
+
+// enter is asked when an attempt that passed begins, which may be much later. It returns when that is, for failed, and
+// false when the gate has shut meanwhile.
+func (g *gate) enter(p passed) (epoch int, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.epoch, p.probe || g.down.cause == nil
 }
 
 // succeeded opens the gate.
@@ -90,6 +114,9 @@ func (g *gate) succeeded() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.row = 0
+	if g.doubts > 0 {
+		g.tell()
+	}
 	if g.down.cause == nil {
 		return
 	}
@@ -115,8 +142,33 @@ func (g *gate) failed(epoch int, fresh bool, cause error) (counts bool) {
 	if g.row < downAfter {
 		return true
 	}
-	g.shut(cause)
+	g.shut(cause, false)
 	return false
+}
+
+// tell ends the doubts about what has failed so far.
+func (g *gate) tell() {
+	close(g.known)
+	g.known = make(chan struct{})
+}
+
+// confirms waits, after a failure in an epoch that would be an event's last, for what happens next: when events succeed,
+// or nothing comes for a while, it was the event's own. It is not when the gate shuts, nor when it is stopped.
+func (g *gate) confirms(ctx context.Context, epoch int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known := g.known
+	g.doubts++
+	g.mu.Unlock()
+	select {
+	case <-known:
+	case <-time.After(g.doubt):
+	case <-g.stopped:
+	case <-ctx.Done():
+	}
+	g.mu.Lock()
+	g.doubts--
+	return g.epoch == epoch && !g.isStopped()
 }
 
 // unavailable shuts the gate on a handler's word, for a time at least, and reports whether it was open.
@@ -129,14 +181,15 @@ func (g *gate) unavailable(after time.Duration, cause error) (shut bool) {
 	if g.down.cause != nil {
 		return false
 	}
-	g.shut(cause)
+	g.shut(cause, true)
 	return true
 }
 
-func (g *gate) shut(cause error) {
+func (g *gate) shut(cause error, said bool) {
 	g.epoch++
 	g.row = 0
-	g.down = down{since: time.Now(), cause: cause}
+	g.tell()
+	g.down = down{since: time.Now(), cause: cause, said: said}
 	g.opened = make(chan struct{})
 	go g.probe(g.opened)
 	g.changed(g.down)
@@ -207,16 +260,37 @@ func (w *worker) gated(d down) {
 		w.log.Info("events succeed again: going on with what was held")
 		return
 	}
-	w.log.Error("many different events fail in a row: holding them, without counting it against them, until one succeeds",
-		"error", d.cause, "remedy", worldRemedy)
+	w.log.Error("holding events, without counting it against them, until one succeeds", "because", d.why(), "error", d.cause, "remedy", w.worldRemedy())
 }
 
-const worldRemedy = "nothing is lost and no attempt is used up: mend what the handler depends on, such as its database; one event is tried every few seconds"
+func (d down) why() string {
+	if d.said {
+		return "the handler says that what it depends on is unavailable"
+	}
+	return fmt.Sprintf("%d different events failed in a row", downAfter)
+}
+
+// worldRemedy is what to do while the gate is shut.
+func (w *worker) worldRemedy() string {
+	return "nothing is lost and no attempt is used up: mend " + cmp.Or(w.needs, "what the handler depends on, such as its database") + "; one event is tried every few seconds"
+}
 
 func (w *worker) handlerHealth() telemetry.Health {
-	d := w.gate.state()
-	if d.cause == nil {
-		return telemetry.Health{Status: telemetry.OK, Since: d.since}
+	if d := w.gate.state(); d.cause != nil {
+		return telemetry.Health{Status: telemetry.Degraded, Since: d.since, Detail: fmt.Sprintf("%s: %v", d.why(), d.cause), Remedy: w.worldRemedy()}
 	}
-	return telemetry.Health{Status: telemetry.Degraded, Since: d.since, Detail: d.cause.Error(), Remedy: worldRemedy}
+	if n, since := w.stuck.state(); n > 0 {
+		return telemetry.Health{Status: telemetry.Degraded, Since: since, Remedy: stuckRemedy,
+			Detail: fmt.Sprintf("%d of %d handlers go on although their time is over (SLUICE_TIMEOUT=%s): they hold their places until they return", n, w.settings.Concurrency, w.settings.Timeout)}
+	}
+	return telemetry.Health{Status: telemetry.OK, Since: w.okSince()}
+}
+
+// okSince is since when the handler is well.
+func (w *worker) okSince() time.Time {
+	since := w.gate.state().since
+	if _, freed := w.stuck.state(); freed.After(since) {
+		return freed
+	}
+	return since
 }

@@ -13,7 +13,7 @@ var errAway = errors.New("the database is away")
 
 // shutGate is a gate that five first failures have shut.
 func shutGate(t *testing.T) *gate {
-	g := newGate(func(down) {})
+	g := newGate(func(down) {}, inDoubt)
 	t.Cleanup(g.stop)
 	for n := range downAfter {
 		if counts := g.failed(0, true, errAway); counts != (n < downAfter-1) {
@@ -27,7 +27,7 @@ func shutGate(t *testing.T) *gate {
 }
 
 func TestOnlyFirstFailuresInARowShutTheGate(t *testing.T) {
-	g := newGate(func(down) {})
+	g := newGate(func(down) {}, inDoubt)
 	defer g.stop()
 	for range 10 * downAfter { // events that fail again and again
 		if !g.failed(0, false, errAway) {
@@ -70,7 +70,7 @@ func TestProbesTakeTurnsAndComeOften(t *testing.T) {
 		for n := range 4 {
 			go func() {
 				for tried := 0; ; tried++ {
-					if _, waited, ok := g.pass(context.Background(), tried); !ok || !waited {
+					if p, ok := g.pass(context.Background(), tried); !ok || !p.waited {
 						passed <- -1
 						return
 					}
@@ -104,11 +104,11 @@ func TestProbesTakeTurnsAndComeOften(t *testing.T) {
 
 func TestAnUnavailableWorldIsLeftAloneAsLongAsItAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate(func(down) {})
+		g := newGate(func(down) {}, inDoubt)
 		defer g.stop()
 		g.unavailable(time.Minute, errAway)
 		begin := time.Now()
-		if _, _, ok := g.pass(t.Context(), 0); !ok || time.Since(begin) != time.Minute {
+		if _, ok := g.pass(t.Context(), 0); !ok || time.Since(begin) != time.Minute {
 			t.Errorf("the first probe after %s", time.Since(begin))
 		}
 	})
@@ -118,7 +118,7 @@ func TestAStoppedGateSendsEveryoneAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := shutGate(t)
 		ended := make(chan bool)
-		go func() { _, _, ok := g.pass(context.Background(), 0); ended <- ok }()
+		go func() { _, ok := g.pass(context.Background(), 0); ended <- ok }()
 		synctest.Wait()
 		g.stop()
 		if <-ended {
@@ -126,8 +126,53 @@ func TestAStoppedGateSendsEveryoneAway(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
-		if _, _, ok := g.pass(ctx, 0); ok {
+		if _, ok := g.pass(ctx, 0); ok {
 			t.Error("passed although its context has ended")
 		}
 	})
+}
+
+// What passed the open gate and begins only after it has shut is held back, and a probe is not.
+func TestAShutGateHoldsBackWhatHasPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(func(down) {}, inDoubt)
+		defer g.stop()
+		early, _ := g.pass(t.Context(), 0)
+		g.unavailable(0, errAway)
+		if _, ok := g.enter(early); ok {
+			t.Error("begins although the gate is shut")
+		}
+		probe, _ := g.pass(t.Context(), 0)
+		if _, ok := g.enter(probe); !ok || !probe.probe {
+			t.Error("a probe does not begin")
+		}
+		g.succeeded()
+		if epoch, ok := g.enter(early); !ok || epoch != 2 {
+			t.Errorf("epoch %d, %v once the gate is open again", epoch, ok)
+		}
+	})
+}
+
+// A failure that would be the last of its event waits for the next one's word, and not for ever.
+func TestALastFailureWaitsUntilItIsKnownWhoseFaultItIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		happens func(*gate)
+		counts  bool
+		after   time.Duration
+	}{
+		"success":  {(*gate).succeeded, true, time.Second},
+		"shutting": {func(g *gate) { g.unavailable(0, errAway) }, false, time.Second},
+		"stop":     {(*gate).stop, false, time.Second},
+		"nothing":  {func(*gate) {}, true, inDoubt},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(func(down) {}, inDoubt)
+			defer g.stop()
+			begin := time.Now()
+			go func() { time.Sleep(time.Second); c.happens(g) }()
+			if counts := g.confirms(t.Context(), 0); counts != c.counts || time.Since(begin) != c.after {
+				t.Errorf("%s: counts %v after %s", name, counts, time.Since(begin))
+			}
+		})
+	}
 }

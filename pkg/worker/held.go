@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -18,8 +19,8 @@ type held struct {
 	again  bool   // it was given out before
 	taken  time.Time
 
-	noted bool // that its handler has begun
-	begun int  // how often it had, without a word, before this process took it
+	noted atomic.Bool // that its handler has begun
+	begun int         // how often it had, without a word, before this process took it
 
 	waited  bool // in front of a shut gate
 	tried   int  // attempts that were made while it is held; only the last one counts

@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -10,7 +12,8 @@ import (
 // many as there are slots.
 type lanes struct {
 	gate    *gate
-	process func(ctx context.Context, h *held, epoch int) (settled bool)
+	attempt func(ctx context.Context, h *held) error
+	settle  func(ctx context.Context, h *held, epoch int, err error, took time.Duration) (settled bool)
 	slots   chan struct{}
 	running sync.WaitGroup
 	beating sync.WaitGroup
@@ -23,9 +26,9 @@ type lanes struct {
 	all     map[*held]struct{} // waiting or running
 }
 
-func newLanes(concurrency int, heartbeat time.Duration, g *gate, process func(context.Context, *held, int) bool) *lanes {
+func newLanes(concurrency int, heartbeat time.Duration, w *worker) *lanes {
 	l := &lanes{
-		gate: g, process: process, slots: make(chan struct{}, concurrency),
+		gate: w.gate, attempt: w.attempt, settle: w.settle, slots: make(chan struct{}, concurrency),
 		closing: make(chan struct{}), waiting: map[string][]*held{}, all: map[*held]struct{}{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -72,17 +75,34 @@ func (l *lanes) next(key string) *held {
 func (l *lanes) one(h *held) {
 	defer l.forget(h)
 	for {
-		epoch, waited, open := l.gate.pass(l.ctx, h.tried)
-		h.waited = h.waited || waited
-		if !open || !l.enter(h) {
+		epoch, ok := l.begin(h)
+		if !ok {
 			_ = h.msg.Nak()
 			return
 		}
-		settled := l.process(l.ctx, h, epoch)
+		began := time.Now()
+		err := l.attempt(l.ctx, h)
+		took := time.Since(began)
 		l.leave(h)
-		if settled {
+		if l.settle(l.ctx, h, epoch, err, took) {
 			return
 		}
+	}
+}
+
+// begin waits for the gate and for a slot; false when the process stops. What the gate let through is held back all the
+// same if it has shut before there was a slot.
+func (l *lanes) begin(h *held) (epoch int, ok bool) {
+	for {
+		p, open := l.gate.pass(l.ctx, h.tried)
+		h.waited = h.waited || p.waited
+		if !open || !l.enter(h) {
+			return 0, false
+		}
+		if epoch, ok = l.gate.enter(p); ok {
+			return epoch, true
+		}
+		l.leave(h)
 	}
 }
 
@@ -158,13 +178,38 @@ func (l *lanes) held() int {
 
 func (l *lanes) active() int { return len(l.slots) }
 
-// close gives back what has not begun and lets what runs come to its end for the time of grace, then cancels it.
-func (l *lanes) close(grace time.Duration) {
+// close gives back what has not begun and lets what runs come to its end for the time of grace, then cancels it. It returns
+// what its handlers hold on to even so: nobody waits for them any longer.
+func (l *lanes) close(grace time.Duration) (left []*held) {
 	close(l.closing)
 	l.gate.stop()
-	timer := time.AfterFunc(grace, l.cancel)
-	defer timer.Stop()
-	l.running.Wait()
+	ended := make(chan struct{})
+	go func() { l.running.Wait(); close(ended) }()
+	if !within(grace, ended) {
+		l.cancel()
+		if !within(cancelWithin, ended) {
+			left = l.stillHeld()
+		}
+	}
 	l.cancel()
 	l.beating.Wait()
+	return left
+}
+
+// cancelWithin is how long a handler has to return when its context has ended because the process stops.
+const cancelWithin = 500 * time.Millisecond
+
+func within(d time.Duration, ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+func (l *lanes) stillHeld() []*held {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Keys(l.all))
 }

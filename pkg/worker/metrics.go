@@ -28,7 +28,7 @@ func newMetrics(w *worker) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
-	attempts := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_attempts_total", Help: "Attempts by what became of the event: processed, failed (tried again), dead (given up), or not counted (the world was down)."}, []string{"outcome"})
+	attempts := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_attempts_total", Help: "Attempts by what became of the event: processed, failed (tried again), dead (given up), or not_counted (the world was down)."}, []string{"outcome"})
 	for _, k := range []kind{done, retry, dead, notCounted} {
 		m.attempts[k] = attempts.WithLabelValues(string(k))
 	}
@@ -36,12 +36,13 @@ func newMetrics(w *worker) *metrics {
 	m.seconds = f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_consumer_seconds", Help: "Duration of an attempt.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)})
 	m.lag = gauge("sluice_consumer_lag", "Events in EVENTS that this team has not processed.")
 	m.oldest = gauge("sluice_consumer_oldest_seconds", "Age of the oldest of them.")
-	m.atRisk = gauge("sluice_consumer_at_risk", "Hours until retention drops an event that this team has not processed; +Inf when there is none.")
+	m.atRisk = gauge("sluice_consumer_at_risk_seconds", "Time until retention drops an event that this team has not processed; +Inf when there is none.")
 	m.atRisk.Set(math.Inf(1))
 	m.paused = gauge("sluice_consumer_paused", "1 while the team waits because many different events fail in a row; /readyz says why.")
 	m.pauses = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_pauses_total", Help: "How often it began to wait so."})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_running", Help: "Events being handled now."}, func() float64 { return float64(w.lanes.active()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events taken from the stream and not yet settled."}, func() float64 { return float64(w.lanes.held()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_stuck", Help: "Handlers that go on although their time is over (SLUICE_TIMEOUT); each holds a place."}, func() float64 { n, _ := w.stuck.state(); return float64(n) })
 	return m
 }
 

@@ -233,3 +233,73 @@ func TestInstancesShareTheWork(t *testing.T) {
 		t.Errorf("one handled %d events, the other %d", len(first.count), len(second.count))
 	}
 }
+
+// What the handler depends on asks to be left alone: what was already on its way to it is held back too.
+func TestAnUnavailableWorldGetsNoMoreThanWhatHadBegun(t *testing.T) {
+	h := newHub(t)
+	const concurrency = 4
+	h.publish("many", heldPerSlot*concurrency)
+	var calls atomic.Int32
+	var w *worker
+	w = quickly(h.url, Team{Name: "team"}, Settings{Concurrency: concurrency}, func(context.Context, *event.Event) error {
+		if calls.Add(1) <= concurrency {
+			eventually(t, "the others wait for a place", func() bool { return w.lanes.held() == heldPerSlot*concurrency })
+		}
+		return Unavailable(time.Hour, errAway)
+	})
+	run(t, w)
+	eventually(t, "the gate is shut", func() bool {
+		d := dependency(w, "handler")
+		return calls.Load() > 0 && strings.Contains(d.Detail, "the handler says that what it depends on is unavailable: "+errAway.Error())
+	})
+	eventually(t, "everything waits in front of it", func() bool {
+		w.gate.mu.Lock()
+		defer w.gate.mu.Unlock()
+		return len(w.gate.waiting) == heldPerSlot*concurrency
+	})
+	if calls.Load() > concurrency {
+		t.Errorf("%d attempts with %d places", calls.Load(), concurrency)
+	}
+}
+
+// Where an event has one attempt the first failures of an outage would be their events' last.
+func TestAnOutageDoesNotUseUpAnOnlyAttempt(t *testing.T) {
+	h := newHub(t)
+	var away atomic.Bool
+	var processed, failing atomic.Int32
+	w := quickly(h.url, Team{Name: "team"}, Settings{Attempts: 1}, func(_ context.Context, e *event.Event) error {
+		switch {
+		case away.Load():
+			failing.Add(1)
+			return errAway
+		case e.Name == "bad":
+			return errors.New("a bad event")
+		}
+		processed.Add(1)
+		return nil
+	})
+	w.doubt = 10 * time.Second // more than events are apart on a busy machine
+	run(t, w)
+	stop := h.keepPublishing()
+	for range 2 {
+		at := processed.Load()
+		eventually(t, "it works", func() bool { return processed.Load() > at+100 })
+		failing.Store(0)
+		away.Store(true)
+		eventually(t, "the outage lasts", func() bool { return failing.Load() > downAfter })
+		away.Store(false)
+	}
+	good, bad := stop()
+	h.settled("team")
+	if got := processed.Load(); int(got) != good {
+		t.Errorf("%d of %d good events processed", got, good)
+	}
+	for _, letter := range h.dead("team") {
+		if cause := letter.Header.Get(event.HeaderError); cause != "a bad event" {
+			t.Errorf("given up: %s, %s", letter.Subject, cause)
+		}
+	}
+	if letters := h.left(stream.Dead); int(letters) != bad {
+		t.Errorf("%d dead letters of %d bad events", letters, bad)
+	}
+}

@@ -11,22 +11,19 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// process makes one attempt and carries out what is decided. It reports false when the attempt did not count, because
-// the world is down or the process stops: the event is still held.
-func (w *worker) process(ctx context.Context, h *held, epoch int) (settled bool) {
+// settle decides what becomes of an event after an attempt, and carries it out. It reports false when the attempt did
+// not count, because the world is down or the process stops: the event is still held.
+func (w *worker) settle(ctx context.Context, h *held, epoch int, err error, took time.Duration) (settled bool) {
 	defer func() {
 		if !settled {
 			w.unbegin(h)
 		}
 	}()
-	begin := time.Now()
-	err := w.attempt(ctx, h)
-	took := time.Since(begin)
 	if err != nil && ctx.Err() != nil { // the stop was the failure
 		return false
 	}
 	o := decide(h.event.Attempt, err, w.settings.policy(), rand.Float64())
-	if !w.counts(h, epoch, o, err) {
+	if !w.counts(ctx, h, epoch, o, err) {
 		w.metrics.attempted(outcome{kind: notCounted, class: o.class}, took)
 		return false
 	}
@@ -37,13 +34,13 @@ func (w *worker) process(ctx context.Context, h *held, epoch int) (settled bool)
 }
 
 // counts tells the gate what became of an attempt, and reports whether it counts.
-func (w *worker) counts(h *held, epoch int, o outcome, err error) bool {
+func (w *worker) counts(ctx context.Context, h *held, epoch int, o outcome, err error) bool {
 	h.tried++
 	switch o.class {
 	case succeeded:
 		w.gate.succeeded()
 	case failed, panicked, timeout:
-		return w.gate.failed(epoch, h.event.Attempt == 1 && !h.waited, err)
+		return w.gate.failed(epoch, h.event.Attempt == 1 && !h.waited, err) && (o.kind != dead || w.gate.confirms(ctx, epoch))
 	case unavailable:
 		if h.excused >= maxExcused {
 			return true
@@ -67,12 +64,11 @@ func (w *worker) attempt(ctx context.Context, h *held) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.settings.Timeout)
 	defer cancel()
-	late := time.AfterFunc(w.settings.Timeout+ignores, func() { w.reportIgnored(h.event) })
-	defer late.Stop()
+	defer w.watchOver(h.event)()
 	defer func() {
 		if cause := recover(); cause != nil {
-			w.log.Error("the handler panics", "event", h.event.Name, "delivery", h.event.Delivery, "panic", cause, "stack", string(debug.Stack()))
-			err = &panicError{cause}
+			err = &panicError{cause, panickedAt()}
+			w.log.Error("the handler panics", "event", h.event.Name, "delivery", h.event.Delivery, "error", err, "stack", string(debug.Stack()))
 		}
 	}()
 	if err = w.handle(ctx, h.event); err != nil && ctx.Err() == context.DeadlineExceeded {
@@ -82,14 +78,6 @@ func (w *worker) attempt(ctx context.Context, h *held) (err error) {
 }
 
 var errTimeout = errors.New("not done within the time limit (SLUICE_TIMEOUT)")
-
-// ignores is how long a handler may go on after its context has ended before the log says so.
-const ignores = 10 * time.Second
-
-func (w *worker) reportIgnored(e *event.Event) {
-	w.log.Error("the handler goes on although its time is over: it holds a place until it returns", "event", e.Name, "delivery", e.Delivery,
-		"remedy", "pass the handler's context on to whatever it waits for")
-}
 
 // carryOut says the last word about an event, or puts it where it waits to be tried again. A word that is lost costs a
 // repetition.

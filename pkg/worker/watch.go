@@ -89,7 +89,7 @@ func (m *metrics) show(b backlog) {
 	m.atRisk.Set(math.Inf(1))
 	if b.waiting > 0 {
 		m.oldest.Set(time.Since(b.oldest).Seconds())
-		m.atRisk.Set(b.left.Hours())
+		m.atRisk.Set(b.left.Seconds())
 	}
 }
 

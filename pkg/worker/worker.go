@@ -62,7 +62,8 @@ type Team struct {
 type Handler func(ctx context.Context, e *event.Event) error
 
 // Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more, lets the
-// handlers that run come to their end, for 5 s at most, and gives back what did not begin. It is configured by the
+// handlers that run come to their end, for 5 s at most, and gives back what did not begin. A handler that goes on although
+// its context has ended is left behind, and its event is handled again 15 s later: end the process then. Run is configured by the
 // environment alone, see [Settings]. It waits for NATS and for the stream as long as they are not there; an error says
 // what is wrong with the team or the settings, and what to do.
 func Run(ctx context.Context, team Team, handle Handler) error {
@@ -89,6 +90,7 @@ type Host struct {
 	Settings Settings // NATSURL, NATSCreds and what follows Log
 	Log      *slog.Logger
 	Admin    *telemetry.Admin // takes the metrics, which carry the team's name, and the state of NATS and of the handler
+	Needs    string           // what the handler depends on, for remedies: "the receiver at https://…"; such as its database when empty
 
 	alone bool // the process is one team's
 }
@@ -98,7 +100,7 @@ func (h Host) Run(ctx context.Context, team Team, handle Handler) error {
 	if err := team.check(); err != nil {
 		return err
 	}
-	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, ackWait: ackWait, watchEvery: watchEvery, log: h.Log.With("team", team.Name)}
+	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, needs: h.Needs, timing: timings, log: h.Log.With("team", team.Name)}
 	if !h.alone {
 		w.prefix = team.Name + " "
 	}
@@ -111,9 +113,9 @@ type worker struct {
 	settings Settings
 	admin    *telemetry.Admin
 	prefix   string // of what it watches, where several teams share a process
+	needs    string
 	log      *slog.Logger
-
-	ackWait, watchEvery time.Duration
+	timing
 
 	nc      *nats.Conn
 	js      jetstream.JetStream
@@ -121,7 +123,15 @@ type worker struct {
 	from    []*intake
 	gate    *gate
 	lanes   *lanes
+	stuck   stuck
 }
+
+// timing is what tests do sooner.
+type timing struct {
+	ackWait, watchEvery, grace, ignores, doubt time.Duration
+}
+
+var timings = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: inDoubt}
 
 // run connects, takes events from the team's durables into their lanes until ctx ends, and empties the lanes.
 func (w *worker) run(ctx context.Context) (err error) {
@@ -144,8 +154,8 @@ func (w *worker) run(ctx context.Context) (err error) {
 	w.log.Info("working", "events", w.team.patterns(), "nats", mask.Address(w.settings.NATSURL),
 		"concurrency", w.settings.Concurrency, "waiting", w.live().place.Waiting())
 
-	w.gate = newGate(w.gated)
-	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w.gate, w.process)
+	w.gate = newGate(w.gated, w.doubt)
+	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w)
 	w.metrics = newMetrics(w)
 	w.admin.Registry().MustRegister(w.metrics.registry)
 	defer w.admin.Registry().Unregister(w.metrics.registry)
@@ -153,11 +163,19 @@ func (w *worker) run(ctx context.Context) (err error) {
 
 	err = w.takeAll(ctx)
 	w.log.Info("stopping: letting the handlers that run come to their end")
-	w.lanes.close(grace)
+	w.leaveBehind(w.lanes.close(w.grace))
 	if flushed := w.nc.FlushTimeout(flushTimeout); flushed != nil { // acknowledgements are on their way only now
 		w.log.Warn("some acknowledgements may be lost: their events are handled again", "error", flushed)
 	}
 	return err
+}
+
+// leaveBehind ends the wait for handlers that ignore the end of their context.
+func (w *worker) leaveBehind(held []*held) {
+	for _, h := range held {
+		w.unbegin(h)
+		w.log.Warn("the handler goes on although the process stops: leaving it, its event is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "remedy", stuckRemedy)
+	}
 }
 
 // takeAll takes from every stream until ctx ends, or until one of them cannot be taken from any more.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -107,6 +108,9 @@ func (h *hub) start(team Team, s Settings, handle Handler) (stop func()) {
 	return stop
 }
 
+// quick is what a test does not wait for as long as a team does.
+var quick = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: 200 * time.Millisecond}
+
 // quickly is a worker whose pauses are short.
 func quickly(url string, team Team, s Settings, handle Handler) *worker {
 	defaults := Settings{NATSURL: url, Concurrency: 8, Timeout: time.Minute, Attempts: 4, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
@@ -127,7 +131,7 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 	if err != nil {
 		panic(err)
 	}
-	return &worker{team: team, handle: handle, settings: defaults, admin: admin, ackWait: ackWait, watchEvery: watchEvery, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return &worker{team: team, handle: handle, settings: defaults, admin: admin, timing: quick, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
 // eventually waits for something to become true.
@@ -241,6 +245,7 @@ func TestWhatAHandlerReturnsIsTheOutcome(t *testing.T) {
 		h.publish(name, 1)
 	}
 	var seen counter
+	var panics atomic.Int32 // the line where it does
 	h.start(Team{Name: "team"}, Settings{}, func(_ context.Context, e *event.Event) error {
 		attempt := seen.add(e.Name)
 		if attempt != e.Attempt {
@@ -252,6 +257,8 @@ func TestWhatAHandlerReturnsIsTheOutcome(t *testing.T) {
 		case e.Name == "always":
 			return errors.New("never works")
 		case e.Name == "panics":
+			_, _, line, _ := runtime.Caller(0)
+			panics.Store(int32(line) + 2)
 			panic("oops")
 		case e.Name == "once" && attempt == 1:
 			return errors.New("try again")
@@ -273,7 +280,7 @@ func TestWhatAHandlerReturnsIsTheOutcome(t *testing.T) {
 	for subject, want := range map[string][3]string{
 		"dead.team.zorio.final":  {event.ReasonPermanent, "no Nats-Msg-Id: forged", "1"},
 		"dead.team.zorio.always": {event.ReasonExhausted, "never works", "4"},
-		"dead.team.zorio.panics": {event.ReasonExhausted, "panic: oops", "4"},
+		"dead.team.zorio.panics": {event.ReasonExhausted, fmt.Sprintf("panic at worker/worker_test.go:%d: oops", panics.Load()), "4"},
 	} {
 		l := letters[subject]
 		if l == nil {
