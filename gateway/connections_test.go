@@ -3,10 +3,10 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -24,6 +24,34 @@ func (g *gateway) from(ip string) net.Conn {
 	g.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(15 * time.Second))
 	return conn
+}
+
+// busy opens a connection and begins a request, so that it does not idle.
+func (g *gateway) busy(ip string) net.Conn {
+	g.t.Helper()
+	conn := g.from(ip)
+	if _, err := io.WriteString(conn, "POST "); err != nil {
+		g.t.Fatal(err)
+	}
+	return conn
+}
+
+// ask sends a request on a connection, and returns its answer, or "closed".
+func (g *gateway) ask(conn net.Conn, delivery string) string {
+	g.t.Helper()
+	b := body("pbx.call.hangup", 1)
+	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
+	request.Header = zorio.Headers(secret, "pbx.call.hangup", delivery, time.Now(), b)
+	if err := request.Write(conn); err != nil {
+		return "closed"
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return "closed"
+	}
+	defer answer.Body.Close()
+	text, _ := io.ReadAll(answer.Body)
+	return fmt.Sprint(answer.StatusCode, " ", string(text))
 }
 
 // refused reads the answer to a connection that is one too many: nothing has to be sent for it.
@@ -46,16 +74,17 @@ func refused(t *testing.T, conn net.Conn) string {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	g := startGateway(t, "SLUICE_MAX_CONNECTIONS=3", "SLUICE_MAX_CONNECTIONS_PER_IP=2")
-	first := g.from("127.0.0.1")
-	g.from("127.0.0.1")
+	g := startGateway(t, "SLUICE_MAX_CONNECTIONS=4") // an address has half of them
+	first := g.busy("127.0.0.1")
+	g.busy("127.0.0.1")
 	if got := refused(t, g.from("127.0.0.1")); got != "429 Too Many Requests: Too many connections" {
 		t.Errorf("a third one from one address: %s", got)
 	}
-	g.from("127.0.0.2")
+	g.busy("127.0.0.2")
+	g.busy("127.0.0.2")
 	for range 3 {
 		if got := refused(t, g.from("127.0.0.3")); got != "503 Service Unavailable: Too many connections" {
-			t.Errorf("a fourth one of all: %s", got)
+			t.Errorf("a fifth one of all: %s", got)
 		}
 	}
 	for _, line := range []string{`sluice_requests_total{answer="too_many_connections"} 3`, `sluice_requests_total{answer="too_many_connections_per_ip"} 1`} {
@@ -65,15 +94,48 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	g.WaitFor("SLUICE_MAX_CONNECTIONS_PER_IP", 5*time.Second)
 	_ = first.Close()
-	b := body("pbx.call.hangup", 1)
-	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
-	request.Header = zorio.Headers(secret, "pbx.call.hangup", "1", time.Now(), b)
-	var text strings.Builder
-	if err := request.Write(&text); err != nil {
-		t.Fatal(err)
-	}
 	rig.Eventually(t, 5*time.Second, "the place of a closed connection is free", func() bool {
-		status, answer := g.raw(text.String())
-		return status+answer == "200OK"
+		return g.ask(g.from("127.0.0.1"), "1") == "200 OK"
 	})
+}
+
+// Who idles longest makes place for who asks; who has just come, or is in a request, does not.
+func TestIdleConnectionsMakePlace(t *testing.T) {
+	g := startGateway(t, "SLUICE_MAX_CONNECTIONS=6")
+	var idle []net.Conn
+	for n := range 5 {
+		conn := g.from(fmt.Sprintf("127.0.0.%d", n/2+1))
+		if got := g.ask(conn, fmt.Sprint(n)); got != "200 OK" {
+			t.Fatal(got)
+		}
+		idle = append(idle, conn)
+	}
+	g.busy("127.0.0.3")
+	var last net.Conn
+	rig.Eventually(t, 10*time.Second, "there is a place for one more", func() bool {
+		last = g.from("127.0.0.4")
+		return g.ask(last, "more") == "200 OK"
+	})
+	if got := g.ask(idle[0], "again"); got != "closed" {
+		t.Errorf("the longest idle connection: %s", got)
+	}
+	for _, conn := range append(idle[1:], last) {
+		if got := g.ask(conn, "more"); got != "200 Duplicate" {
+			t.Errorf("another connection: %s", got)
+		}
+	}
+}
+
+// However few file descriptors there are, it is said, and the admin address has some.
+func TestFileDescriptorsAreKeptForTheRest(t *testing.T) {
+	g := beginGatewayBy(t, "/bin/sh", []string{"-c", "ulimit -n 256 && exec " + rig.Build(t, "./gateway")})
+	g.WaitFor("SLUICE_MAX_CONNECTIONS=16384: this process may have 256 file descriptors, and takes 128 connections", 10*time.Second)
+	g.ready()
+	for n := range 400 {
+		g.from(fmt.Sprintf("127.0.0.%d", n%4+1))
+	}
+	if !g.metric("sluice_inflight 0") {
+		t.Error("the admin address does not answer")
+	}
+	rig.Eventually(t, 10*time.Second, "an honest request is answered", func() bool { return g.ask(g.from("127.0.0.5"), "1") == "200 OK" })
 }

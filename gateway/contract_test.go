@@ -216,31 +216,73 @@ func TestRequestHygiene(t *testing.T) {
 	g := startGateway(t, "SLUICE_MAX_BODY=64KiB")
 	n := 0
 	for _, c := range []struct{ name, request, want string }{
-		{"as it should be", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200"},
-		{"chunked", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "200"},
-		{"HTTP/1.0", "POST /webhook HTTP/1.0\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200"},
-		{"multipart", "POST /webhook HTTP/1.1\r\n{H}Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {L}\r\n\r\n{B}", "200"},
-		{"gzip is stored as it came", "POST /webhook HTTP/1.1\r\n{H}Content-Encoding: gzip\r\nContent-Length: {L}\r\n\r\n{B}", "200"},
-		{"with a query", "POST /webhook?x=1 HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200"},
-		{"a signature twice", "POST /webhook HTTP/1.1\r\n{H}X-Zorio-Signature: sha256=00\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
-		{"a delivery id twice, once in capitals", "POST /webhook HTTP/1.1\r\n{H}X-ZORIO-DELIVERY: other\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
-		{"a trailer", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\nTrailer: X-Zorio-Late\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400"},
-		{"a trailer that was not announced", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400"},
-		{"two lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nTransfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "400"},
-		{"two content lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nContent-Length: 3\r\n\r\n{B}", "400"},
-		{"more headers of the sender's than are kept", "POST /webhook HTTP/1.1\r\n{H}" + manyHeaders(13) + "Content-Length: {L}\r\n\r\n{B}", "400"},
-		{"as many as are kept", "POST /webhook HTTP/1.1\r\n{H}" + manyHeaders(12) + "Content-Length: {L}\r\n\r\n{B}", "200"},
-		{"a transfer encoding that is none", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: x\r\n\r\n{B}", "400"},
-		{"no host", "POST /webhook HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "400"},
-		{"a body that is promised and too large", "POST /webhook HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: 70000\r\n\r\n", "413"},
-		{"a NUL in a header", "POST /webhook HTTP/1.1\r\n{H}X-Odd: a\x00b\r\nContent-Length: {L}\r\n\r\n{B}", "400"},
-		{"no HTTP", "hello\r\n\r\n", "400"},
-		{"too large", "POST /webhook HTTP/1.1\r\n{H}Content-Length: 70000\r\n\r\n", "413"},
-		{"too large, chunked", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat("x", 70000) + "\r\n0\r\n\r\n", "413"},
-		{"headers too large", "POST /webhook HTTP/1.1\r\n{H}X-Odd: " + strings.Repeat("x", 20000) + "\r\nContent-Length: {L}\r\n\r\n{B}", "431"},
-		{"GET", "GET /webhook HTTP/1.1\r\n{H}\r\n", "405"},
-		{"another path", "POST /other HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404"},
-		{"the root", "GET / HTTP/1.1\r\n{H}\r\n", "404"},
+		{"as it should be", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"chunked", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "200 OK"},
+		{"HTTP/1.0", "POST /webhook HTTP/1.0\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"multipart", "POST /webhook HTTP/1.1\r\n{H}Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"gzip is stored as it came", "POST /webhook HTTP/1.1\r\n{H}Content-Encoding: gzip\r\nContent-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"with a query", "POST /webhook?x=1 HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"a signature twice", "POST /webhook HTTP/1.1\r\n{H}X-Zorio-Signature: sha256=00\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"a delivery id twice, once in capitals", "POST /webhook HTTP/1.1\r\n{H}X-ZORIO-DELIVERY: other\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"a trailer", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\nTrailer: X-Zorio-Late\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400 Bad request"},
+		{"a trailer that was not announced", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\nX-Zorio-Late: 1\r\n\r\n", "400 Bad request"},
+		{"two lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nTransfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "400 Bad request"},
+		{"two content lengths", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\nContent-Length: 3\r\n\r\n{B}", "400 Bad request"},
+		{"more headers of the sender's than are kept", "POST /webhook HTTP/1.1\r\n{H}" + manyHeaders(13) + "Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"as many as are kept", "POST /webhook HTTP/1.1\r\n{H}" + manyHeaders(12) + "Content-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"a transfer encoding that is none", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: x\r\n\r\n{B}", "400 Bad request"},
+		{"no host", "POST /webhook HTTP/1.1\r\nContent-Length: 0\r\n\r\n", "400 Bad request"},
+		{"a body that is promised and too large", "POST /webhook HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: 70000\r\n\r\n", "413 Body too large"},
+		{"a NUL in a header", "POST /webhook HTTP/1.1\r\n{H}X-Odd: a\x00b\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"no HTTP", "hello\r\n\r\n", "400 Bad request"},
+		{"too large", "POST /webhook HTTP/1.1\r\n{H}Content-Length: 70000\r\n\r\n", "413 Body too large"},
+		{"too large, chunked", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n11170\r\n" + strings.Repeat("x", 70000) + "\r\n0\r\n\r\n", "413 Body too large"},
+		{"headers too large", "POST /webhook HTTP/1.1\r\n{H}X-Odd: " + strings.Repeat("x", 20000) + "\r\nContent-Length: {L}\r\n\r\n{B}", "431 Headers too large"},
+		{"GET", "GET /webhook HTTP/1.1\r\n{H}\r\n", "405 Method not allowed"},
+		{"another path", "POST /other HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
+		{"the root", "GET / HTTP/1.1\r\n{H}\r\n", "404 Not found"},
+		{"a header that goes on in the next line", "POST /webhook HTTP/1.1\r\n{H}X-Odd: a\r\n b\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"the encoding in the next line", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding:\r\n chunked\r\n\r\n{C}0\r\n\r\n", "400 Bad request"},
+		{"an encoding that goes on in the next line", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\t\r\n\r\n{C}0\r\n\r\n", "400 Bad request"},
+		{"a line that ends in LF alone", "POST /webhook HTTP/1.1\r\n{H}X-Odd: a\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"a request line that ends in LF alone", "POST /webhook HTTP/1.1\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"nothing but LF", "POST /webhook HTTP/1.1\nHost: a\n\n", "400 Bad request"},
+		{"a head that ends in LF alone", "POST /webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\n{B}", "400 Bad request"},
+		{"a space in a name", "POST /webhook HTTP/1.1\r\n{H}X-Odd Name: a\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"a space in a name of the sender's", "POST /webhook HTTP/1.1\r\n{H}X-Zorio-A B: v\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"a space behind a name", "POST /webhook HTTP/1.1\r\n{H}Content-Length : {L}\r\n\r\n{B}", "400 Bad request"},
+		{"HTTP/2.0", "POST /webhook HTTP/2.0\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"HTTP/1.2", "POST /webhook HTTP/1.2\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"HTTP/0.9", "POST /webhook HTTP/0.9\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"no version", "POST /webhook\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"the encoding identity", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: identity\r\nContent-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"the encoding chunked, twice", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked, chunked\r\n\r\n{C}0\r\n\r\n", "400 Bad request"},
+		{"chunked in HTTP/1.0", "POST /webhook HTTP/1.0\r\n{H}Transfer-Encoding: chunked\r\n\r\n{C}0\r\n\r\n", "400 Bad request"},
+		{"a signed length", "POST /webhook HTTP/1.1\r\n{H}Content-Length: +{L}\r\n\r\n{B}", "400 Bad request"},
+		{"a chunk extension of a few bytes", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{X};a=b\r\n{B}\r\n0;c\r\n\r\n", "200 OK"},
+		{"a chunk extension of many bytes", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{X};a=" + strings.Repeat("b", 100) + "\r\n{B}\r\n0\r\n\r\n", "400 Bad request"},
+		{"a chunk extension of 100 KB", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{X};a=" + strings.Repeat("b", 100_000) + "\r\n{B}\r\n0\r\n\r\n", "400 Bad request"},
+		{"a chunk's line that ends in LF alone", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{X}\n{B}\r\n0\r\n\r\n", "400 Bad request"},
+		{"a chunk that ends in LF alone", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{X}\r\n{B}\n0\r\n\r\n", "400 Bad request"},
+		{"a chunk with a space behind its size", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n{X} \r\n{B}\r\n0\r\n\r\n", "400 Bad request"},
+		{"a chunk longer than its size", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n1\r\n{B}\r\n0\r\n\r\n", "400 Bad request"},
+		{"a chunk of a huge size", "POST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{B}\r\n0\r\n\r\n", "400 Bad request"},
+		{"its own URI", "POST http://sluice/webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"the URI of another host", "POST http://elsewhere/webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"the URI of somebody at its host", "POST http://a@sluice/webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"a URI of another scheme", "POST ftp://sluice/webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "400 Bad request"},
+		{"two slashes", "POST //webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
+		{"a letter in hex", "POST /%77ebhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
+		{"a way round", "POST /a/../webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
+		{"a slash more", "POST /webhook/ HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
+		{"an expectation that is unknown", "POST /webhook HTTP/1.1\r\n{H}Expect: a-miracle\r\nContent-Length: {L}\r\n\r\n{B}", "417 Expectation failed"},
+		{"an expectation in HTTP/1.0, which has none", "POST /webhook HTTP/1.0\r\n{H}Expect: a-miracle\r\nContent-Length: {L}\r\n\r\n{B}", "200 OK"},
+		{"100 is not said to another path", "POST /other HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: {L}\r\n\r\n", "404 Not found"},
+		{"100 is not said to another method", "PUT /webhook HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: {L}\r\n\r\n", "405 Method not allowed"},
+		{"100 is not said without a signature", "POST /webhook HTTP/1.1\r\nHost: sluice\r\nExpect: 100-continue\r\nContent-Length: {L}\r\n\r\n", "400 Stale timestamp"},
+		{"nor to a head that is ambiguous", "POST /webhook HTTP/1.1\r\n{H}X-Zorio-Delivery: 2\r\nExpect: 100-continue\r\nContent-Length: {L}\r\n\r\n", "400 Bad request"},
+		{"a wrong path, and no body yet", "POST /other HTTP/1.1\r\n{H}Content-Length: 1000\r\n\r\n", "404 Not found"},
+		{"no signature, and no body yet", "POST /webhook HTTP/1.1\r\nHost: sluice\r\nContent-Length: 1000\r\n\r\n", "400 Stale timestamp"},
 	} {
 		n++
 		b := string(body("pbx.call.hangup", n))
@@ -250,16 +292,16 @@ func TestRequestHygiene(t *testing.T) {
 				fmt.Fprintf(&h, "%s: %s\r\n", key, values[0])
 			}
 		}
-		request := strings.NewReplacer("{H}", "Host: sluice\r\n"+h.String(), "{L}", strconv.Itoa(len(b)), "{B}", b, "{C}", fmt.Sprintf("%x\r\n%s\r\n", len(b), b)).Replace(c.request)
+		request := strings.NewReplacer("{H}", "Host: sluice\r\n"+h.String(), "{L}", strconv.Itoa(len(b)), "{B}", b, "{X}", fmt.Sprintf("%x", len(b)), "{C}", fmt.Sprintf("%x\r\n%s\r\n", len(b), b)).Replace(c.request)
 		stored := g.count("EVENTS")
 		status, text := g.raw(request)
-		if status != c.want {
-			t.Errorf("%s: %s %s, want %s", c.name, status, text, c.want)
+		if got := status + " " + text; got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
-		if now := g.count("EVENTS"); now-stored != map[bool]uint64{true: 1}[c.want == "200"] {
+		if now := g.count("EVENTS"); now-stored != map[bool]uint64{true: 1}[c.want == "200 OK"] {
 			t.Errorf("%s: %d stored", c.name, now-stored)
 		}
-		if c.want == "200" {
+		if c.want == "200 OK" {
 			if m := g.last("EVENTS", "events.zorio.pbx.call.hangup"); string(m.Data) != b {
 				t.Errorf("%s: stored %q", c.name, m.Data)
 			}

@@ -44,12 +44,18 @@ func startGateway(t testing.TB, settings ...string) *gateway {
 // beginGateway starts it and does not wait.
 func beginGateway(t testing.TB, settings ...string) *gateway {
 	t.Helper()
+	return beginGatewayBy(t, rig.Build(t, "./gateway"), nil, settings...)
+}
+
+// beginGatewayBy starts it by a program that becomes it, and does not wait.
+func beginGatewayBy(t testing.TB, program string, args []string, settings ...string) *gateway {
+	t.Helper()
 	g := &gateway{t: t, address: rig.Address(t), admin: rig.Address(t), hub: rig.Address(t), data: t.TempDir(), client: &http.Client{Timeout: 10 * time.Second}}
 	environment := append([]string{
 		"ZORIO_WEBHOOK_SECRET=" + secret, "SLUICE_LISTEN=" + g.address, "SLUICE_ADMIN=" + g.admin, "SLUICE_HUB_LISTEN=" + g.hub,
 		"SLUICE_DATA=" + g.data,
 	}, settings...)
-	g.Process = rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(environment...))
+	g.Process = rig.Start(t, program, args, rig.Environment(environment...))
 	t.Cleanup(g.client.CloseIdleConnections)
 	return g
 }

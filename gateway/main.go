@@ -81,7 +81,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer publisher.Close()
 
 	path := ingest.New(ingest.Config{
-		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody),
+		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
 		BodyIdentity: s.Identity == "body", AcceptLate: s.acceptLate(), Opened: hub.opened,
 	}, keys, memory.Seen, publisher, &ingest.Instruments{
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(),
@@ -89,7 +89,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer path.Close()
 	reloadOnHangup(ctx, path, log)
 
-	limits := ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP}
+	limits := s.limits(log)
 	go func() {
 		if hub.wait(ctx) == nil {
 			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)

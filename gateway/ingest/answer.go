@@ -26,7 +26,7 @@ type answers struct {
 	notFound, wrongMethod, malformed              *answer
 	tooLarge, headerTooLarge, timeout, overloaded *answer
 	notStored, starting, stopping, broken         *answer
-	crowded, crowdedByOne                         *answer
+	crowded, crowdedByOne, unexpected             *answer
 	all                                           []*answer
 }
 
@@ -54,6 +54,7 @@ func newAnswers(words source.Answers) *answers {
 	a.notFound = say("not_found", http.StatusNotFound, "Not found")
 	a.wrongMethod = say("wrong_method", http.StatusMethodNotAllowed, "Method not allowed")
 	a.malformed = say("malformed", http.StatusBadRequest, "Bad request")
+	a.unexpected = say("unexpected", http.StatusExpectationFailed, "Expectation failed")
 	a.tooLarge = say("too_large", http.StatusRequestEntityTooLarge, "Body too large")
 	a.headerTooLarge = say("header_too_large", http.StatusRequestHeaderFieldsTooLarge, "Headers too large")
 	a.timeout = say("timeout", http.StatusRequestTimeout, "Request timeout")

@@ -2,20 +2,22 @@ package ingest
 
 import (
 	"bufio"
-	"io"
+	"cmp"
+	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
 )
 
-// Listener bounds how many of a listener's connections are open: one more is answered and closed at once. fasthttp has
-// such bounds too, but refuses in words of its own, without a Retry-After, and counts for nobody.
+// Listener bounds how many of a listener's connections are open. When places run short the connection that has waited
+// longest for a request is closed; where none has waited for long, the new one is answered and closed at once. fasthttp
+// has such bounds too, but refuses in words of its own, without a Retry-After, and counts for nobody.
 func (p *Path) Listener(l net.Listener, limits Limits) net.Listener {
-	return &bounded{Listener: l, path: p, limits: limits, from: map[netip.Addr]int{}}
+	return &bounded{Listener: l, path: p, limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}}
 }
 
 type bounded struct {
@@ -24,8 +26,18 @@ type bounded struct {
 	limits Limits
 
 	mu   sync.Mutex
-	open int
-	from map[netip.Addr]int
+	open map[*connection]struct{}
+	from map[netip.Addr]*peer
+	all  *peer         // stands for every address
+	idle []*connection // some that waited long when last looked for, the longest last
+}
+
+// peer is an address that connections come from, while there are any.
+type peer struct {
+	address netip.Addr
+	open    int
+	bytes   room
+	looked  time.Time // when none of its connections was found to wait for long
 }
 
 // Accept implements [net.Listener].
@@ -35,79 +47,138 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		peer := peerOf(conn)
-		refusal := b.enter(peer)
+		c, refusal := b.enter(conn)
 		if refusal == nil {
-			return &connection{Conn: conn, leave: func() { b.leave(peer) }}, nil
+			return c, nil
 		}
 		b.path.metrics.requests[refusal].Inc()
 		refusal.sayAndClose(conn)
 	}
 }
 
-// enter counts a connection, or says why it is one too many.
-func (b *bounded) enter(peer netip.Addr) *answer {
+// enter lets a connection in, or says why it is one too many.
+func (b *bounded) enter(conn net.Conn) (*connection, *answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	from := b.peer(addressOf(conn))
 	switch {
-	case b.open >= b.limits.Connections:
-		return b.path.refuse(b.path.answers.crowded, "more connections than SLUICE_MAX_CONNECTIONS")
-	case b.limits.ConnectionsPerIP > 0 && b.from[peer] >= b.limits.ConnectionsPerIP:
-		return b.path.refuse(b.path.answers.crowdedByOne, "more connections from one address than SLUICE_MAX_CONNECTIONS_PER_IP")
+	case b.crowdedBy(from) && !b.shed(from):
+		return nil, b.path.refuse(b.path.answers.crowdedByOne, "more connections from one address than SLUICE_MAX_CONNECTIONS_PER_IP")
+	case len(b.open) >= b.limits.Connections && !b.shed(b.all):
+		return nil, b.path.refuse(b.path.answers.crowded, "more connections than SLUICE_MAX_CONNECTIONS")
 	}
-	b.open++
-	b.from[peer]++
-	return nil
+	c := b.path.connection(conn, from)
+	c.leave = func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.forget(c)
+	}
+	b.open[c] = struct{}{}
+	b.from[from.address] = from
+	from.open++
+	return c, nil
 }
 
-func (b *bounded) leave(peer netip.Addr) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.open--
-	if b.from[peer]--; b.from[peer] == 0 {
-		delete(b.from, peer) // or the map would keep every address that ever came
+func (b *bounded) peer(address netip.Addr) *peer {
+	if known := b.from[address]; known != nil {
+		return known
+	}
+	return b.path.newPeer(address)
+}
+
+// crowdedBy reports whether an address has its share of the places. What comes through a unix socket has no address.
+func (b *bounded) crowdedBy(from *peer) bool {
+	return from.address.IsValid() && b.limits.ConnectionsPerIP > 0 && from.open >= b.limits.ConnectionsPerIP
+}
+
+// shed closes the connection that has waited longest, of one address or of all, and reports whether there was one.
+func (b *bounded) shed(of *peer) bool {
+	now := time.Now()
+	if b.endIdle(of, now) {
+		return true
+	}
+	if now.Sub(of.looked) < lookAgain {
+		return false
+	}
+	b.findIdle(of, now)
+	if b.endIdle(of, now) {
+		return true
+	}
+	of.looked = now
+	return false
+}
+
+// What a look at all connections may cost: it finds more than one, and is not done again at once when it finds none.
+const (
+	idleShare = 32 // which part of them is found
+	lookAgain = leastIdle / 10
+)
+
+// endIdle ends the first of those found that still waits.
+func (b *bounded) endIdle(of *peer, now time.Time) bool {
+	for i, c := range slices.Backward(b.idle) {
+		if !b.isOf(c, of) {
+			continue
+		}
+		b.idle = slices.Delete(b.idle, i, i+1)
+		if _, open := b.open[c]; open && c.endIdle(now) {
+			b.forget(c)
+			return true
+		}
+	}
+	return false
+}
+
+func (b *bounded) findIdle(of *peer, now time.Time) {
+	b.idle = b.idle[:0]
+	for c := range b.open {
+		if b.isOf(c, of) && c.waitsFor(now) >= leastIdle {
+			b.idle = append(b.idle, c)
+		}
+	}
+	slices.SortFunc(b.idle, func(x, y *connection) int { return cmp.Compare(x.waitsFor(now), y.waitsFor(now)) })
+	if most := len(b.open)/idleShare + 1; len(b.idle) > most {
+		b.idle = slices.Delete(b.idle, 0, len(b.idle)-most)
 	}
 }
 
-// peerOf is the address a connection comes from; the zero one where there is none, as on a unix socket.
-func peerOf(conn net.Conn) netip.Addr {
+func (b *bounded) isOf(c *connection, of *peer) bool { return of == b.all || c.from == of }
+
+// forget gives a connection's place away. It may be called twice.
+func (b *bounded) forget(c *connection) {
+	if _, open := b.open[c]; !open {
+		return
+	}
+	delete(b.open, c)
+	if c.from.open--; c.from.open == 0 {
+		delete(b.from, c.from.address) // or the map would keep every address that ever came
+	}
+}
+
+// newPeer is an address that may have half of the bytes inside; what has no address may have them all.
+func (p *Path) newPeer(address netip.Addr) *peer {
+	from := &peer{address: address}
+	if from.bytes.most = math.MaxInt64; address.IsValid() {
+		from.bytes.most = p.bytes.most / 2
+	}
+	return from
+}
+
+// ipv6Network is what one customer of an internet provider has, and so counts as one address.
+const ipv6Network = 64
+
+// addressOf is where a connection comes from; the zero address where there is none, as on a unix socket.
+func addressOf(conn net.Conn) netip.Addr {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	return tcp.AddrPort().Addr().Unmap()
-}
-
-// connection is one that counts until it is closed.
-type connection struct {
-	net.Conn
-	leave   func()
-	lingers atomic.Bool
-	closing sync.Once
-}
-
-// lingerTime bounds how long a client may go on sending what nobody wants.
-const lingerTime = 500 * time.Millisecond
-
-// linger makes Close wait until the client has read the last answer and stops sending: a connection that is closed with
-// something unread in it is reset, and takes the answer with it.
-func linger(conn net.Conn) {
-	if c, ours := conn.(*connection); ours {
-		c.lingers.Store(true)
+	address := tcp.AddrPort().Addr().Unmap()
+	if address.Is6() {
+		network, _ := address.WithZone("").Prefix(ipv6Network) // fails only for a length that cannot be
+		return network.Addr()
 	}
-}
-
-// Close implements [net.Conn].
-func (c *connection) Close() (err error) {
-	c.closing.Do(func() {
-		defer c.leave()
-		half, can := c.Conn.(interface{ CloseWrite() error })
-		if c.lingers.Load() && can && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.Copy(io.Discard, c.Conn) // until the client is done, or the time is up
-		}
-		err = c.Conn.Close()
-	})
-	return err
+	return address
 }
 
 // refusalTimeout bounds the write of a refusal; what is so short fits into the kernel's buffer.

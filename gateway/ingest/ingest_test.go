@@ -60,7 +60,7 @@ func startEdge(t testing.TB) *edge {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	e.Path = New(Config{Source: source.Zorio, URLPath: urlPath, MaxInflight: 1024, MaxBody: maxBody}, keys, nothingSeen{}, publisher,
+	e.Path = New(Config{Source: source.Zorio, URLPath: urlPath, MaxInflight: 1024, MaxBody: maxBody, MaxBytes: 1 << 30}, keys, nothingSeen{}, publisher,
 		&Instruments{Log: log, Refused: telemetry.NewLimiter(log, time.Hour), Registry: prometheus.NewRegistry()})
 	t.Cleanup(e.Close)
 	return e

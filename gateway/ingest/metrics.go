@@ -64,6 +64,7 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 	m.matches = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them: the first 8 hex digits of its SHA-256."}, []string{"secret"})
 	m.lastMatch = f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_secret_last_match_timestamp_seconds", Help: "When a secret last signed an authentic delivery."}, []string{"secret"})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight", Help: "Requests inside."}, func() float64 { return float64(p.inside.Load()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight_bytes", Help: "Memory of the bodies inside."}, func() float64 { return float64(p.bytes.used.Load()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_resent_total", Help: "Messages published again for want of an acknowledgement."}, func() float64 { return float64(p.hub.Resent()) })
 	return m
 }

@@ -46,6 +46,7 @@ type Config struct {
 	URLPath      string        // the one path that webhooks come to
 	MaxInflight  int           // requests inside; one more is answered 503
 	MaxBody      int           // bytes
+	MaxBytes     int64         // bytes of bodies inside; one more is answered 503
 	BodyIdentity bool          // deduplicate on the signature alone
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
 
@@ -68,6 +69,7 @@ type Path struct {
 	refused *telemetry.Limiter
 
 	inside   atomic.Int64
+	bytes    room
 	stopping chan struct{} // closed when nothing more is let in
 	gathered *gathering
 	done     sync.WaitGroup
@@ -85,6 +87,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 		close(opened)
 		p.Opened = opened
 	}
+	p.bytes.most = c.MaxBytes
 	p.metrics = newMetrics(instruments.Registry, p)
 	p.secrets.Store(p.metrics.secrets(keys))
 	p.marks = newMarks(memory, p.metrics)
@@ -94,14 +97,40 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 
 // Serve takes one request from its first look to its answer.
 func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
+	var r request
+	c := ctx.Conn().(*connection)
+	defer c.release()
+	refusal := p.receive(&r, ctx, c)
 	begin := time.Now()
-	given := p.admit(ctx, begin)
+	given := refusal
+	if refusal == nil {
+		given = p.admit(&r, c, begin)
+	}
 	given.write(ctx)
-	p.metrics.answered(given, time.Since(begin), len(ctx.Request.Body()))
+	if given == p.answers.stopping {
+		ctx.SetConnectionClose()
+	}
+	if !c.end(r.length) {
+		ctx.SetConnectionClose()
+		linger(c)
+	}
+	p.metrics.answered(given, time.Since(begin), len(r.body))
+}
+
+// receive reads a request, and no more of it than it takes to refuse it.
+func (p *Path) receive(r *request, ctx *fasthttp.RequestCtx, c *connection) (refusal *answer) {
+	if refusal := p.greet(r, &ctx.Request.Header); refusal != nil {
+		return refusal
+	}
+	var err error
+	if r.body, err = c.body(r.length, p.MaxBody); err != nil {
+		return p.answerTo(err)
+	}
+	return nil
 }
 
 // admit bounds how many requests are inside, and lets none take the others down with it.
-func (p *Path) admit(ctx *fasthttp.RequestCtx, now time.Time) (given *answer) {
+func (p *Path) admit(r *request, c *connection, now time.Time) (given *answer) {
 	defer p.inside.Add(-1)
 	defer func() {
 		if cause := recover(); cause != nil { // fasthttp would let it end the process
@@ -111,12 +140,12 @@ func (p *Path) admit(ctx *fasthttp.RequestCtx, now time.Time) (given *answer) {
 	}()
 	switch {
 	case p.inside.Add(1) > int64(p.MaxInflight):
-		return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
+		return p.overloaded()
 	case p.ends():
-		ctx.SetConnectionClose()
 		return p.answers.stopping
 	}
-	d, refusal := p.verify(&ctx.Request, now)
+	d, refusal := p.verify(r, now)
+	c.drop() // what is published owns its bytes
 	if refusal == nil {
 		refusal = p.waitUntilOpen(d)
 	}
@@ -157,34 +186,35 @@ func (p *Path) waitUntilOpen(d *delivery) *answer {
 
 // verify turns a request into a delivery, or into the answer that refuses it. It does no I/O and allocates nothing
 // for a refused request. The order of its questions is the contract's.
-func (p *Path) verify(in *fasthttp.Request, now time.Time) (*delivery, *answer) {
-	if string(in.Header.RequestURI()) != p.URLPath && string(in.URI().Path()) != p.URLPath {
-		return nil, p.answers.notFound
-	}
-	if !in.Header.IsPost() {
-		return nil, p.answers.wrongMethod
-	}
-	var r request
-	if !p.read(&r, in) {
-		return nil, p.refuse(p.answers.malformed, "ambiguous request: a repeated header of the sender's, a trailer, or two lengths")
-	}
-	sent := seconds(r.timestamp)
-	age := now.Sub(time.Unix(sent, 0))
-	stale := sent == 0 || age.Abs() > p.source.Tolerance
+func (p *Path) verify(r *request, now time.Time) (*delivery, *answer) {
+	sent, age, stale := p.ageOf(r, now)
 	secrets := p.secrets.Load()
 	secret, authentic := p.source.Verify(secrets.keys, r.signature, r.body)
-	switch {
-	case stale && !authentic:
-		return nil, p.refuse(p.answers.stale, "stale timestamp, and the signature is wrong too")
-	case !authentic:
-		return nil, p.refuse(p.answers.invalid, "no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console")
+	if !authentic {
+		return nil, p.forged(stale)
 	}
 	secrets.matched(secret, now)
 	if acceptable := sent != 0 && age > 0 && age <= p.AcceptLate; stale && !acceptable {
 		p.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
-		return p.quarantine(&r, late, now), nil
+		return p.quarantine(r, late, now), nil
 	}
-	return p.event(&r, now), nil
+	return p.event(r, now), nil
+}
+
+// ageOf is how long ago a request says it was sent, and whether that is out of tolerance; sent is 0 where it does not
+// say.
+func (p *Path) ageOf(r *request, now time.Time) (sent int64, age time.Duration, stale bool) {
+	sent = seconds(r.timestamp)
+	age = now.Sub(time.Unix(sent, 0))
+	return sent, age, sent == 0 || age.Abs() > p.source.Tolerance
+}
+
+// forged is the answer to what is not authentic.
+func (p *Path) forged(stale bool) *answer {
+	if stale {
+		return p.refuse(p.answers.stale, "stale timestamp, and the signature is wrong too")
+	}
+	return p.refuse(p.answers.invalid, "no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console")
 }
 
 // event makes an ordinary delivery, or one for quarantine when it cannot be routed.

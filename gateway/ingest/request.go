@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -11,6 +12,8 @@ import (
 type request struct {
 	timestamp, delivery, signature []byte
 	traceparent, encoding          []byte
+	length                         int  // of the body in bytes, or chunked
+	expects                        bool // what is not to be had
 	body                           []byte
 
 	fields [maxFields]field // the sender's own headers, in the order they came
@@ -22,14 +25,49 @@ type field struct{ key, value []byte }
 // maxFields bounds how many headers of its own a sender may set; Zorio sets four.
 const maxFields = 16
 
-// read takes a request apart. It reports false for one that two readers could understand differently: a sender's
-// header that comes twice, any trailer, or Transfer-Encoding beside Content-Length.
-func (p *Path) read(r *request, in *fasthttp.Request) bool {
-	if framedTwice(&in.Header) {
-		return false
+// greet judges a request by its head alone, before any of its body is wanted: whether there is a place for it, where
+// it goes, and whether two readers could understand it differently.
+func (p *Path) greet(r *request, h *fasthttp.RequestHeader) (refusal *answer) {
+	length, framed := framing(h.RawHeaders())
+	path, ours := pathOf(h.RequestURI(), h.Host())
+	if r.length = length; !framed {
+		r.length = chunked // where it ends nobody knows
 	}
-	for key, value := range in.Header.All() {
+	switch {
+	case p.inside.Load() >= int64(p.MaxInflight):
+		return p.overloaded()
+	case !framed || !ours || !knownVersion(h.Protocol()):
+		return p.answerTo(errMalformed)
+	case string(path) != p.URLPath:
+		return p.answers.notFound
+	case !h.IsPost():
+		return p.answers.wrongMethod
+	case !p.read(r, h):
+		return p.refuse(p.answers.malformed, "ambiguous request: a space in a header's name, a repeated header of the sender's, or a trailer")
+	case r.expects && h.IsHTTP11():
+		return p.answers.unexpected
+	case length > p.MaxBody:
+		return p.answerTo(errTooLarge)
+	case !p.source.Plausible(r.signature): // nothing that may follow could make it authentic
+		_, _, stale := p.ageOf(r, time.Now())
+		return p.forged(stale)
+	}
+	return nil
+}
+
+func (p *Path) overloaded() *answer {
+	return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
+}
+
+func knownVersion(v []byte) bool { return string(v) == "HTTP/1.1" || string(v) == "HTTP/1.0" }
+
+// read takes a head apart. It reports false for one that two readers could understand differently: a space in a name, a
+// sender's header that comes twice, or any trailer.
+func (p *Path) read(r *request, h *fasthttp.RequestHeader) bool {
+	for key, value := range h.All() {
 		switch {
+		case bytes.IndexByte(key, ' ') >= 0: // which NATS could not store, either
+			return false
 		case hasPrefixFold(key, p.source.HeaderPrefix):
 			if !p.take(r, key, value) {
 				return false
@@ -40,9 +78,10 @@ func (p *Path) read(r *request, in *fasthttp.Request) bool {
 			r.traceparent = value
 		case string(key) == fasthttp.HeaderContentEncoding:
 			r.encoding = value
+		case string(key) == fasthttp.HeaderExpect:
+			r.expects = !bytes.EqualFold(value, []byte("100-continue"))
 		}
 	}
-	r.body = in.Body()
 	return true
 }
 
@@ -67,21 +106,6 @@ func (p *Path) take(r *request, key, value []byte) bool {
 		r.signature = value
 	}
 	return true
-}
-
-// framedTwice reports Transfer-Encoding together with Content-Length, which fasthttp accepts (chunked wins) and a
-// proxy in front may read the other way round. It closes such connections, which makes this look cheap.
-func framedTwice(h *fasthttp.RequestHeader) bool {
-	return h.ConnectionClose() && hasLine(h.RawHeaders(), "transfer-encoding:") && hasLine(h.RawHeaders(), "content-length:")
-}
-
-func hasLine(raw []byte, name string) bool {
-	for line := range bytes.Lines(raw) {
-		if hasPrefixFold(line, name) {
-			return true
-		}
-	}
-	return false
 }
 
 func hasPrefixFold(b []byte, prefix string) bool {

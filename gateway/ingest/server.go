@@ -12,8 +12,8 @@ import (
 
 // Limits bound what one connection, and all of them together, may take.
 type Limits struct {
-	Connections      int // at once; one more is answered 503
-	ConnectionsPerIP int // at once from one address; 0 means no bound of its own; one more is answered 429
+	Connections      int // at once; one more makes one end that idles, or is answered 503
+	ConnectionsPerIP int // at once from one address; 0 means no bound of its own; one more is answered 429 likewise
 }
 
 // Timeouts of slow clients. A request that trickles in is closed after readTimeout, headers and body together.
@@ -29,7 +29,7 @@ const (
 func (p *Path) Server(limits Limits) *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:        p.Serve,
-		HeaderReceived: p.boundBody,
+		HeaderReceived: keepBody,
 		ExpectHandler:  p.mayContinue,
 		ErrorHandler:   p.serveError,
 
@@ -37,57 +37,55 @@ func (p *Path) Server(limits Limits) *fasthttp.Server {
 		NoDefaultServerHeader:        true,
 		SecureErrorLogMessage:        true, // or errors quote what was sent
 		CloseOnShutdown:              true,
+		LazyRequestTime:              true, // nobody asks for it
 
-		MaxRequestBodySize: p.MaxBody,
-		ReadBufferSize:     MaxHeader,
-		Concurrency:        2 * limits.Connections, // Listener bounds; a worker outlives its connection for a moment
-		ReadTimeout:        readTimeout,
-		WriteTimeout:       writeTimeout,
-		IdleTimeout:        idleTimeout,
-		Logger:             serverLog{p.log},
+		ReadBufferSize: MaxHeader,
+		Concurrency:    2 * limits.Connections, // Listener bounds; a worker outlives its connection for a moment
+		ReadTimeout:    readTimeout,
+		WriteTimeout:   writeTimeout,
+		IdleTimeout:    idleTimeout,
+		Logger:         serverLog{p.log},
 	}
 }
 
-// boundBody makes a request that cannot be let in end before its body is read: fasthttp knows no other way here than a
-// limit that every body exceeds. serveError says what it was.
-func (p *Path) boundBody(*fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
-	if p.full() {
-		c.MaxRequestBodySize = 1
-	}
+// keepBody keeps the server from reading a body: the path does, when it wants it.
+func keepBody(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
+	h.SetContentLength(0)
 	return c
 }
 
-// mayContinue answers a client that asks before it sends the body (Expect: 100-continue), for whom boundBody comes too
-// late: it would be told to go on first.
+// mayContinue answers a client that asks before it sends the body (Expect: 100-continue).
 func (p *Path) mayContinue(ctx *fasthttp.RequestCtx) int {
-	if !p.full() && ctx.Request.Header.ContentLength() <= p.MaxBody {
-		return fasthttp.StatusContinue
+	var r request
+	if refusal := p.greet(&r, &ctx.Request.Header); refusal != nil {
+		p.sayLast(ctx, refusal)
+		return refusal.Status
 	}
-	p.serveError(ctx, fasthttp.ErrBodyTooLarge)
-	return ctx.Response.StatusCode()
+	return fasthttp.StatusContinue
 }
 
-func (p *Path) full() bool { return p.inside.Load() >= int64(p.MaxInflight) }
-
 // serveError answers what never became a request.
-func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) {
-	given := p.answerTo(err, ctx.Request.Header.ContentLength())
+func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) { p.sayLast(ctx, p.answerTo(err)) }
+
+// sayLast gives an answer after which the connection ends.
+func (p *Path) sayLast(ctx *fasthttp.RequestCtx, given *answer) {
 	given.write(ctx)
+	ctx.SetConnectionClose()
 	if given != p.answers.timeout {
 		linger(ctx.Conn())
 	}
 	p.metrics.requests[given].Inc()
 }
 
-func (p *Path) answerTo(err error, length int) *answer {
+// answerTo is what is said to a request that could not be read.
+func (p *Path) answerTo(err error) *answer {
 	var header *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
-	// The length is 0 for a chunked body that was begun: the server has forgotten the request then.
-	case errors.Is(err, fasthttp.ErrBodyTooLarge) && (length > 0 && length <= p.MaxBody || length <= 0 && p.full()):
-		return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
-	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+	case errors.Is(err, errTooLarge):
 		return p.refuse(p.answers.tooLarge, "the body is larger than SLUICE_MAX_BODY")
+	case errors.Is(err, errNoRoom):
+		return p.refuse(p.answers.overloaded, "more bytes inside than SLUICE_MAX_INFLIGHT_BYTES, or than the half of it that one address may have")
 	case errors.As(err, &header):
 		return p.refuse(p.answers.headerTooLarge, "the headers are larger than 16 KiB")
 	case errors.As(err, &network) && network.Timeout():

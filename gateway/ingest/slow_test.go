@@ -14,6 +14,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -63,7 +64,7 @@ func TestSlowClientsEndAndHinderNobody(t *testing.T) {
 	for n := range said {
 		begin := "POST /webhook HTTP/1.1\r\nHost: a\r\nX-Odd: "
 		if n >= each {
-			begin = "POST /webhook HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
+			begin = "POST /webhook HTTP/1.1\r\nHost: a\r\nX-Zorio-Signature: " + signature.Sign(secret, nil) + "\r\nContent-Length: 60000\r\n\r\n"
 		}
 		conn := dial(t, address, begin)
 		slow.Go(func() { said[n] = trickle(conn, 'x'); ended.Add(1) })

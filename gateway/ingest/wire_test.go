@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,6 +41,9 @@ func FuzzRequest(f *testing.F) {
 		"POST /webhook HTTP/1.1\r\n{H}X-Zorio-Folded: a\r\n\t b\r\nContent-Length: {L}\r\n\r\n{B}",
 		"GET /webhook HTTP/1.1\r\nHost: a\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
 		"hello\r\n\r\n",
+		"\r\nPOST /webhook HTTP/1.1\r\n{H}Transfer-Encoding: chunked\r\n\r\n1;a=b\r\n{\r\n1B\r\n\"event\":\"pbx.call.hangup\"} \r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"POST /webhook HTTP/1.1\n{H}Content-Length: {L}\r\n\r\n{B}",
+		"POST /webhook HTTP/1.1\r\n{H}X-Zorio-A B: v\r\nContent-Length: {L}\r\n\r\n{B}",
 	} {
 		f.Add([]byte(seed), []byte(`{"event":"pbx.call.hangup"}`))
 	}
@@ -50,7 +54,7 @@ func FuzzRequest(f *testing.F) {
 		raw := fill(text, body)
 		w := &wire{in: *bytes.NewReader(raw)}
 		late := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("no end to %q", raw)) })
-		_ = server.ServeConn(w) // says why the connection ended
+		_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{}))) // says why the connection ended
 		late.Stop()
 		kept := e.takeKept()
 		for _, m := range kept {
@@ -58,6 +62,28 @@ func FuzzRequest(f *testing.F) {
 		}
 		checkAnswers(t, raw, w.out.Bytes(), kept)
 	})
+}
+
+// Whatever byte stands in a header of the sender's: NATS stores what is taken, as it came, and the rest is refused.
+func TestWhatIsTakenCanBeStored(t *testing.T) {
+	e := startEdge(t)
+	server := e.Server(Limits{})
+	for b := range 256 {
+		for _, field := range []struct{ name, value string }{{"X-Zorio-A" + string([]byte{byte(b)}) + "b", "v"}, {"X-Zorio-A", "v" + string([]byte{byte(b)}) + "w"}, {"X-Zorio-A", string([]byte{byte(b)})}} {
+			w := &wire{in: *bytes.NewReader(fill([]byte("POST /webhook HTTP/1.1\r\n{H}"+field.name+": "+field.value+"\r\nContent-Length: {L}\r\n\r\n{B}"), []byte(`{"event":"a"}`)))}
+			_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{})))
+			answer, kept := w.out.String(), e.takeKept()
+			switch {
+			case strings.HasPrefix(answer, "HTTP/1.1 400 ") && len(kept) == 0:
+			case strings.HasPrefix(answer, "HTTP/1.1 200 ") && len(kept) == 1:
+				if got := kept[0].Header["X-Zorio-A"]; field.name == "X-Zorio-A" && !slices.Equal(got, []string{strings.Trim(field.value, " \t")}) {
+					t.Errorf("%q: %q is stored as %q", field.name, field.value, got)
+				}
+			default:
+				t.Errorf("%q: %q: %d stored, answered %q", field.name, field.value, len(kept), answer)
+			}
+		}
+	}
 }
 
 func fill(text, body []byte) []byte {

@@ -21,6 +21,9 @@ type Source struct {
 	HeaderDelivery  string        // the delivery id
 	HeaderSignature string
 
+	// Plausible reports whether a signature header has the form of one. One that has not signs nothing, whatever the body.
+	Plausible func(header []byte) bool
+
 	// Verify reports whether a signature header signs the body, and under which of the keys. Its hexadecimal digits
 	// are signature.Hex of the header.
 	Verify func(keys *signature.Keys, header, body []byte) (which int, ok bool)

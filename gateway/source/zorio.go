@@ -17,6 +17,7 @@ var Zorio = Source{
 	Tolerance:       300 * time.Second,
 	HeaderDelivery:  zorio.HeaderDelivery,
 	HeaderSignature: zorio.HeaderSignature,
+	Plausible:       signature.Plausible,
 	Verify:          (*signature.Keys).Verify,
 	EventName:       zorio.EventName,
 	Answers: Answers{

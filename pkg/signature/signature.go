@@ -32,6 +32,12 @@ func Sign(secret string, body []byte) string {
 // Hex returns the digits of a signature header that [Keys.Verify] has accepted.
 func Hex(header string) string { return strings.TrimPrefix(header, scheme) }
 
+// Plausible reports whether a header has the form of a signature: the scheme, and as many digits behind it. It allocates
+// nothing.
+func Plausible(header []byte) bool {
+	return len(header) == len(scheme)+hexLen && string(header[:len(scheme)]) == scheme
+}
+
 // Keys checks signatures against every current secret; there are several while one is being rotated.
 // It is safe for concurrent use and does not change: rotating means making new Keys.
 type Keys struct{ keys []*key }
@@ -101,7 +107,7 @@ func (k *Keys) IDs() (ids []string) {
 // Every secret is tried and every comparison takes the same time wherever the difference is, so that an answer
 // tells nothing about how close a guess was. It allocates nothing.
 func (k *Keys) Verify(header, body []byte) (which int, ok bool) {
-	if len(header) != len(scheme)+hexLen || string(header[:len(scheme)]) != scheme {
+	if !Plausible(header) {
 		return 0, false
 	}
 	given := header[len(scheme):]

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// begin sends the head of a request that looks authentic, and the first bytes of its body.
+func begin(t *testing.T, conn net.Conn, length int, first string) {
+	t.Helper()
+	head := fmt.Sprintf("POST /webhook HTTP/1.1\r\nHost: sluice\r\n%s: %d\r\n%s: %s\r\nContent-Length: %d\r\n\r\n",
+		zorio.HeaderTimestamp, time.Now().Unix(), zorio.HeaderSignature, signature.Sign("another secret", nil), length)
+	if _, err := io.WriteString(conn, head+first); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is announced takes no memory: what has come does.
+func TestABodyTakesMemoryAsItComes(t *testing.T) {
+	g := startGateway(t)
+	const announced = 1000
+	before := g.value("process_resident_memory_bytes")
+	for range announced {
+		begin(t, g.from("127.0.0.1"), 1<<20, "{")
+	}
+	rig.Eventually(t, 10*time.Second, "all bodies have begun", func() bool { return g.value("sluice_inflight_bytes") >= announced<<12 })
+	if grown := g.value("process_resident_memory_bytes") - before; grown > announced<<17 {
+		t.Errorf("%d bodies of 1 MiB that did not come take %.0f MB", announced, grown/1e6)
+	}
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Errorf("beside them: %s", got)
+	}
+}
+
+// Bodies have SLUICE_MAX_INFLIGHT_BYTES together, and one address half of it.
+func TestBytesInsideAreBounded(t *testing.T) {
+	g := startGateway(t, "SLUICE_MAX_INFLIGHT_BYTES=16MiB")
+	most := strings.Repeat(" ", 1<<20-1)
+	var held []net.Conn
+	hold := func(ip string, count int) {
+		for range count {
+			held = append(held, g.from(ip))
+			begin(t, held[len(held)-1], 1<<20, most)
+		}
+	}
+	hold("127.0.0.1", 8)
+	rig.Eventually(t, 10*time.Second, "eight bodies are inside", func() bool { return g.value("sluice_inflight_bytes") == 8<<20 })
+	over := g.from("127.0.0.1")
+	begin(t, over, 100, "")
+	if got := refused(t, over); got != "503 Service Unavailable: Overloaded" {
+		t.Errorf("a ninth one of an address: %s", got)
+	}
+	hold("127.0.0.2", 8)
+	rig.Eventually(t, 10*time.Second, "sixteen bodies are inside", func() bool { return g.value("sluice_inflight_bytes") == 16<<20 })
+	over = g.from("127.0.0.3")
+	begin(t, over, 100, "")
+	if got := refused(t, over); got != "503 Service Unavailable: Overloaded" {
+		t.Errorf("a seventeenth one: %s", got)
+	}
+	for _, conn := range held {
+		_ = conn.Close()
+	}
+	rig.Eventually(t, 10*time.Second, "nothing is inside", func() bool { return g.metric("sluice_inflight_bytes 0") })
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Errorf("afterwards: %s", got)
+	}
+}

@@ -1,0 +1,140 @@
+package ingest
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connection gives the HTTP server the heads of requests and nothing else. Bodies are read by the path, when it wants
+// them, and by one reader only, so that no two can disagree about where a body ends.
+type connection struct {
+	net.Conn
+	from  *peer
+	all   *room  // what all connections may have inside together
+	leave func() // gives its place away
+
+	head    headEnd
+	fault   error   // once what was sent is not HTTP
+	unread  bool    // a head was given out, and the body that follows it was not read
+	rest    *[]byte // read, and not given out; nil where there is nothing
+	taken   int     // bytes of rest that are the body of the request inside
+	counted int     // bytes that count as inside
+
+	waits   atomic.Int64 // since when it waits for a request, in nanoseconds since 1970; or one of those below
+	lingers atomic.Bool
+	closing sync.Once
+}
+
+// What connection.waits is beside a time.
+const (
+	busy = 0
+	shut = -1 // its place was given to another one
+)
+
+func (p *Path) connection(conn net.Conn, from *peer) *connection {
+	return &connection{Conn: conn, from: from, all: &p.bytes, leave: func() {}}
+}
+
+// headRead is how much is read at once of what may be a head. It bounds what comes with one of its body.
+const headRead = 4 << 10
+
+// Read gives out the bytes of a head, up to its end.
+func (c *connection) Read(p []byte) (n int, err error) {
+	switch {
+	case c.fault != nil:
+		return 0, c.fault
+	case c.unread: // what comes next is no head
+		return 0, io.EOF
+	case c.rest != nil:
+		n = copy(p, *c.rest)
+	default:
+		if n, err = c.receive(p[:min(len(p), headRead)]); n == 0 {
+			return 0, err
+		}
+	}
+	used, ended, fault := c.head.scan(p[:n])
+	c.unread = ended
+	if c.fault = fault; fault != nil {
+		return used, nil // the server takes what it has for a head's beginning, and then hears of the fault
+	}
+	if c.rest != nil {
+		c.taken = used
+		c.drop()
+	} else if used < n {
+		c.rest = newBuffer(n - used)
+		*c.rest = append(*c.rest, p[used:n]...)
+	}
+	return used, nil
+}
+
+// receive reads from the network, and lets it be known when that is to wait for a request.
+func (c *connection) receive(p []byte) (int, error) {
+	if c.head != (headEnd{}) {
+		return c.Conn.Read(p)
+	}
+	since := time.Now().UnixNano()
+	if !c.waits.CompareAndSwap(busy, since) {
+		return 0, io.EOF
+	}
+	n, err := c.Conn.Read(p)
+	if !c.waits.CompareAndSwap(since, busy) {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+func (c *connection) buffered() int {
+	if c.rest == nil {
+		return 0
+	}
+	return len(*c.rest)
+}
+
+// leastIdle is how long a connection waits before its place may be given to another: one that was just opened is about
+// to be used.
+const leastIdle = time.Second
+
+// waitsFor is how long it has waited for a request.
+func (c *connection) waitsFor(now time.Time) time.Duration {
+	if since := c.waits.Load(); since > 0 {
+		return time.Duration(now.UnixNano() - since)
+	}
+	return 0
+}
+
+// endIdle ends a connection that waits for a request, and reports false for one that does not any more.
+func (c *connection) endIdle(now time.Time) bool {
+	since := c.waits.Load()
+	if since <= 0 || now.UnixNano()-since < int64(leastIdle) || !c.waits.CompareAndSwap(since, shut) {
+		return false
+	}
+	_ = c.Conn.Close() // wakes its reader, which then closes it as ever
+	return true
+}
+
+// lingerTime bounds how long a client may go on sending what nobody wants.
+const lingerTime = 500 * time.Millisecond
+
+// linger makes Close wait until the client has read the last answer and stops sending: a connection that is closed with
+// something unread in it is reset, and takes the answer with it.
+func linger(conn net.Conn) {
+	if c, ours := conn.(*connection); ours {
+		c.lingers.Store(true)
+	}
+}
+
+// Close implements [net.Conn].
+func (c *connection) Close() (err error) {
+	c.closing.Do(func() {
+		defer c.leave()
+		half, can := c.Conn.(interface{ CloseWrite() error })
+		if c.lingers.Load() && can && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.Copy(io.Discard, c.Conn) // until the client is done, or the time is up
+		}
+		err = c.Conn.Close()
+	})
+	return err
+}
