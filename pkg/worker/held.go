@@ -19,6 +19,7 @@ type held struct {
 	again  bool   // it was given out before
 	taken  time.Time
 
+	note  string      // the handler's word about its last attempt
 	noted atomic.Bool // that its handler has begun
 	begun int         // how often it had, without a word, before this process took it
 

@@ -19,7 +19,7 @@ type metrics struct {
 
 	lag, oldest, atRisk prometheus.Gauge
 	paused              prometheus.Gauge
-	pauses              prometheus.Counter
+	pauses, forgotten   prometheus.Counter
 }
 
 func newMetrics(w *worker) *metrics {
@@ -40,6 +40,7 @@ func newMetrics(w *worker) *metrics {
 	m.atRisk.Set(math.Inf(1))
 	m.paused = gauge("sluice_consumer_paused", "1 while the team waits because many different events fail in a row; /readyz says why.")
 	m.pauses = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_pauses_total", Help: "How often it began to wait so."})
+	m.forgotten = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_history_lost_total", Help: "Events whose history is not kept, because NATS did not take it."})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_running", Help: "Events being handled now."}, func() float64 { return float64(w.lanes.active()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events taken from the stream and not yet settled."}, func() float64 { return float64(w.lanes.held()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_stuck", Help: "Handlers that go on although their time is over (SLUICE_TIMEOUT); each holds a place."}, func() float64 { n, _ := w.stuck.state(); return float64(n) })

@@ -29,7 +29,9 @@ func (w *worker) settle(ctx context.Context, h *held, epoch int, err error, took
 	}
 	w.metrics.attempted(o, took)
 	w.report(h.event, o, err, took)
-	w.carryOut(ctx, h, o, err)
+	if w.carryOut(ctx, h, o, err) {
+		w.remember(h, o, err, took)
+	}
 	return true
 }
 
@@ -62,7 +64,7 @@ func (w *worker) attempt(ctx context.Context, h *held) (err error) {
 	if err := w.begin(ctx, h); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, w.settings.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithValue(ctx, noteKey{}, &h.note), w.settings.Timeout)
 	defer cancel()
 	defer w.watchOver(h.event)()
 	defer func() {
@@ -79,9 +81,9 @@ func (w *worker) attempt(ctx context.Context, h *held) (err error) {
 
 var errTimeout = errors.New("not done within the time limit (SLUICE_TIMEOUT)")
 
-// carryOut says the last word about an event, or puts it where it waits to be tried again. A word that is lost costs a
-// repetition.
-func (w *worker) carryOut(ctx context.Context, h *held, o outcome, cause error) {
+// carryOut says the last word about an event, or puts it where it waits to be tried again; false when the event stays. A
+// word that is lost costs a repetition.
+func (w *worker) carryOut(ctx context.Context, h *held, o outcome, cause error) (said bool) {
 	var err error
 	switch o.kind {
 	case retry:
@@ -92,13 +94,14 @@ func (w *worker) carryOut(ctx context.Context, h *held, o outcome, cause error) 
 	if err != nil {
 		w.log.Error("NATS does not take the copy of an event that failed: the event stays and is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "error", err)
 		_ = h.msg.NakWithDelay(storeAgain)
-		return
+		return false
 	}
 	if o.kind == dead {
 		_ = h.msg.TermWithReason(o.reason)
-		return
+		return true
 	}
 	_ = h.msg.Ack()
+	return true
 }
 
 // report logs what became of an attempt: failures always, successes at debug.

@@ -35,6 +35,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/history"
 	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/stream"
@@ -124,6 +125,7 @@ type worker struct {
 	gate    *gate
 	lanes   *lanes
 	stuck   stuck
+	history *history.Writer
 }
 
 // timing is what tests do sooner.
@@ -159,11 +161,13 @@ func (w *worker) run(ctx context.Context) (err error) {
 	w.metrics = newMetrics(w)
 	w.admin.Registry().MustRegister(w.metrics.registry)
 	defer w.admin.Registry().Unregister(w.metrics.registry)
+	w.history = history.NewWriter(w.js, w.team.Name, w.log, func(events int) { w.metrics.forgotten.Add(float64(events)) })
 	defer w.admin.Watch(w.prefix+"handler", w.handlerHealth)()
 
 	err = w.takeAll(ctx)
 	w.log.Info("stopping: letting the handlers that run come to their end")
 	w.leaveBehind(w.lanes.close(w.grace))
+	w.history.Close()
 	if flushed := w.nc.FlushTimeout(flushTimeout); flushed != nil { // acknowledgements are on their way only now
 		w.log.Warn("some acknowledgements may be lost: their events are handled again", "error", flushed)
 	}

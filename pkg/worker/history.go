@@ -1,0 +1,40 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/history"
+)
+
+// Note adds a word to what is kept in the history of the event that a handler is working on, for an operator to see:
+// what the other side said, say. It is for a few fixed words, in the handler's context; of several the last counts.
+func Note(ctx context.Context, word string) {
+	if note, inHandler := ctx.Value(noteKey{}).(*string); inHandler {
+		*note = event.OneLine(word, maxNote)
+	}
+}
+
+type noteKey struct{}
+
+const maxNote = 40 // bytes
+
+// remember keeps what the team did with an event, once it is done with it: what is tried again tells it in the end. It
+// blocks nobody, and what happened in the last second before a SIGKILL is not kept.
+func (w *worker) remember(h *held, o outcome, cause error, took time.Duration) {
+	e := history.Entry{
+		Sequence: h.event.Sequence, Identity: h.event.Identity, At: time.Now().UTC(), Outcome: history.Processed,
+		Attempts: h.event.Attempt, Took: float64(took.Microseconds()) / 1000, Failures: h.event.Failures,
+		Replay: h.event.Replay, Redriven: event.Redriven(h.event.Header), Note: h.note,
+	}
+	switch {
+	case o.kind == retry:
+		return
+	case o.kind == dead:
+		e.Outcome, e.Reason, e.Failures = history.Dead, o.reason, h.event.Failed(e.At, cause).Failures
+	case o.class == passedOver:
+		e.Outcome = history.Skipped
+	}
+	w.history.Add(e)
+}
