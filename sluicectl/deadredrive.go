@@ -51,7 +51,7 @@ func deadDropCommand() *cobra.Command {
 		Example: "  sluicectl dead drop 3 --yes\n  sluicectl dead drop --team pbx --reason permanent --yes",
 	}, func(ctx context.Context, s *session, args []string) error {
 		return l.do(ctx, s, args, audit.DeadDrop, func(selection dead.Selection, step func(*dead.Letter)) (dead.Result, error) {
-			return dead.DropAll(ctx, s.js, selection, step)
+			return dead.DropAll(ctx, s.js, selection, operator(), step)
 		})
 	})
 	l.flags(c)
@@ -86,12 +86,20 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, action audit
 	for _, selection := range selections {
 		result, err := act(selection, func(letter *dead.Letter) { entry.Add(fmt.Sprint(letter.Sequence)); _ = bar.Add(1) })
 		total.Done, total.Duplicates = total.Done+result.Done, total.Duplicates+result.Duplicates
+		s.warnUntold(result.Untold)
 		if err != nil {
 			entry.Failed(err)
 			return fmt.Errorf("%w: %s of %d are through, the rest is as it was", err, plural(total.Done, "dead letter"), count)
 		}
 	}
 	return s.tellLetters(total, verb)
+}
+
+// warnUntold says so where `sluicectl trace` will not know what was done.
+func (s *session) warnUntold(err error) {
+	if err != nil {
+		fmt.Fprintf(s.err, "the history of the events does not know of it: %v\n", err)
+	}
 }
 
 // what is the selection in words.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,6 +48,9 @@ func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
 		return err
 	}
 	life.Remembered = remembered
+	if life.Untold != nil {
+		fmt.Fprintf(s.err, "what is over is not known: %v\n", life.Untold)
+	}
 	if len(life.Events) == 0 && len(life.Quarantine) == 0 {
 		return nothing("no delivery %s since %s: it never came, was refused (see the gateway's log and metrics), or is older (--since)", delivery, clock(since))
 	}
@@ -86,7 +88,7 @@ func (s *session) showLife(life *trace.Life) {
 	for _, e := range life.Events {
 		s.showStored(e)
 		for _, f := range e.Teams {
-			s.showFate(f)
+			s.showFate(f, life.Replayed)
 		}
 		if len(e.Teams) == 0 {
 			fmt.Fprintln(s.out, "  no team takes it")
@@ -102,40 +104,4 @@ func (s *session) showStored(e *trace.Event) {
 		return
 	}
 	fmt.Fprintf(s.out, "  %s  stored, %s after\n", clock(e.Stored), milliseconds(e.Stored.Sub(e.Received)))
-}
-
-// fates are the states in words.
-var fates = map[trace.State]string{
-	trace.Waiting: "waiting in EVENTS", trace.InFlight: "in flight, or processed a moment ago", trace.Settled: "processed",
-	trace.Before: "stored before the team began: not given to it", trace.Retrying: "failed, and is tried again", trace.Dead: "given up",
-}
-
-func (s *session) showFate(f *trace.Fate) {
-	fmt.Fprintf(s.out, "  %s: %s\n", f.Team, fates[f.State])
-	for _, c := range f.Copies {
-		fmt.Fprintf(s.out, "    %s\n", aboutCopy(c))
-		printFailures(s.out, "      ", c.History)
-		printFailures(s.out, "      ", c.Failures)
-	}
-}
-
-// aboutCopy says what a copy is, and what it waits for.
-func aboutCopy(c *trace.Copy) string {
-	words := []string{fmt.Sprintf("%s #%d", c.Stream, c.Sequence)}
-	if c.Replay != "" {
-		words = append(words, "of replay "+c.Replay)
-	}
-	if len(c.Redriven) > 0 {
-		words = append(words, fmt.Sprintf("redriven from DEAD #%d", c.Redriven[len(c.Redriven)-1]))
-	}
-	if c.Attempts > 0 {
-		words = append(words, plural(c.Attempts, "failed attempt"))
-	}
-	if c.Next != nil {
-		words = append(words, "tried again at "+clock(*c.Next))
-	}
-	if c.Reason != "" {
-		words = append(words, c.Reason)
-	}
-	return printable(strings.Join(words, ", "))
 }

@@ -90,7 +90,7 @@ func TestRedrivingAgainAfterACrashDoublesNothing(t *testing.T) {
 	if _, err := js.PublishMsg(t.Context(), l.redriven("ops@desk")); err != nil { // and here it is killed
 		t.Fatal(err)
 	}
-	if duplicate, err := Redrive(t.Context(), js, l, "ops@desk"); !duplicate || err != nil {
+	if duplicate, untold, err := Redrive(t.Context(), js, l, "ops@desk"); !duplicate || untold != nil || err != nil {
 		t.Errorf("duplicate %v: %v", duplicate, err)
 	}
 	if copies, left := messages(t, js, stream.Replay), messages(t, js, stream.Dead); copies != 1 || left != 0 {
@@ -99,7 +99,7 @@ func TestRedrivingAgainAfterACrashDoublesNothing(t *testing.T) {
 	if _, err := Get(t.Context(), js, 1); !errors.Is(err, ErrNotFound) {
 		t.Errorf("%v", err)
 	}
-	if err := Drop(t.Context(), js, l); err != nil {
+	if _, err := Drop(t.Context(), js, l, "ops@desk"); err != nil {
 		t.Errorf("one that is gone: %v", err)
 	}
 }

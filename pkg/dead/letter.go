@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/history"
 	"github.com/sluicehq/sluice/pkg/stream"
 )
 
@@ -53,7 +54,19 @@ func Get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*Letter,
 	return parse(m)
 }
 
-// Drop removes one for good. One that is gone already is no error.
-func Drop(ctx context.Context, js jetstream.JetStream, l *Letter) error {
+// Drop removes one for good; by says who does it. One that is gone already is no error.
+func Drop(ctx context.Context, js jetstream.JetStream, l *Letter, by string) (untold, err error) {
+	untold = l.tell(ctx, js, history.Dropped, time.Now(), by)
+	return untold, l.remove(ctx, js)
+}
+
+func (l *Letter) remove(ctx context.Context, js jetstream.JetStream) error {
 	return stream.Delete(ctx, js, stream.Dead, l.Sequence)
+}
+
+// tell keeps in the event's history what is done to a letter, before it is gone. Where that cannot be kept it is done
+// all the same.
+func (l *Letter) tell(ctx context.Context, js jetstream.JetStream, outcome history.Outcome, at time.Time, by string) (untold error) {
+	return history.Write(ctx, js, history.Entry{Team: l.Team, Sequence: l.Event.Sequence, Identity: l.Identity, At: at.UTC(),
+		Outcome: outcome, Letter: l.Sequence, Replay: l.Replay, By: by})
 }

@@ -239,7 +239,7 @@ func Write(ctx context.Context, js jetstream.JetStream, e Entry) error {
 }
 
 func publish(ctx context.Context, js jetstream.JetStream, m *nats.Msg) error {
-	_, err := js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream.History))
+	_, err := js.PublishMsg(ctx, m, jetstream.WithExpectStream(stream.History), jetstream.WithRetryAttempts(0))
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
 		return stream.Missing(stream.History)
 	}

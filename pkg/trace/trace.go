@@ -20,6 +20,10 @@ type Life struct {
 	Remembered string   `json:"remembered,omitempty"` // what Redis says, where it was asked
 	Events     []*Event `json:"events"`
 	Quarantine []*Aside `json:"quarantine,omitempty"`
+
+	Replayed map[string]string `json:"replayed,omitempty"` // who started the replays that are named below, by their ids
+
+	Untold error `json:"-"` // why there is no history
 }
 
 // Event is one event of the delivery id, as it is stored in EVENTS.
@@ -38,39 +42,6 @@ type Aside struct {
 	Sequence uint64    `json:"sequence"` // in QUARANTINE
 	Reason   string    `json:"reason"`
 	Received time.Time `json:"received"`
-}
-
-// Fate is what became of an event in a team.
-type Fate struct {
-	Team   string  `json:"team"`
-	State  State   `json:"state"`
-	Copies []*Copy `json:"copies,omitempty"` // that are somewhere now
-}
-
-// State is where the event itself is with a team.
-type State string
-
-// The states of an event.
-const (
-	Waiting  State = "waiting"   // not given out yet
-	InFlight State = "in flight" // given out, not settled, as far as the durable's position tells
-	Retrying State = "retrying"  // failed, and waits to be tried again
-	Dead     State = "dead"      // given up
-	Settled  State = "processed" // acknowledged, and not in RETRY or DEAD
-	Before   State = "before it" // older than the team's beginning
-)
-
-// Copy is a copy of the event for a team.
-type Copy struct {
-	Stream   string          `json:"stream"`
-	Sequence uint64          `json:"sequence"`
-	Replay   string          `json:"replay,omitempty"`
-	Redriven []uint64        `json:"redriven,omitempty"` // the sequences in DEAD that it had before
-	Reason   string          `json:"reason,omitempty"`   // why it is dead
-	Next     *time.Time      `json:"next,omitempty"`     // when it is tried again
-	Attempts int             `json:"attempts"`
-	Failures []event.Failure `json:"failures,omitempty"`
-	History  []event.Failure `json:"history,omitempty"` // what failed before it was redriven
 }
 
 // Search says where to look.
@@ -99,8 +70,13 @@ func Find(ctx context.Context, js jetstream.JetStream, s Search) (*Life, error) 
 	}
 	life.adopt(copies)
 	for _, e := range life.Events {
-		e.judge(teams, copies)
+		told, err := e.history(ctx, js)
+		if err != nil {
+			life.Untold = err
+		}
+		e.judge(teams, copies, told)
 	}
+	life.nameReplays(ctx, js)
 	return life, nil
 }
 
@@ -111,10 +87,10 @@ func (s *Search) events(ctx context.Context, js jetstream.JetStream, life *Life)
 	}
 	return stream.Read(ctx, js, stream.Events, where, func(m *jetstream.RawStreamMsg) error {
 		e, err := event.Parse(m.Subject, m.Header, nil)
-		if err == nil && e.Delivery == s.Delivery {
+		if err == nil && e.Delivery == s.Delivery { // what is no event is nobody's
 			life.Events = append(life.Events, &Event{Sequence: m.Sequence, Name: e.Name, Identity: e.Identity, Received: e.Received, Stored: m.Time.UTC()})
 		}
-		return err
+		return nil
 	})
 }
 

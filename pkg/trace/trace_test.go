@@ -91,7 +91,7 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 	if err != nil || len(life.Events) != 2 || len(life.Quarantine) != 1 {
 		t.Fatalf("%+v %v", life, err)
 	}
-	want := map[string]State{"done": Settled, "retrying": Retrying, "dead": Dead, "waiting": Waiting, "flying": InFlight}
+	want := map[string]State{"done": Acknowledged, "retrying": Retrying, "dead": Dead, "waiting": Waiting, "flying": InFlight}
 	for _, fate := range life.Events[0].Teams {
 		if fate.State != want[fate.Team] {
 			t.Errorf("%s: %s, want %s", fate.Team, fate.State, want[fate.Team])
