@@ -87,7 +87,7 @@ func TestRedrivingAgainAfterACrashDoublesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.PublishMsg(t.Context(), l.redriven("ops@desk")); err != nil { // and here it is killed
+	if _, err := js.PublishMsg(t.Context(), l.redriven(time.Now(), "ops@desk")); err != nil { // and here it is killed
 		t.Fatal(err)
 	}
 	if duplicate, untold, err := Redrive(t.Context(), js, l, "ops@desk"); !duplicate || untold != nil || err != nil {
