@@ -50,6 +50,7 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature
 	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./pkg/stream
 	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
+	go test -run '^$$' -fuzz FuzzTargets -fuzztime 30s ./consumer/forward
 
 bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench

@@ -19,9 +19,13 @@ const longestPause = 24 * time.Hour
 
 const maxSaid = 200 // bytes of an answer in an error
 
-// meaning is what an answer means for the event. Every 4xx but 410 is tried again: receivers in the shape of Zorio's
-// samples answer 400 while a clock is off and 401 while a secret is being rotated.
-func meaning(answer *http.Response, said []byte, now time.Time) error {
+// tooLargeTries is how often a body is posted that the receiver finds too large. It stays as large as it is; but a proxy
+// that is being set up may say so of everything, and then it is the target that waits, as long as no attempts are used up.
+const tooLargeTries = 3
+
+// meaning is what an answer means for the event. Every 4xx but 410 and 413 is tried again: receivers in the shape of
+// Zorio's samples answer 400 while a clock is off and 401 while a secret is being rotated.
+func meaning(answer *http.Response, said []byte, e *event.Event, now time.Time) error {
 	status := answer.StatusCode
 	if status >= 200 && status <= 299 {
 		return nil
@@ -37,8 +41,18 @@ func meaning(answer *http.Response, said []byte, now time.Time) error {
 	switch {
 	case pause > 0 && status == http.StatusServiceUnavailable: // nobody is to be served
 		return worker.Unavailable(pause, err)
-	case pause > 0 && status == http.StatusTooManyRequests: // this one was too many
+	case pause > 0 && (status == http.StatusTooManyRequests || status == http.StatusRequestEntityTooLarge): // this one was too much
 		return worker.RetryAfter(pause, err)
+	case status == http.StatusRequestEntityTooLarge:
+		return tooLarge(err, e)
+	}
+	return err
+}
+
+func tooLarge(err error, e *event.Event) error {
+	err = fmt.Errorf("%w: the body has %d bytes: raise the receiver's limit (Express takes 100 kB, nginx 1 MB by default), then `sluicectl dead redrive`", err, len(e.Body))
+	if e.Attempt >= tooLargeTries {
+		return worker.Permanent(err)
 	}
 	return err
 }

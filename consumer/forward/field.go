@@ -12,7 +12,10 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/mask"
+	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 // keys of a target in the file.
@@ -47,6 +50,9 @@ func (p *parser) fill(t *target, node *yaml.Node, fields map[string]*yaml.Node) 
 			t.AllowPrivate = p.truth(key, value)
 		}
 	}
+	if host := hostOf(t.URL); !t.AllowPrivate && literallyPrivate(host) {
+		p.wrong(fields["url"], "url %s: allow_private: false refuses %s, which is not an address of the internet", mask.Address(t.URL), host)
+	}
 	if t.Proxy != "" && !t.AllowPrivate {
 		p.wrong(fields["proxy"], "proxy and allow_private: false exclude each other: behind a proxy nobody here sees the address; let the proxy refuse, or remove one of them")
 	}
@@ -63,10 +69,18 @@ func (p *parser) name(node *yaml.Node) string {
 
 func (p *parser) url(key string, node *yaml.Node, schemes ...string) string {
 	u, err := url.Parse(node.Value)
-	if err != nil || u.Host == "" || !slices.Contains(schemes, u.Scheme) {
-		p.wrong(node, "%s %s: use %s://", key, shown(node.Value), strings.Join(schemes, ":// or "))
+	if err != nil || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) {
+		p.wrong(node, "%s %s: use %s://", key, mask.Address(node.Value), strings.Join(schemes, ":// or "))
 	}
 	return node.Value
+}
+
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // secret is what exactly one of three keys says.
@@ -121,6 +135,7 @@ func (p *parser) events(node *yaml.Node) (patterns []string) {
 		p.wrong(node, "events: use a list of names such as pbx.call.hangup, or leave it out for every event")
 	}
 	for _, n := range nodes {
+		n = resolved(n)
 		if !event.ValidPattern(n.Value) {
 			p.wrong(n, "events %q: use names such as pbx.call.hangup, with * for one part, or > at the end for all that follow", n.Value)
 		}
@@ -129,9 +144,24 @@ func (p *parser) events(node *yaml.Node) (patterns []string) {
 				p.wrong(n, "events %q and %q match some of the same: NATS refuses that; keep the wider one", other, n.Value)
 			}
 		}
+		p.doubtUnknown(n)
 		patterns = append(patterns, n.Value)
 	}
 	return patterns
+}
+
+// doubtUnknown warns of a pattern that matches no event that Zorio is known to send. New ones come without notice, so it
+// is no mistake; but nothing would ever say that a slip of the keyboard waits for events that do not come.
+func (p *parser) doubtUnknown(node *yaml.Node) {
+	known := zorio.Known()
+	if slices.ContainsFunc(known, func(name string) bool { return event.Match(node.Value, name) }) {
+		return
+	}
+	near := settings.Nearest(node.Value, known)
+	if near != "" {
+		near = ": did you mean " + near + "?"
+	}
+	p.doubt(node, "events %q: Zorio is not known to send such events%s", node.Value, near)
 }
 
 // overlap reports whether two patterns match a name in common.

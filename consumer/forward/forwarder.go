@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
@@ -52,10 +53,13 @@ func (f *forwarder) run(ctx context.Context, targets []target, reload <-chan os.
 }
 
 func (f *forwarder) reload(ctx context.Context) {
-	targets, err := readTargets(f.settings.Targets)
+	targets, warnings, err := readTargets(f.settings.Targets)
 	if err != nil {
 		f.log.Error("the targets stay as they are: their file is wrong", "error", err)
 		return
+	}
+	for _, warning := range warnings {
+		f.log.Warn(warning)
 	}
 	f.apply(ctx, targets)
 	f.log.Info("read the targets again", "file", f.settings.Targets, "targets", len(targets))
@@ -122,7 +126,7 @@ func (f *forwarder) start(ctx context.Context, t target) {
 	f.runners[t.Name] = r
 	f.mu.Unlock()
 	f.metrics.paused.WithLabelValues(t.Name).Set(0)
-	f.log.Info("posting to a target", "target", t.Name, "url", shown(t.URL), "events", strings.Join(t.Events, " "), "concurrency", s.Concurrency)
+	f.log.Info("posting to a target", "target", t.Name, "url", mask.Address(t.URL), "events", strings.Join(t.Events, " "), "concurrency", s.Concurrency)
 	go func() {
 		r.work(ctx, worker.Host{Settings: s, Log: f.log, Admin: f.admin})
 		cancel()

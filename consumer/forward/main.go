@@ -17,12 +17,23 @@ import (
 type Settings struct {
 	worker.Settings
 	Targets string `env:"SLUICE_TARGETS" envDefault:"./targets.yaml" help:"file that lists the receivers, with url, secret and events of each; read again on SIGHUP"`
+
+	targets  []target // what the file says
+	warnings []string
 }
 
 // Check reads the file of targets, so that --check and the start name what is wrong in it.
-func (s *Settings) Check() error {
-	_, err := readTargets(s.Targets)
+func (s *Settings) Check() (err error) {
+	s.targets, s.warnings, err = readTargets(s.Targets)
 	return err
+}
+
+// Tell is what --check has to say beside the settings; see [settings.Teller].
+func (s *Settings) Tell() (lines, warnings []string) {
+	for _, t := range s.targets {
+		lines = append(lines, t.line())
+	}
+	return lines, s.warnings
 }
 
 func main() {
@@ -39,15 +50,11 @@ func run(ctx context.Context, s *Settings) error {
 	if err != nil {
 		return err
 	}
-	targets, err := readTargets(s.Targets)
-	if err != nil {
-		return err
-	}
 	admin, err := telemetry.NewAdmin("forward", s.Admin)
 	if err != nil {
 		return err
 	}
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
-	return newForwarder(s, log, admin).run(ctx, targets, reload)
+	return newForwarder(s, log, admin).run(ctx, s.targets, reload)
 }

@@ -68,7 +68,7 @@ func (p *poster) post(ctx context.Context, e *event.Event) error {
 	defer answer.Body.Close()
 	p.count(answer.StatusCode)
 	said, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // to its end, so that the connection is used again
-	return meaning(answer, said, time.Now())
+	return meaning(answer, said, e, time.Now())
 }
 
 // request is what Zorio would send now: the timestamp is fresh with each attempt.

@@ -91,14 +91,27 @@ func TestEveryAnswerHasItsMeaning(t *testing.T) {
 		{429, "7", "it answered 429", 7 * time.Second}, {503, "120", "503", 2 * time.Minute},
 		{503, "Tue, 24 Nov 2026 08:01:30 GMT", "503", 90 * time.Second},
 		{503, "Tue, 24 Nov 2026 07:00:00 GMT", "503", 0}, {429, "0", "429", 0}, {429, "-5", "429", 0}, {429, "soon", "429", 0},
+		{413, "", "it answered 413 Request Entity Too Large", 0}, {413, "60", "413", time.Minute},
 		{429, "4000000", "429", longestPause}, {429, "Tue, 24 Nov 2099 07:00:00 GMT", "429", longestPause},
 	} {
-		err := meaning(&http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}}}, []byte("Stale\ntimestamp"), now)
+		err := meaning(&http.Response{StatusCode: c.status, Header: http.Header{"Retry-After": {c.after}}}, []byte("Stale\ntimestamp"), sampleEvent(), now)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) || worker.IsPermanent(err) {
 			t.Errorf("%d %s: %v", c.status, c.after, err)
 		}
 		if pause := asked(c.after, now); c.pause != 0 && pause != c.pause {
 			t.Errorf("%d %s: pause %s", c.status, c.after, pause)
+		}
+	}
+}
+
+// A body that is too large stays so: it is given up soon, with a reason that names both sizes' owners. Once is no proof.
+func TestABodyThatIsTooLargeIsGivenUpSoon(t *testing.T) {
+	for attempt, permanent := range map[int]bool{1: false, 2: false, 3: true, 9: true} {
+		e := sampleEvent()
+		e.Attempt, e.Body = attempt, make([]byte, 150_000)
+		err := meaning(&http.Response{StatusCode: http.StatusRequestEntityTooLarge}, []byte("PayloadTooLargeError"), e, time.Now())
+		if worker.IsPermanent(err) != permanent || !strings.Contains(err.Error(), "the body has 150000 bytes: raise the receiver's limit") {
+			t.Errorf("attempt %d: %v", attempt, err)
 		}
 	}
 }

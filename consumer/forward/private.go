@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"syscall"
 )
 
@@ -28,6 +29,13 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 		return fmt.Errorf("%s is not an address of the internet, and allow_private: false refuses it", at.Addr())
 	}
 	return nil
+}
+
+// literallyPrivate reports a host that can be seen to be none of the internet, before it is dialed: an address, or this
+// machine's own name. Of other names only a look-up tells, and it may tell something else the next time.
+func literallyPrivate(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && !onInternet(address) || strings.EqualFold(host, "localhost")
 }
 
 func onInternet(address netip.Addr) bool {

@@ -1,10 +1,12 @@
 package main
 
 import (
-	"net/url"
+	"fmt"
 	"reflect"
+	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
 
@@ -51,15 +53,24 @@ func (t *target) settings(s worker.Settings) worker.Settings {
 	return s
 }
 
-// shown is a URL fit for logs: users, passwords and queries may be secrets.
-func shown(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "that cannot be understood"
+// line tells of a target what it is to do, fit for logs, its parts separated by tabs.
+func (t *target) line() string {
+	events := strings.Join(t.Events, " ")
+	if events == "" {
+		events = "every event"
 	}
-	u.RawQuery, u.Fragment = "", ""
-	if u.User != nil {
-		u.User = url.User("xxxxx")
+	more := []string{"timeout " + t.Timeout.String()}
+	if t.Concurrency > 0 {
+		more = append(more, fmt.Sprint("concurrency ", t.Concurrency))
 	}
-	return u.String()
+	if t.Attempts > 0 {
+		more = append(more, fmt.Sprint("attempts ", t.Attempts))
+	}
+	if !t.AllowPrivate {
+		more = append(more, "no private addresses")
+	}
+	if t.Proxy != "" {
+		more = append(more, "proxy "+mask.Address(t.Proxy))
+	}
+	return fmt.Sprintf("target %s\t%s\t%s\tsecret (%d characters)\t%s", t.Name, mask.Address(t.URL), events, len(t.Secret), strings.Join(more, ", "))
 }

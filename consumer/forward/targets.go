@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -12,30 +15,56 @@ import (
 )
 
 // readTargets reads and checks the file of targets. The error joins one line for each mistake, with its place:
-// "targets.yaml:7: target "crm": url …: use http:// or https://".
-func readTargets(file string) ([]target, error) {
+// "targets.yaml:7: target "crm": url …: use http:// or https://"; a warning has the same form.
+func readTargets(file string) (targets []target, warnings []string, err error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("SLUICE_TARGETS=%q: %w: name a file that this user may read", file, err)
+		return nil, nil, fmt.Errorf("SLUICE_TARGETS=%q: %w: name a file that this user may read", file, err)
 	}
 	return parseTargets(filepath.Clean(file), text)
 }
 
-func parseTargets(file string, text []byte) ([]target, error) {
-	p := &parser{file: file}
-	var document yaml.Node
-	var syntax *yaml.LoadError
-	switch err := yaml.Unmarshal(text, &document); {
-	case errors.As(err, &syntax):
-		return nil, fmt.Errorf("%s:%d: %s", file, syntax.Mark.Line, syntax.Message)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", file, err)
-	case len(document.Content) == 0:
-		return nil, fmt.Errorf("%s is empty: %s", file, wanted)
+func parseTargets(file string, text []byte) (targets []target, warnings []string, err error) {
+	root, err := onlyDocument(file, text)
+	if err != nil {
+		return nil, nil, err
 	}
-	targets := p.targets(document.Content[0])
-	return targets, p.err()
+	p := &parser{file: file}
+	targets = p.targets(root)
+	return targets, p.lines(p.doubts), p.err()
 }
+
+// onlyDocument is what the text holds. YAML allows several documents in a file, of which the others would be ignored.
+func onlyDocument(file string, text []byte) (*yaml.Node, error) {
+	documents := yaml.NewDecoder(bytes.NewReader(text))
+	var first, second yaml.Node
+	if err := documents.Decode(&first); errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s is empty: %s", file, wanted)
+	} else if err != nil {
+		return nil, notYAML(file, text, err)
+	}
+	switch err := documents.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return first.Content[0], nil
+	case err != nil:
+		return nil, notYAML(file, text, err)
+	}
+	return nil, fmt.Errorf("%s:%d: a second document: list all receivers under the one targets: of the first", file, second.Line)
+}
+
+func notYAML(file string, text []byte, err error) error {
+	var syntax *yaml.LoadError
+	if !errors.As(err, &syntax) {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	remedy, number := "", max(syntax.Mark.Line, 1)
+	if lines := strings.Split(string(text), "\n"); number <= len(lines) && indentedByTab.MatchString(lines[number-1]) {
+		remedy = ": a tab indents this line, and YAML takes spaces only"
+	}
+	return fmt.Errorf("%s:%d: %s%s", file, number, syntax.Message, remedy)
+}
+
+var indentedByTab = regexp.MustCompile(`^ *\t`)
 
 const wanted = "list receivers under targets:, each with name, url and secret"
 
@@ -43,25 +72,37 @@ const wanted = "list receivers under targets:, each with name, url and secret"
 type parser struct {
 	file     string
 	target   string // which one is being read
-	mistakes []mistake
+	mistakes []remark
+	doubts   []remark // what may be right
 }
 
-type mistake struct {
+type remark struct {
 	line int
 	text string
 }
 
 func (p *parser) wrong(at *yaml.Node, format string, arguments ...any) {
-	p.mistakes = append(p.mistakes, mistake{at.Line, p.target + fmt.Sprintf(format, arguments...)})
+	p.mistakes = append(p.mistakes, remark{at.Line, p.target + fmt.Sprintf(format, arguments...)})
+}
+
+func (p *parser) doubt(at *yaml.Node, format string, arguments ...any) {
+	p.doubts = append(p.doubts, remark{at.Line, p.target + fmt.Sprintf(format, arguments...)})
+}
+
+// lines puts remarks into the order of the file.
+func (p *parser) lines(remarks []remark) (lines []string) {
+	slices.SortStableFunc(remarks, func(a, b remark) int { return a.line - b.line })
+	for _, r := range remarks {
+		lines = append(lines, fmt.Sprintf("%s:%d: %s", p.file, r.line, r.text))
+	}
+	return lines
 }
 
 func (p *parser) err() error {
-	slices.SortStableFunc(p.mistakes, func(a, b mistake) int { return a.line - b.line })
-	var lines []error
-	for _, m := range p.mistakes {
-		lines = append(lines, fmt.Errorf("%s:%d: %s", p.file, m.line, m.text))
+	if len(p.mistakes) == 0 {
+		return nil
 	}
-	return errors.Join(lines...)
+	return errors.New(strings.Join(p.lines(p.mistakes), "\n"))
 }
 
 func (p *parser) targets(root *yaml.Node) (all []target) {

@@ -61,10 +61,11 @@ func (c command) answer(args []string) (exit int, done bool) {
 		}
 		return 1, true
 	}
+	lines, warnings := told(c.settings)
 	if check {
-		fmt.Fprint(c.out, Effective(c.settings))
+		fmt.Fprint(c.out, Effective(c.settings), aligned(lines))
 	}
-	for _, warning := range Unknown(c.settings) {
+	for _, warning := range append(Unknown(c.settings), warnings...) {
 		fmt.Fprintf(c.err, "%s: %s\n", c.binary, warning)
 	}
 	return 0, check
@@ -104,16 +105,39 @@ func (f field) defaults() string {
 	return text.String()
 }
 
+// Teller is a struct of settings with more to tell than its fields, such as what a file says that one of them names. It
+// is asked after Check has returned nil.
+type Teller interface {
+	// Tell returns lines for --check, their parts separated by tabs and without secrets, and warnings, for every start.
+	Tell() (lines, warnings []string)
+}
+
+func told(s any) (lines, warnings []string) {
+	if teller, tells := s.(Teller); tells {
+		return teller.Tell()
+	}
+	return nil, nil
+}
+
 // Effective is a block of one line a setting: its name and its value, without secrets.
 func Effective(s any) string {
-	var block strings.Builder
-	table := tabwriter.NewWriter(&block, 0, 0, 2, ' ', 0)
+	var lines []string
 	for _, f := range fields(s) {
 		value := f.mask(f.text())
 		if value == "" {
 			value = "(not set)"
 		}
-		fmt.Fprintf(table, "%s\t%s\n", f.name, value)
+		lines = append(lines, f.name+"\t"+value)
+	}
+	return aligned(lines)
+}
+
+// aligned puts the parts of lines, which tabs separate, below each other.
+func aligned(lines []string) string {
+	var block strings.Builder
+	table := tabwriter.NewWriter(&block, 0, 0, 2, ' ', 0)
+	for _, line := range lines {
+		fmt.Fprintln(table, line)
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	return block.String()
@@ -135,7 +159,7 @@ func unknown(s any, environment map[string]string) (warnings []string) {
 			continue
 		}
 		warning := name + " is set but is no setting: unset it"
-		if near := nearest(name, known); near != "" {
+		if near := Nearest(name, known); near != "" {
 			warning = name + " is set but is no setting: did you mean " + near + "?"
 		}
 		warnings = append(warnings, warning)
@@ -153,8 +177,8 @@ var elsewhere = []string{
 	"SLUICE_TARGETS", "SLUICE_ARCHIVE", "SLUICE_ARCHIVE_EVENTS", "SLUICE_ARCHIVE_BYTES", "SLUICE_ARCHIVE_EVERY",
 }
 
-// nearest is the known name with the fewest slips of the keyboard between, at most two.
-func nearest(name string, known []string) (near string) {
+// Nearest is the known name with the fewest slips of the keyboard between, at most two, or "".
+func Nearest(name string, known []string) (near string) {
 	best := 3
 	for _, candidate := range known {
 		if d := distance(name, candidate); d < best {

@@ -55,6 +55,15 @@ func Names() []string {
 	return files
 }
 
+// elsewhere are names of events that Zorio's documentation has only outside of its list.
+var elsewhere = []string{
+	"autocall.campaign.started", "autocall.campaign.paused", "autocall.campaign.resumed", "autocall.campaign.finished",
+	"autocall.lead.dialed", "autocall.lead.answered", "autocall.lead.dtmf_pressed", "autocall.lead.transferred",
+}
+
+// Known returns the names of all events that Zorio is known to send. New ones come without notice.
+func Known() []string { return append(Names(), elsewhere...) }
+
 // Sample returns a sample body of one kind of event. The caller may change it.
 func Sample(name string) (body []byte, known bool) {
 	body, err := samples.ReadFile("events/" + name + ".json")
