@@ -82,7 +82,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
-		BodyIdentity: s.Identity == "body", AcceptLate: s.acceptLate(), Opened: hub.opened,
+		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Opened: hub.opened,
 	}, keys, memory.Seen, publisher, &ingest.Instruments{
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(),
 	})

@@ -26,9 +26,10 @@ type Settings struct {
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
 	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"how many bytes of events are kept, the oldest are dropped first; 0: as many as there is room for"`
 
-	Identity string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature, or the signature alone"`
-	Late     string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what happens to an authentic delivery with a stale timestamp"`
-	LateMax  time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"how old a delivery SLUICE_LATE=accept takes"`
+	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature, or the signature alone"`
+	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"deliveries with one signature that are taken within half an hour under different ids, which are not signed; more are kept in quarantine as replayed; 0: no bound"`
+	Late      string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what happens to an authentic delivery with a stale timestamp"`
+	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"how old a delivery SLUICE_LATE=accept takes"`
 
 	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"requests inside; one more is answered 503"`
 	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"bytes of bodies inside, one address has half of them at most; one more is answered 503"`

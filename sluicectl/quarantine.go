@@ -23,8 +23,8 @@ func quarantineCommand() *cobra.Command {
 }
 
 func reasonFlag(c *cobra.Command, reason *string) {
-	c.Flags().StringVar(reason, "reason", "", "with this reason: late (its timestamp was stale) or unroutable (no event name that can be used)")
-	complete(c, "reason", cobra.FixedCompletions([]string{quarantine.Late, quarantine.Unroutable}, cobra.ShellCompDirectiveNoFileComp))
+	c.Flags().StringVar(reason, "reason", "", "with this reason: late (its timestamp was stale), unroutable (no event name that can be used) or replayed (one body under too many delivery ids)")
+	complete(c, "reason", cobra.FixedCompletions([]string{quarantine.Late, quarantine.Unroutable, quarantine.Replayed}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func quarantineListCommand() *cobra.Command {

@@ -23,6 +23,7 @@ const retryAfter = 30
 type answers struct {
 	ok, duplicate, stale, invalid                 *answer
 	quarantinedUnroutable, quarantinedLate        *answer
+	quarantinedReplayed                           *answer
 	notFound, wrongMethod, malformed              *answer
 	tooLarge, headerTooLarge, timeout, overloaded *answer
 	notStored, starting, stopping, broken         *answer
@@ -50,6 +51,7 @@ func newAnswers(words source.Answers) *answers {
 	a.invalid = add("invalid", words.Invalid)
 	a.quarantinedUnroutable = add("quarantined_unroutable", words.OK)
 	a.quarantinedLate = add("quarantined_late", words.Stale)
+	a.quarantinedReplayed = add("quarantined_replayed", words.OK)
 
 	a.notFound = say("not_found", http.StatusNotFound, "Not found")
 	a.wrongMethod = say("wrong_method", http.StatusMethodNotAllowed, "Method not allowed")

@@ -29,6 +29,7 @@ type reason string
 const (
 	unroutable reason = "unroutable" // no event name that can be a subject
 	late       reason = "late"       // the timestamp is out of tolerance
+	replayed   reason = "replayed"   // one copy too many of a signature
 )
 
 // identityOf is what makes a delivery itself: its id and its signature, or the signature alone.

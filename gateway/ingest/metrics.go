@@ -58,7 +58,7 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 		m.requests[a] = requests.WithLabelValues(a.label)
 	}
 	quarantined := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_quarantined_total", Help: "Authentic deliveries put into quarantine, by reason."}, []string{"reason"})
-	for _, why := range []reason{unroutable, late} {
+	for _, why := range []reason{unroutable, late, replayed} {
 		m.quarantined[why] = quarantined.WithLabelValues(string(why))
 	}
 	m.matches = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them: the first 8 hex digits of its SHA-256."}, []string{"secret"})

@@ -48,6 +48,7 @@ type Config struct {
 	MaxBody      int           // bytes
 	MaxBytes     int64         // bytes of bodies inside; one more is answered 503
 	BodyIdentity bool          // deduplicate on the signature alone
+	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
 
 	// Opened is closed when the streams are there: until then deliveries wait inside, within their Budget. Nil means
@@ -63,6 +64,7 @@ type Path struct {
 	secrets atomic.Pointer[secrets]
 	seen    Seen
 	hub     *stream.Publisher
+	copies  *copies
 	marks   *marks
 	metrics *metrics
 	log     *slog.Logger
@@ -91,6 +93,10 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p.metrics = newMetrics(instruments.Registry, p)
 	p.secrets.Store(p.metrics.secrets(keys))
 	p.marks = newMarks(memory, p.metrics)
+	p.copies = newCopies(c.MaxCopies)
+	if c.BodyIdentity { // there the signature is what a delivery is recognised by
+		p.copies = newCopies(0)
+	}
 	p.done.Go(p.commitGroups)
 	return p
 }
@@ -241,6 +247,16 @@ func (p *Path) quarantine(r *request, why reason, now time.Time) *delivery {
 	return d
 }
 
+// putAside turns an event into a delivery for quarantine, where the copies of one signature become one within the stream's
+// duplicate window.
+func (p *Path) putAside(d *delivery) {
+	p.refuse(p.answers.quarantinedReplayed, "an authentic body came under more delivery ids than SLUICE_MAX_COPIES, of which one is kept in QUARANTINE every 5 minutes: somebody sends a captured request again, or the sender's events have the same bytes")
+	d.quarantined = replayed
+	d.identity = signature.Hex(d.Msg.Header.Get(p.source.HeaderSignature))
+	d.Msg.Header.Set(event.HeaderID, d.identity)
+	d.Msg.Subject = event.QuarantineSubject(p.source.Name, string(replayed))
+}
+
 func (p *Path) newDelivery(now time.Time) *delivery {
 	d := &delivery{received: now, fate: make(chan *answer, 1)}
 	d.Deadline = now.Add(Budget)
@@ -261,6 +277,9 @@ func (p *Path) commitGroups() {
 func (p *Path) commit(group []*delivery) {
 	p.metrics.groups.Observe(float64(len(group)))
 	fresh := p.answerSeen(group)
+	for _, d := range p.copies.enter(fresh, time.Now()) {
+		p.putAside(d)
+	}
 	p.publish(fresh)
 }
 
@@ -303,6 +322,9 @@ func (p *Path) publish(fresh []*delivery) {
 // settle ends a delivery at its own acknowledgement: only now is it marked as stored, and answered.
 func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
 	p.metrics.settled(d, err)
+	if err != nil || ack.Duplicate {
+		p.copies.leave(d)
+	}
 	if err == nil && d.quarantined == "" {
 		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
 	}
@@ -326,6 +348,8 @@ func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
 		return p.answers.quarantinedLate
 	case d.quarantined == unroutable:
 		return p.answers.quarantinedUnroutable
+	case d.quarantined == replayed:
+		return p.answers.quarantinedReplayed
 	case ack.Duplicate:
 		return p.answers.duplicate
 	}

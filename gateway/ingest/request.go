@@ -22,8 +22,21 @@ type request struct {
 
 type field struct{ key, value []byte }
 
-// maxFields bounds how many headers of its own a sender may set; Zorio sets four.
-const maxFields = 16
+// A sender may set so many headers of its own, and so many bytes of what is kept with the event: they are not signed.
+// Zorio sets four, of 200 bytes.
+const (
+	maxFields = 16
+	maxKept   = 4 << 10
+)
+
+// size is how many bytes of its headers are kept.
+func (r *request) size() int {
+	size := len(r.traceparent) + len(r.encoding)
+	for _, f := range r.fields[:r.count] {
+		size += len(f.key) + len(f.value)
+	}
+	return size
+}
 
 // greet judges a request by its head alone, before any of its body is wanted: whether there is a place for it, where
 // it goes, and whether two readers could understand it differently.
@@ -44,6 +57,8 @@ func (p *Path) greet(r *request, h *fasthttp.RequestHeader) (refusal *answer) {
 		return p.answers.wrongMethod
 	case !p.read(r, h):
 		return p.refuse(p.answers.malformed, "ambiguous request: a space in a header's name, a repeated header of the sender's, or a trailer")
+	case r.size() > maxKept:
+		return p.refuse(p.answers.headerTooLarge, "more than 4 KiB of the sender's own headers, which are kept with the event")
 	case r.expects && h.IsHTTP11():
 		return p.answers.unexpected
 	case length > p.MaxBody:

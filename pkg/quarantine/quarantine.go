@@ -1,5 +1,5 @@
-// Package quarantine is for what lies in the stream QUARANTINE: deliveries with a valid signature that cannot be routed
-// or came too late.
+// Package quarantine is for what lies in the stream QUARANTINE: deliveries with a valid signature that cannot be routed,
+// came too late, or too often.
 package quarantine
 
 import (
@@ -22,6 +22,7 @@ import (
 const (
 	Late       = "late"       // its timestamp was out of tolerance
 	Unroutable = "unroutable" // it has no event name that can be a subject
+	Replayed   = "replayed"   // its body came under too many delivery ids
 )
 
 // Entry is one delivery.
