@@ -205,6 +205,9 @@ func (r *replaying) would(v replay.Survey, known bool) string {
 	case known:
 		text += fmt.Sprintf("; %d it has already processed", v.Handled)
 	}
+	if v.Foreign > 0 {
+		text += fmt.Sprintf("; %s that is no event is left out", plural(v.Foreign, "message"))
+	}
 	return text
 }
 

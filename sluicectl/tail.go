@@ -84,13 +84,14 @@ func (t *tailing) open(ctx context.Context, s *session) (jetstream.MessagesConte
 }
 
 func (t *tailing) print(s *session, m jetstream.Msg) error {
-	e, err := event.Parse(m.Subject(), m.Headers(), m.Data())
-	if err != nil {
-		return err
-	}
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
+	}
+	e, err := event.Parse(m.Subject(), m.Headers(), m.Data())
+	if err != nil {
+		fmt.Fprintf(s.err, "#%d is passed over: %v\n", meta.Sequence.Stream, err)
+		return nil
 	}
 	e.Sequence = meta.Sequence.Stream
 	if len(t.patterns) > 0 && !slices.ContainsFunc(t.patterns, func(p string) bool { return event.Match(p, e.Name) }) {

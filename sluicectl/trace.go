@@ -32,6 +32,9 @@ With REDIS_URL set it is found at once, of an id with several bodies the first; 
 }
 
 func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
+	if delivery == "" {
+		return misused("name the delivery: its id stands in the sender's X-Zorio-Delivery")
+	}
 	since, err := parseTime("since", t.since, time.Now())
 	if err != nil {
 		return err
@@ -98,9 +101,15 @@ func (s *session) showLife(life *trace.Life) {
 
 func (s *session) showStored(e *trace.Event) {
 	fmt.Fprintf(s.out, "\n%s, EVENTS #%d\n", printable(e.Name), e.Sequence)
-	fmt.Fprintf(s.out, "  %s  received\n", clock(e.Received))
+	if !e.Received.IsZero() {
+		fmt.Fprintf(s.out, "  %s  received\n", clock(e.Received))
+	}
 	if e.Unseen {
 		fmt.Fprintln(s.out, "  stored before the search begins (--since), or dropped by retention; known by the copies below")
+		return
+	}
+	if e.Received.IsZero() { // the gateway did not store it
+		fmt.Fprintf(s.out, "  %s  stored\n", clock(e.Stored))
 		return
 	}
 	fmt.Fprintf(s.out, "  %s  stored, %s after\n", clock(e.Stored), milliseconds(e.Stored.Sub(e.Received)))

@@ -60,11 +60,12 @@ func Headers(ctx context.Context, js jetstream.JetStream, s Selection, take func
 	}))
 }
 
+// parsed passes over what is no letter: it is nobody's.
 func parsed(take func(*Letter) error) func(*jetstream.RawStreamMsg) error {
 	return func(m *jetstream.RawStreamMsg) error {
 		l, err := parse(m)
 		if err != nil {
-			return err
+			return nil
 		}
 		return take(l)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
@@ -46,7 +47,7 @@ func parse(m *jetstream.RawStreamMsg) (*Entry, error) {
 		return nil, fmt.Errorf("%s #%d lies on %q, which is not Sluice's", stream.Quarantine, m.Sequence, m.Subject)
 	}
 	e := &Entry{Sequence: m.Sequence, Source: tokens[1], Reason: tokens[2], Received: m.Time.UTC(), Header: m.Header, Body: m.Data,
-		Delivery: m.Header.Get(zorio.HeaderDelivery), Signature: m.Header.Get(event.HeaderID)}
+		Delivery: m.Header.Get(zorio.HeaderDelivery), Signature: cmp.Or(m.Header.Get(event.HeaderID), signature.Hex(m.Header.Get(zorio.HeaderSignature)))}
 	if at, err := time.Parse(time.RFC3339Nano, m.Header.Get(event.HeaderReceived)); err == nil {
 		e.Received = at
 	}
@@ -77,21 +78,28 @@ func (s *Selection) matches(e *Entry) bool {
 
 // Each calls take for each selected entry, with its body, the oldest first, and ends with its first error.
 func Each(ctx context.Context, js jetstream.JetStream, s Selection, take func(*Entry) error) error {
-	one := func(m *jetstream.RawStreamMsg) error {
-		e, err := parse(m)
-		if err != nil || !s.matches(e) {
-			return err
-		}
-		return take(e)
-	}
 	if s.Sequence == 0 {
-		return stream.Scan(ctx, js, stream.Quarantine, event.QuarantineSubject("*", cmp.Or(s.Reason, "*")), one)
+		return stream.Scan(ctx, js, stream.Quarantine, event.QuarantineSubject("*", cmp.Or(s.Reason, "*")), s.parsed(take))
 	}
 	m, err := get(ctx, js, s.Sequence)
 	if err != nil {
 		return err
 	}
-	return one(m)
+	if _, err := parse(m); err != nil {
+		return err
+	}
+	return s.parsed(take)(m)
+}
+
+// parsed passes over what is not selected, and what is no entry: it is nobody's.
+func (s *Selection) parsed(take func(*Entry) error) func(*jetstream.RawStreamMsg) error {
+	return func(m *jetstream.RawStreamMsg) error {
+		e, err := parse(m)
+		if err != nil || !s.matches(e) {
+			return nil
+		}
+		return take(e)
+	}
 }
 
 // Headers is Each without bodies, and faster.
@@ -99,13 +107,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, s Selection, take func
 	if s.Sequence > 0 {
 		return Each(ctx, js, s, take)
 	}
-	return stream.Read(ctx, js, stream.Quarantine, stream.Range{HeadersOnly: true}, func(m *jetstream.RawStreamMsg) error {
-		e, err := parse(m)
-		if err != nil || !s.matches(e) {
-			return err
-		}
-		return take(e)
-	})
+	return stream.Read(ctx, js, stream.Quarantine, stream.Range{HeadersOnly: true}, s.parsed(take))
 }
 
 func get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*jetstream.RawStreamMsg, error) {

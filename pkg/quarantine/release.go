@@ -66,6 +66,9 @@ func (r *Release) Do(ctx context.Context, js jetstream.JetStream, e *Entry) (o O
 	if o.Event, err = r.name(e); err != nil {
 		return o, err
 	}
+	if e.Signature == "" {
+		return o, fmt.Errorf("#%d has no signature: the gateway did not put it here", e.Sequence)
+	}
 	identity := e.identity(r.BodyIdentity)
 	if o.Duplicate = r.known[identity]; !o.Duplicate {
 		if err := r.store(ctx, js, e, identity, &o); err != nil {

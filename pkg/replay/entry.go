@@ -40,6 +40,7 @@ const (
 	Stopped     State = "stopped"     // somebody asked for it
 	Interrupted State = "interrupted" // its command was stopped, or killed
 	Failed      State = "failed"
+	Unreadable  State = "unreadable" // its entry is broken
 )
 
 // Progress is how far a replay is. Everything selected up to Sequence is settled.

@@ -20,6 +20,8 @@ type Journal struct{ bucket jetstream.KeyValue }
 // ErrNotFound says that there is no replay of that id.
 var ErrNotFound = errors.New("no such replay")
 
+var errUnreadable = errors.New("nobody can read the journal's entry")
+
 // OpenJournal opens the journal that the gateway declares.
 func OpenJournal(ctx context.Context, js jetstream.JetStream) (*Journal, error) {
 	bucket, err := js.KeyValue(ctx, stream.Replays)
@@ -48,12 +50,13 @@ func (j *Journal) get(ctx context.Context, id string) (*Entry, uint64, error) {
 	}
 	var e Entry
 	if err := json.Unmarshal(found.Value(), &e); err != nil {
-		return nil, 0, fmt.Errorf("the journal's entry of %s: %w", id, err)
+		return nil, 0, fmt.Errorf("%w of %s: %w", errUnreadable, id, err)
 	}
+	e.ID = id
 	return e.lookAlive(time.Now()), found.Revision(), nil
 }
 
-// List returns every entry, the newest first.
+// List returns every entry, the newest first; one that nobody can read is [Unreadable].
 func (j *Journal) List(ctx context.Context) (entries []*Entry, err error) {
 	keys, err := j.bucket.Keys(ctx)
 	if errors.Is(err, jetstream.ErrNoKeysFound) {
@@ -63,8 +66,13 @@ func (j *Journal) List(ctx context.Context) (entries []*Entry, err error) {
 		return nil, err
 	}
 	for _, id := range keys {
-		e, err := j.Get(ctx, id)
-		if err != nil {
+		e, _, err := j.get(ctx, id)
+		switch {
+		case errors.Is(err, ErrNotFound): // gone meanwhile
+			continue
+		case errors.Is(err, errUnreadable):
+			e = &Entry{ID: id, State: Unreadable, Error: err.Error()}
+		case err != nil:
 			return nil, err
 		}
 		entries = append(entries, e)

@@ -60,7 +60,7 @@ func Do(ctx context.Context, js jetstream.JetStream, r *Record, run Run, step fu
 // Play is [Do] without a journal: it begins at the beginning, and cannot be resumed.
 func (r *Run) Play(ctx context.Context, js jetstream.JetStream, note func(Progress)) error {
 	r.note, r.begin = note, time.Now()
-	err := r.Selection.read(ctx, js, false, func(e stored) error {
+	_, err := r.Selection.read(ctx, js, false, func(e stored) error {
 		r.batch, r.bytes = append(r.batch, e.Event), r.bytes+len(e.Body)
 		if len(r.batch) < r.batchSize() && r.bytes < maxBatchBytes {
 			return nil

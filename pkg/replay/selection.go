@@ -34,15 +34,16 @@ type stored struct {
 
 var errEnd = errors.New("the range ends here")
 
-// read calls take for each selected event in the order of the stream.
-func (s *Selection) read(ctx context.Context, js jetstream.JetStream, headersOnly bool, take func(stored) error) error {
-	err := stream.Read(ctx, js, stream.Events, s.where(headersOnly), func(m *jetstream.RawStreamMsg) error {
+// read calls take for each selected event in the order of the stream, and counts what is there and is no event.
+func (s *Selection) read(ctx context.Context, js jetstream.JetStream, headersOnly bool, take func(stored) error) (foreign int, err error) {
+	err = stream.Read(ctx, js, stream.Events, s.where(headersOnly), func(m *jetstream.RawStreamMsg) error {
 		if !s.Until.IsZero() && !m.Time.Before(s.Until) {
 			return errEnd
 		}
 		e, err := event.Parse(m.Subject, m.Header, m.Data)
 		if err != nil {
-			return err
+			foreign++
+			return nil
 		}
 		e.Sequence = m.Sequence
 		if !s.matches(e, m.Time) {
@@ -51,9 +52,9 @@ func (s *Selection) read(ctx context.Context, js jetstream.JetStream, headersOnl
 		return take(stored{e, m.Time})
 	})
 	if errors.Is(err, errEnd) {
-		return nil
+		err = nil
 	}
-	return err
+	return foreign, err
 }
 
 // where leaves several patterns to matches: NATS refuses those that overlap, and reading everything is as fast.
@@ -76,10 +77,11 @@ type Missing func(context.Context, []*event.Event) ([]*event.Event, error)
 // Survey is what a selection amounts to now.
 type Survey struct {
 	Events      int       `json:"events"`
-	Handled     int       `json:"handled"` // of Events; 0 where it is not known
-	First, Last uint64    `json:"-"`       // sequences in EVENTS
-	Begin       time.Time `json:"begin"`   // when the first of them was stored
-	End         time.Time `json:"end"`     // when the last of them was stored
+	Handled     int       `json:"handled"`           // of Events; 0 where it is not known
+	First, Last uint64    `json:"-"`                 // sequences in EVENTS
+	Foreign     int       `json:"foreign,omitempty"` // messages that are no events, and are left out
+	Begin       time.Time `json:"begin"`             // when the first of them was stored
+	End         time.Time `json:"end"`               // when the last of them was stored
 }
 
 const surveyBatch = 500
@@ -96,7 +98,7 @@ func (s Selection) Survey(ctx context.Context, js jetstream.JetStream, missing M
 		batch = batch[:0]
 		return err
 	}
-	err = s.read(ctx, js, true, func(e stored) error {
+	v.Foreign, err = s.read(ctx, js, true, func(e stored) error {
 		if v.Events == 0 {
 			v.First, v.Begin = e.Sequence, e.at
 		}

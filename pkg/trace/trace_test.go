@@ -127,3 +127,18 @@ func TestWhatIsOlderThanTheSearchIsKnownByItsCopies(t *testing.T) {
 		t.Errorf("at its sequence: %+v %v", life, err)
 	}
 }
+
+// Two events without a Nats-Msg-Id are two events: what became of one says nothing about the other.
+func TestEventsWithoutAnIdentityAreToldApart(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	var last *event.Event
+	for range 2 {
+		last = stored(t, js, "")
+	}
+	durable(t, js, "pbx")
+	publish(t, js, event.DeadSubject("pbx", "zorio", last.Name), last.Failed(time.Now(), errors.New("poison")).Copy())
+	life, err := Find(t.Context(), js, Search{Since: time.Now().Add(-time.Hour)})
+	if err != nil || len(life.Events) != 2 || life.Events[0].Teams[0].State != Waiting || life.Events[1].Teams[0].State != Dead {
+		t.Errorf("%+v %v", life, err)
+	}
+}
