@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/ingest"
 	"github.com/sluicehq/sluice/pkg/seen"
+	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -30,15 +31,72 @@ func openMemory(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger)
 
 // inProcess is rebuilt at start, behind the first requests: until it is, the stream's duplicate window decides.
 func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) *memory {
-	m := seen.NewMemory(s.SeenMax)
+	m := &refillable{Memory: seen.NewMemory(s.SeenMax), gap: make(chan struct{}, 1)}
 	f := promauto.With(admin.Registry())
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
+	m.Missed(time.Now().Add(-seen.TTL))
 	return &memory{Seen: m, stop: background(func(ctx context.Context) {
-		if err := refill(ctx, hub, m, log, time.Now().Add(-seen.TTL)); err != nil && ctx.Err() == nil {
-			log.Warn("cannot remember what was stored before the start: the stream's duplicate window decides", "error", err)
-		}
+		m.run(ctx, func(since time.Time) error { return refill(ctx, hub, m, log, since) }, log)
 	})}
+}
+
+// refillable is the memory of this process, and where it has a gap.
+type refillable struct {
+	*seen.Memory
+	mu    sync.Mutex
+	since time.Time     // where the gap begins; zero where there is none
+	gap   chan struct{} // holds a token when there is one
+}
+
+// Timings of a refill.
+const (
+	refillMargin = 10 * time.Second // between clocks, and between a publish and its place in the stream
+	refillAgain  = 2 * time.Second  // after one that failed
+)
+
+// Missed implements [ingest.Seen].
+func (m *refillable) Missed(since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.since.IsZero() || since.Before(m.since) {
+		m.since = since
+	}
+	select {
+	case m.gap <- struct{}{}:
+	default:
+	}
+}
+
+func (m *refillable) take() (since time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	since, m.since = m.since, time.Time{}
+	return since
+}
+
+// run fills gaps until ctx ends, each until it is filled.
+func (m *refillable) run(ctx context.Context, refill func(since time.Time) error, log *slog.Logger) {
+	for failed := false; ctx.Err() == nil; {
+		select {
+		case <-m.gap:
+		case <-ctx.Done():
+			return
+		}
+		since := m.take()
+		if since.IsZero() { // it was taken with the one before
+			continue
+		}
+		err := refill(since.Add(-refillMargin))
+		if err != nil && ctx.Err() == nil {
+			if !failed {
+				log.Warn("cannot remember what is stored: the stream's duplicate window decides; trying again until it works", "since", since.UTC(), "error", err)
+			}
+			m.Missed(since)
+			stream.Pause(ctx, refillAgain)
+		}
+		failed = err != nil
+	}
 }
 
 func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {

@@ -26,7 +26,8 @@ type answers struct {
 	quarantinedReplayed                           *answer
 	notFound, wrongMethod, malformed              *answer
 	tooLarge, headerTooLarge, timeout, overloaded *answer
-	notStored, starting, stopping, broken         *answer
+	notStored, unstorable                         *answer
+	starting, stopping, broken                    *answer
 	crowded, crowdedByOne, unexpected             *answer
 	all                                           []*answer
 }
@@ -62,6 +63,7 @@ func newAnswers(words source.Answers) *answers {
 	a.timeout = say("timeout", http.StatusRequestTimeout, "Request timeout")
 	a.overloaded = say("overloaded", http.StatusServiceUnavailable, "Overloaded")
 	a.notStored = say("not_stored", http.StatusServiceUnavailable, "Not stored, try again")
+	a.unstorable = say("unstorable", http.StatusBadRequest, "Bad request")
 	a.starting = say("starting", http.StatusServiceUnavailable, "Starting, try again")
 	a.stopping = say("stopping", http.StatusServiceUnavailable, "Stopping, try again")
 	a.crowded = say("too_many_connections", http.StatusServiceUnavailable, "Too many connections")

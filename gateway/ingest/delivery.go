@@ -20,6 +20,7 @@ type delivery struct {
 	name            string // the event's name; empty when unroutable
 	received        time.Time
 	published       time.Time
+	doubtful        bool         // it was answered while a copy was on its way, which may be acknowledged yet
 	fate            chan *answer // takes its one answer without blocking
 }
 

@@ -97,3 +97,4 @@ type nothingSeen struct{}
 
 func (nothingSeen) Lookup(context.Context, []string, []bool) error { return nil }
 func (nothingSeen) Mark(context.Context, []seen.Mark) error        { return nil }
+func (nothingSeen) Missed(time.Time)                               {}

@@ -21,11 +21,12 @@ type marks struct {
 	memory  Seen
 	metrics *metrics
 	queue   chan seen.Mark
+	quit    chan struct{}
 	done    sync.WaitGroup
 }
 
 func newMarks(memory Seen, m *metrics) *marks {
-	w := &marks{memory: memory, metrics: m, queue: make(chan seen.Mark, maxMarks)}
+	w := &marks{memory: memory, metrics: m, queue: make(chan seen.Mark, maxMarks), quit: make(chan struct{})}
 	w.done.Go(w.write)
 	return w
 }
@@ -41,19 +42,30 @@ func (w *marks) add(m seen.Mark) {
 
 func (w *marks) write() {
 	batch := make([]seen.Mark, 0, maxGroup)
-	for first := range w.queue {
-		if len(w.queue) < maxGroup {
-			time.Sleep(gatherMarks)
+	for stopping := false; !stopping; {
+		select {
+		case first := <-w.queue:
+			if len(w.queue) < maxGroup {
+				time.Sleep(gatherMarks)
+			}
+			batch = append(batch[:0], first)
+		case <-w.quit:
+			stopping, batch = true, batch[:0]
 		}
-		batch = append(batch[:0], first)
-		for more := min(len(w.queue), maxGroup-1); more > 0; more-- {
-			batch = append(batch, <-w.queue)
+		for more := len(w.queue); more > 0; more-- {
+			if batch = append(batch, <-w.queue); len(batch) == maxGroup {
+				w.flush(batch)
+				batch = batch[:0]
+			}
 		}
 		w.flush(batch)
 	}
 }
 
 func (w *marks) flush(batch []seen.Mark) {
+	if len(batch) == 0 {
+		return
+	}
 	begin := time.Now()
 	err := w.memory.Mark(context.Background(), batch)
 	w.metrics.marked(time.Since(begin), err)
@@ -62,16 +74,15 @@ func (w *marks) flush(batch []seen.Mark) {
 	}
 }
 
-// missed counts a mark that was not even tried, and tells a memory that can be refilled where its gap begins.
+// missed counts a mark that was not even tried, and tells the memory where its gap begins.
 func (w *marks) missed(lost seen.Mark) {
 	w.metrics.marksMissed.Inc()
-	if m, refillable := w.memory.(interface{ Missed(since time.Time) }); refillable {
-		m.Missed(lost.Stored)
-	}
+	w.memory.Missed(lost.Stored)
 }
 
-// close writes what is queued and returns.
+// close writes what is queued and returns. A mark that comes later, with an acknowledgement after the last answer, is
+// not written: the memory is refilled at the next start.
 func (w *marks) close() {
-	close(w.queue)
+	close(w.quit)
 	w.done.Wait()
 }

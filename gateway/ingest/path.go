@@ -7,14 +7,12 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/valyala/fasthttp"
 
 	"github.com/sluicehq/sluice/gateway/source"
@@ -31,13 +29,16 @@ const Budget = 4 * time.Second
 // maxGroup bounds how many deliveries are committed together.
 const maxGroup = 512
 
-// Seen remembers which deliveries are stored. Both methods take a batch in one round trip, and an error of either
+// Seen remembers which deliveries are stored. Lookup and Mark take a batch in one round trip, and an error of either
 // costs nothing but the memory: the stream's own duplicate window stands behind it.
 type Seen interface {
 	// Lookup sets seen[i] where identities[i] is remembered. An error means that of some nothing is known: those are not seen.
 	Lookup(ctx context.Context, identities []string, seen []bool) error
 	// Mark remembers what is stored. After an error it knows by itself that something is missing, and sees to it.
 	Mark(ctx context.Context, marks []seen.Mark) error
+	// Missed says that something published at that time may be stored without a mark: the memory sees to it, behind the
+	// requests, by a refill from the stream.
+	Missed(since time.Time)
 }
 
 // Config is what a deployment chooses.
@@ -66,6 +67,7 @@ type Path struct {
 	hub     *stream.Publisher
 	copies  *copies
 	marks   *marks
+	doubts  *doubts
 	metrics *metrics
 	log     *slog.Logger
 	refused *telemetry.Limiter
@@ -97,6 +99,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	if c.BodyIdentity { // there the signature is what a delivery is recognised by
 		p.copies = newCopies(0)
 	}
+	p.doubts = newDoubts(memory)
 	p.done.Go(p.commitGroups)
 	return p
 }
@@ -319,56 +322,6 @@ func (p *Path) publish(fresh []*delivery) {
 	p.hub.Publish(messages)
 }
 
-// settle ends a delivery at its own acknowledgement: only now is it marked as stored, and answered.
-func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
-	p.metrics.settled(d, err)
-	if err != nil || ack.Duplicate {
-		p.copies.leave(d)
-	}
-	if err == nil && d.quarantined == "" {
-		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
-	}
-	p.logSettled(d, ack, err)
-	p.answer(d, p.outcome(d, ack, err))
-}
-
-// answer lets a delivery's handler go on, which takes it as its last word.
-func (p *Path) answer(d *delivery, given *answer) {
-	d.fate <- given
-	p.gathered.answered()
-}
-
-func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
-	switch {
-	case errors.Is(err, nats.ErrMaxPayload): // NATS takes less than SLUICE_MAX_BODY
-		return p.answers.tooLarge
-	case err != nil:
-		return p.answers.notStored
-	case d.quarantined == late:
-		return p.answers.quarantinedLate
-	case d.quarantined == unroutable:
-		return p.answers.quarantinedUnroutable
-	case d.quarantined == replayed:
-		return p.answers.quarantinedReplayed
-	case ack.Duplicate:
-		return p.answers.duplicate
-	}
-	return p.answers.ok
-}
-
-func (p *Path) logSettled(d *delivery, ack stream.Ack, err error) {
-	if err != nil {
-		p.refused.Warn("not_stored", "cannot store deliveries: the sender is asked to come back", err, "see /readyz for the state of NATS")
-		return
-	}
-	if !p.log.Enabled(context.Background(), slog.LevelDebug) {
-		return
-	}
-	p.log.Debug("stored", "event", d.name, "delivery", event.DeliveryOf(d.identity), "source", p.source.Name,
-		"stream", ack.Stream, "sequence", ack.Sequence, "duplicate", ack.Duplicate, "quarantine", string(d.quarantined),
-		"took", time.Since(d.received))
-}
-
 // refuse notes why a request is refused or put aside, one line a cause and interval.
 func (p *Path) refuse(a *answer, why string) *answer {
 	p.refused.Info(a.label, "refused", "answer", a.label, "reason", why)
@@ -384,5 +337,6 @@ func (p *Path) Close() {
 	}
 	p.gathered.close()
 	p.done.Wait()
+	p.doubts.close()
 	p.marks.close()
 }

@@ -1,7 +1,10 @@
 package rig
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,4 +76,32 @@ func (c NatsCluster) Leader(js jetstream.JetStream, stream string) *Nats {
 		return leader != nil
 	})
 	return leader
+}
+
+// Serving is the number of the server that a client of this name is connected to; -1 when it is to none.
+func (c NatsCluster) Serving(client string) int {
+	return slices.IndexFunc(c, func(n *Nats) bool { return slices.Contains(n.clients(), client) })
+}
+
+// clients are the names of those that are connected; none of a server that does not say.
+func (n *Nats) clients() (names []string) {
+	n.t.Helper()
+	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Get("http://" + n.Monitor + "/connz")
+	if err != nil {
+		return nil
+	}
+	defer answer.Body.Close()
+	var connz struct {
+		Connections []struct {
+			Name string `json:"name"`
+		} `json:"connections"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&connz); err != nil {
+		n.t.Fatal(err)
+	}
+	for _, c := range connz.Connections {
+		names = append(names, c.Name)
+	}
+	return names
 }

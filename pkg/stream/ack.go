@@ -14,7 +14,7 @@ import (
 type Ack struct {
 	Stream    string
 	Sequence  uint64
-	Duplicate bool // it was stored before, under the same Nats-Msg-Id; Sequence is that of the first
+	Duplicate bool // it was stored before it was published, under the same Nats-Msg-Id; Sequence is that of the first
 }
 
 // parseAck reads JetStream's answer to a publish. An error says why the message is not stored.
@@ -76,7 +76,7 @@ func decodeAck(data []byte) (Ack, error) {
 		return Ack{}, fmt.Errorf("JetStream's answer is not an acknowledgement: %w", err)
 	}
 	if body.Error != nil {
-		return Ack{}, fmt.Errorf("JetStream: %s (%d)", body.Error.Description, body.Error.Code)
+		return Ack{}, refusal(body.Error.Code, body.Error.Description)
 	}
 	if body.Stream == "" || body.Sequence == 0 {
 		return Ack{}, errors.New("JetStream's answer is not an acknowledgement")

@@ -27,16 +27,6 @@ type Options struct {
 	Log         *slog.Logger               // nil means slog.Default()
 }
 
-// Timings of a connection: a server that is silently gone is noticed within two pings.
-const (
-	dialTimeout  = 2 * time.Second
-	pingInterval = 2 * time.Second
-	pingsOut     = 2
-	retryWait    = 100 * time.Millisecond
-
-	inProcessWait = 5 * time.Millisecond // asking the embedded server costs nothing
-)
-
 // Connect connects to NATS. A connection that was made once is kept up for ever: it reconnects by itself and logs
 // both the loss and the return. While it is away a publish fails at once instead of piling up in memory.
 // The error, when the first connection cannot be made, names the address and the remedy; it is [ErrUnreachable] where
@@ -94,8 +84,8 @@ func (o Options) options() []nats.Option {
 		log = slog.Default()
 	}
 	options := []nats.Option{
-		nats.Name(o.Name), nats.Timeout(dialTimeout),
-		nats.MaxReconnects(-1), nats.ReconnectWait(retryWait), nats.ReconnectJitter(retryWait, retryWait),
+		nats.Name(o.Name), nats.Timeout(dialTimeout), nats.SetCustomDialer(&dialer{net.Dialer{Timeout: dialTimeout}}),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectWait(retryWait), nats.ReconnectJitter(retryWait, retryWait),
 		nats.ReconnectBufSize(-1), nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() && !nc.IsDraining() {

@@ -1,9 +1,9 @@
 package stream
 
 import (
-	"errors"
-	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,56 +11,35 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Outgoing is a message on its way into a stream. It must not be changed until it is settled.
-type Outgoing struct {
-	Msg      *nats.Msg // with a Nats-Msg-Id header, which makes sending it again harmless; Reply is the publisher's
-	Deadline time.Time // from then on it is given up
-
-	// Settle is called exactly once, on a goroutine of the publisher's: with a nil error the message is stored as
-	// durably as the stream stores. It must not block.
-	Settle func(Ack, error)
-
-	token  uint64
-	again  time.Time     // when to send it again
-	pause  time.Duration // the pause before that one, which doubles
-	reason error         // why it was not stored so far
-}
-
-// ErrNotStored says that no acknowledgement came before the deadline. The message may be stored all the same; sent
-// again under its Nats-Msg-Id it is stored once.
-var ErrNotStored = errors.New("not acknowledged by JetStream in time")
-
-// How a message without an acknowledgement is sent again.
-const (
-	ackWait    = 500 * time.Millisecond // silence for this long means that message or answer were lost
-	firstPause = 40 * time.Millisecond  // a planned change of leader takes 30 to 90 ms
-	sweepEvery = 20 * time.Millisecond
-)
-
 // Publisher publishes messages and settles each when its own acknowledgement arrives, in whatever order they come: a
-// lost one delays nobody else. What is refused or not answered is sent again under the same Nats-Msg-Id until its
-// deadline. It is safe for concurrent use.
+// lost one delays nobody else. What is not acknowledged is sent again under the same Nats-Msg-Id until its deadline,
+// within an allowance, so that a NATS that was away is not buried under what waited for it. Sending and giving up are
+// apart: a NATS that hangs holds up the one and never the other. It is safe for concurrent use.
 type Publisher struct {
 	nc     *nats.Conn
 	inbox  string // the acknowledgement of message t comes to inbox + t
 	acks   *nats.Subscription
 	resent atomic.Uint64
 
-	mu      sync.Mutex
-	last    uint64
-	waiting map[uint64]*Outgoing
-	outcome Outcome
+	mu        sync.Mutex
+	last      uint64
+	waiting   map[uint64]*Outgoing
+	queue     []*Outgoing // waiting and to be sent, now
+	allowance allowance
+	doubts    doubts
+	outcome   Outcome
 
-	busy chan struct{} // holds a token while anything may be waiting
-	quit chan struct{}
-	done chan struct{}
+	busy    chan struct{} // holds a token while anything may be waiting
+	queued  chan struct{} // holds a token while anything may be queued
+	quit    chan struct{}
+	running sync.WaitGroup
 }
 
 // NewPublisher starts a publisher on a connection, which stays the caller's.
 func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	p := &Publisher{
-		nc: nc, inbox: nc.NewInbox() + ".", waiting: map[uint64]*Outgoing{},
-		busy: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		nc: nc, inbox: nc.NewInbox() + ".", waiting: map[uint64]*Outgoing{}, doubts: newDoubts(),
+		busy: make(chan struct{}, 1), queued: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
 	var err error
 	if p.acks, err = nc.Subscribe(p.inbox+"*", p.acknowledged); err != nil {
@@ -69,80 +48,168 @@ func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	if err := p.acks.SetPendingLimits(-1, -1); err != nil { // as many as are waiting, and they are bounded
 		return nil, err
 	}
-	go p.sweepWhileBusy()
+	p.hearRefusals()
+	p.running.Go(p.sendQueued)
+	p.running.Go(p.sweepWhileBusy)
 	return p, nil
 }
 
-// Publish sends a group of messages in one flush. It returns without waiting for acknowledgements.
+// Publish takes a group of messages, which are sent in one flush. It never waits for NATS.
 func (p *Publisher) Publish(group []*Outgoing) {
-	p.enlist(group)
-	for _, m := range group {
-		p.send(m)
-	}
-}
-
-func (p *Publisher) enlist(group []*Outgoing) {
-	silent := time.Now().Add(ackWait)
 	p.mu.Lock()
 	for _, m := range group {
 		p.last++
-		m.token, m.again = p.last, silent
-		m.Msg.Reply = p.inbox + strconv.FormatUint(m.token, 36)
+		m.token, m.queued = p.last, true
 		p.waiting[m.token] = m
 	}
+	p.queue = append(p.queue, group...)
 	p.mu.Unlock()
+	signal(p.queued)
+	signal(p.busy)
+}
+
+func signal(c chan struct{}) {
 	select {
-	case p.busy <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-func (p *Publisher) send(m *Outgoing) {
-	if err := p.nc.PublishMsg(m.Msg); err != nil {
-		p.refused(m.token, err)
+// sendAtOnce bounds how many messages are taken from the queue together: those behind them can still be given up.
+const sendAtOnce = 64
+
+// sendQueued sends what is queued, in its order. It waits for NATS where that takes nothing: nobody waits for it.
+func (p *Publisher) sendQueued() {
+	batch := make([]leaving, 0, sendAtOnce)
+	for {
+		select {
+		case <-p.queued:
+		case <-p.quit:
+			return
+		}
+		for batch = p.takeQueued(batch[:0], time.Now()); len(batch) > 0; batch = p.takeQueued(batch[:0], time.Now()) {
+			for _, l := range batch {
+				p.send(l)
+			}
+		}
 	}
 }
 
-// acknowledged takes JetStream's answer to one message.
+// leaving is a message that is being sent.
+type leaving struct {
+	*Outgoing
+	msg   *nats.Msg // its own is gone once it is given up
+	again bool      // another copy was sent before
+}
+
+func (p *Publisher) send(l leaving) {
+	switch err := p.nc.PublishMsg(l.msg); {
+	case err != nil:
+		p.notSent(l.Outgoing, explainUnsent(err))
+	case l.again:
+		p.resent.Add(1)
+	}
+}
+
+// takeQueued takes the next messages to send, and passes over those that are settled or overdue.
+func (p *Publisher) takeQueued(batch []leaving, now time.Time) []leaving {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := 0
+	for ; taken < len(p.queue) && len(batch) < sendAtOnce; taken++ {
+		m := p.queue[taken]
+		m.queued = false
+		if p.waiting[m.token] == nil || !now.Before(m.Deadline) {
+			continue
+		}
+		m.leave(p.inbox, now)
+		batch = append(batch, leaving{m, m.Msg, m.copies > 1})
+	}
+	p.queue = slices.Delete(p.queue, 0, taken)
+	return batch
+}
+
+// notSent notes that the client did not send a message.
+func (p *Publisher) notSent(m *Outgoing, reason error) {
+	p.mu.Lock()
+	if isUnsent(reason) {
+		m.copies--
+		m.unanswered--
+		p.allowance.giveBack()
+	}
+	p.mu.Unlock()
+	p.refused(m.token, reason)
+}
+
+// acknowledged takes JetStream's answer to one copy of a message.
 func (p *Publisher) acknowledged(answer *nats.Msg) {
-	token, err := strconv.ParseUint(answer.Subject[len(p.inbox):], 36, 64)
+	digits, again, _ := strings.Cut(answer.Subject[len(p.inbox):], resentMark)
+	token, err := strconv.ParseUint(digits, 36, 64)
 	if err != nil {
 		return // not a subject that we gave out
 	}
 	ack, err := parseAck(answer)
 	if err != nil {
+		p.answered(token)
 		p.refused(token, err)
 		return
 	}
+	// What is said of a copy that we sent again is said of our own first copy: the message was not there before.
+	ack.Duplicate = ack.Duplicate && again == ""
 	if m := p.take(token); m != nil {
 		m.Settle(ack, nil)
 	}
 }
 
-// take removes a message that is settled; nil when it was already.
+// take removes a message that is stored; nil when nothing is known of it, or not any more.
 func (p *Publisher) take(token uint64) *Outgoing {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m := p.waiting[token]
-	delete(p.waiting, token)
-	p.outcome = Outcome{Acked: time.Now()}
-	return m
+	now := time.Now()
+	p.outcome = Outcome{Acked: now}
+	p.allowance.acknowledged()
+	if m := p.waiting[token]; m != nil {
+		delete(p.waiting, token)
+		return m
+	}
+	return p.doubts.take(token)
 }
 
-// refused plans to send a message again, soon and then less and less soon.
-func (p *Publisher) refused(token uint64, reason error) {
+// answered notes that JetStream has answered one copy of a message, which it did not store.
+func (p *Publisher) answered(token uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if m := p.waiting[token]; m != nil {
-		m.reason = reason
-		m.pause = min(max(2*m.pause, firstPause), ackWait)
-		m.again = time.Now().Add(m.pause)
+		m.unanswered--
 	}
 }
 
-// sweepWhileBusy sends again and gives up, and sleeps while nothing is waiting.
+// refused plans to send a message again, or gives it up where that is of no use.
+func (p *Publisher) refused(token uint64, reason error) {
+	p.mu.Lock()
+	m := p.waiting[token]
+	if m == nil {
+		p.mu.Unlock()
+		return
+	}
+	now := time.Now()
+	if !m.refused(reason, now, isRefusal(p.outcome.Err)) {
+		p.mu.Unlock()
+		return
+	}
+	delete(p.waiting, token)
+	if !isUnstorable(reason) { // which says nothing about NATS
+		p.outcome.failed(reason, now)
+	}
+	p.mu.Unlock()
+	p.giveUp(m, reason)
+}
+
+// sweepEvery is how often the waiting messages are looked at.
+const sweepEvery = 20 * time.Millisecond
+
+// sweepWhileBusy plans what is sent again and gives up what is overdue, and sleeps while nothing is waiting.
 func (p *Publisher) sweepWhileBusy() {
-	defer close(p.done)
 	for {
 		select {
 		case <-p.busy:
@@ -161,76 +228,60 @@ func (p *Publisher) sweepWhileBusy() {
 
 // sweep looks at every waiting message once, and reports whether any is left.
 func (p *Publisher) sweep(now time.Time) bool {
-	var overdue, silent []*Outgoing
+	var overdue, due []*Outgoing
 	p.mu.Lock()
 	for token, m := range p.waiting {
 		switch {
 		case !now.Before(m.Deadline):
 			overdue = append(overdue, m)
 			delete(p.waiting, token)
-		case !now.Before(m.again):
-			silent = append(silent, m)
-			m.again = now.Add(ackWait)
+			p.outcome.failed(m.failure(), now)
+		case !m.queued && !now.Before(m.again):
+			due = append(due, m)
 		}
 	}
-	left := len(p.waiting) > 0
-	for _, m := range overdue {
-		p.outcome.failed(m.failure(), now)
+	due = p.allowance.choose(due)
+	for _, m := range due {
+		m.queued = true
 	}
+	p.queue = append(p.queue, due...)
+	p.doubts.forget(now)
+	left := len(p.waiting) > 0
 	p.mu.Unlock()
 	for _, m := range overdue {
-		m.giveUp()
+		p.giveUp(m, m.failure())
 	}
-	for _, m := range silent {
-		p.resent.Add(1)
-		p.send(m)
+	if len(due) > 0 {
+		signal(p.queued)
 	}
 	return left
 }
 
-func (m *Outgoing) giveUp() { m.Settle(Ack{}, m.failure()) }
-
-func (m *Outgoing) failure() error {
-	if m.reason == nil {
-		return ErrNotStored
-	}
-	return fmt.Errorf("%w: %w", ErrNotStored, m.reason)
-}
-
-// Outcome is what the last publishes came to: the only true sign of whether NATS stores.
-type Outcome struct {
-	Acked time.Time // when the last message was acknowledged; zero when none was
-	Err   error     // why the last message was not stored; nil when one was acknowledged after it, or none failed
-	Since time.Time // when the first one failed after the last acknowledgement; zero while Err is nil
-}
-
-func (o *Outcome) failed(err error, now time.Time) {
-	if o.Err == nil {
-		o.Since = now
-	}
-	o.Err = err
-}
-
-// Outcome tells what the last publishes came to. It never waits for NATS.
-func (p *Publisher) Outcome() Outcome {
+// giveUp settles a message that is not waiting any more. One in doubt is kept in mind: its acknowledgement may come late.
+func (p *Publisher) giveUp(m *Outgoing, reason error) {
+	m.Settle(Ack{}, reason)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.outcome
+	m.Msg = nil // or a NATS that is away would fill the memory
+	if isDoubt(reason) {
+		p.doubts.add(m, time.Now())
+	}
 }
 
 // Resent is how many times a message was sent again.
 func (p *Publisher) Resent() uint64 { return p.resent.Load() }
 
-// Close stops the publisher. What is still waiting is given up.
+// Close stops the publisher. What is still waiting is given up at once; it then waits until the message that is being
+// sent has left or failed, which takes as long as the connection takes to notice a NATS that hangs.
 func (p *Publisher) Close() {
 	close(p.quit)
-	<-p.done
-	_ = p.acks.Unsubscribe() // fails only on a connection that is closed already
 	p.mu.Lock()
 	left := p.waiting
 	p.waiting = map[uint64]*Outgoing{}
 	p.mu.Unlock()
 	for _, m := range left {
-		m.giveUp()
+		p.giveUp(m, m.failure())
 	}
+	p.running.Wait()
+	_ = p.acks.Unsubscribe() // fails only on a connection that is closed already
 }

@@ -1,0 +1,85 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/seen"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+// settle ends a delivery at its own acknowledgement: only now is it marked as stored, and answered. An acknowledgement
+// that comes after the answer still marks.
+func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
+	if err == nil && d.quarantined == "" {
+		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
+	}
+	if d.doubtful {
+		return
+	}
+	if d.doubtful = errors.Is(err, stream.ErrInDoubt); d.doubtful && d.quarantined == "" {
+		p.doubts.add(d.published)
+	}
+	if err != nil || ack.Duplicate {
+		p.copies.leave(d)
+	}
+	p.metrics.settled(d, err)
+	p.logSettled(d, ack, err)
+	p.answer(d, p.outcome(d, ack, err))
+}
+
+// answer lets a delivery's handler go on, which takes it as its last word.
+func (p *Path) answer(d *delivery, given *answer) {
+	d.fate <- given
+	p.gathered.answered()
+}
+
+// outcome is the one table from what became of a delivery to its answer.
+func (p *Path) outcome(d *delivery, ack stream.Ack, err error) *answer {
+	switch {
+	case errors.Is(err, nats.ErrMaxPayload): // NATS takes less than SLUICE_MAX_BODY
+		return p.answers.tooLarge
+	case errors.Is(err, stream.ErrUnstorable):
+		return p.answers.unstorable
+	case err != nil: // in doubt, not stored, or refused
+		return p.answers.notStored
+	case d.quarantined == late:
+		return p.answers.quarantinedLate
+	case d.quarantined == unroutable:
+		return p.answers.quarantinedUnroutable
+	case d.quarantined == replayed:
+		return p.answers.quarantinedReplayed
+	case ack.Duplicate:
+		return p.answers.duplicate
+	}
+	return p.answers.ok
+}
+
+func (p *Path) logSettled(d *delivery, ack stream.Ack, err error) {
+	if err != nil {
+		p.logFailed(err)
+		return
+	}
+	if !p.log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	p.log.Debug("stored", "event", d.name, "delivery", event.DeliveryOf(d.identity), "source", p.source.Name,
+		"stream", ack.Stream, "sequence", ack.Sequence, "duplicate", ack.Duplicate, "quarantine", string(d.quarantined),
+		"took", time.Since(d.received))
+}
+
+func (p *Path) logFailed(err error) {
+	switch {
+	case errors.Is(err, stream.ErrUnstorable):
+		p.refused.Warn("unstorable", "authentic deliveries are answered 400, because NATS can never store them", err, "a limit of NATS is below the gateway's own: raise max_payload, or lower SLUICE_MAX_BODY")
+	case errors.Is(err, stream.ErrRefused):
+		p.refused.Warn("refused_by_nats", "NATS refuses to store deliveries: the sender is asked to come back", err, "make room for EVENTS, or let this user publish there: the error says which")
+	default:
+		p.refused.Warn("not_stored", "cannot store deliveries: the sender is asked to come back", err, "see /readyz for the state of NATS")
+	}
+}

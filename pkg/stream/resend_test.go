@@ -1,0 +1,193 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// actor plays JetStream: it answers the copies of a message as a test says.
+type actor struct {
+	mu     sync.Mutex
+	copies map[string]int // by Nats-Msg-Id
+	total  int
+}
+
+// act makes a server where answer is asked about each copy, counted from 1; "" is silence.
+func act(t *testing.T, answer func(id string, copy int) string) (*actor, *nats.Conn) {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	connect := func() *nats.Conn {
+		nc, err := nats.Connect("", nats.InProcessServer(s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	a, stage := &actor{copies: map[string]int{}}, connect()
+	_, err = stage.Subscribe("events.>", func(m *nats.Msg) {
+		id := m.Header.Get("Nats-Msg-Id")
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.total++
+		a.copies[id]++
+		if said := answer(id, a.copies[id]); said != "" {
+			_ = m.Respond([]byte(said))
+		}
+	})
+	if err != nil || stage.Flush() != nil {
+		t.Fatal(err)
+	}
+	return a, connect()
+}
+
+func (a *actor) sent() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.total
+}
+
+const (
+	storedNow = `{"stream":"EVENTS","seq":1}`
+	duplicate = `{"stream":"EVENTS","seq":1,"duplicate":true}`
+)
+
+// What JetStream calls a duplicate because we sent it twice was not there before.
+func TestOnlyTheFirstCopyCanBeADuplicate(t *testing.T) {
+	_, nc := act(t, func(id string, copy int) string {
+		if id == "sent twice" && copy == 1 {
+			return "" // the acknowledgement is lost
+		}
+		return duplicate
+	})
+	p := publisher(t, nc)
+	for id, want := range map[string]bool{"sent twice": false, "there before": true} {
+		m, settled := outgoing(id, time.Minute)
+		p.Publish([]*Outgoing{m})
+		if f := wait(t, settled); f.err != nil || f.ack.Duplicate != want {
+			t.Errorf("%s: %+v", id, f)
+		}
+	}
+}
+
+// An acknowledgement that comes after a message was given up is told once more.
+func TestALateAcknowledgementEndsTheDoubt(t *testing.T) {
+	var late *nats.Msg
+	_, nc := act(t, func(string, int) string { return "" })
+	heard, err := nc.SubscribeSync("events.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := publisher(t, nc)
+	m, settled := outgoing("late", 200*time.Millisecond)
+	p.Publish([]*Outgoing{m})
+	if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) || errors.Is(f.err, ErrNotStored) {
+		t.Fatalf("at the deadline: %+v", f)
+	}
+	if late, err = heard.NextMsg(10 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := late.Respond([]byte(storedNow)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := wait(t, settled); f.err != nil || f.ack.Sequence != 1 {
+		t.Fatalf("later: %+v", f)
+	}
+	other, again := outgoing("other", 200*time.Millisecond)
+	p.Publish([]*Outgoing{other})
+	wait(t, again) // the second answer to the late one is dealt with by now
+	if len(settled) > 0 {
+		t.Fatalf("settled once more: %+v", <-settled)
+	}
+}
+
+// While nothing is acknowledged, what waits is sent again at a trickle; a burst is for what is refused in a moment.
+func TestWhatWaitsIsSentAgainAtATrickle(t *testing.T) {
+	const waiting, budget = 3000, 3 * time.Second
+	a, nc := act(t, func(string, int) string { return "" })
+	p := publisher(t, nc)
+	var group []*Outgoing
+	var fates []<-chan fate
+	for n := range waiting {
+		m, settled := outgoing(fmt.Sprint(n), budget)
+		group, fates = append(group, m), append(fates, settled)
+	}
+	p.Publish(group)
+	for _, settled := range fates {
+		if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) {
+			t.Fatalf("got %+v", f)
+		}
+	}
+	sweeps := int(budget / sweepEvery)
+	if again, most := a.sent()-waiting, resendBurst+resendTrickle*sweeps; again > most || again < resendBurst {
+		t.Errorf("%d copies were sent again; at most %d are a burst and a trickle", again, most)
+	}
+	if p.Resent() != uint64(a.sent()-waiting) {
+		t.Errorf("%d are counted", p.Resent())
+	}
+}
+
+func TestTheAllowanceIsAShareOfWhatIsAcknowledged(t *testing.T) {
+	var due []*Outgoing
+	for token := range uint64(10_000) {
+		due = append(due, &Outgoing{token: token})
+	}
+	a := allowance{}
+	for range 1000 { // a quiet time
+		a.choose(nil)
+	}
+	if n := len(a.choose(slices.Clone(due))); n != resendBurst {
+		t.Errorf("%d are sent again after a quiet time", n)
+	}
+	for range 1000 {
+		a.acknowledged()
+	}
+	chosen := a.choose(slices.Clone(due))
+	if len(chosen) != 1000*resendShare+resendTrickle {
+		t.Errorf("%d are sent again after 1,000 acknowledgements", len(chosen))
+	}
+	if chosen[0].token != 9999 || chosen[1].token != 9998 {
+		t.Errorf("not the newest first: %d, %d", chosen[0].token, chosen[1].token)
+	}
+}
+
+// Silence is answered with copies that become rarer, and never all at once.
+func TestPausesDoubleAndAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := &Outgoing{Msg: &nats.Msg{}}
+		for n, base := range []time.Duration{ackWait, 2 * ackWait, 4 * ackWait, 4 * ackWait} {
+			one.leave("inbox.", time.Now())
+			if pause := time.Until(one.again); pause < base*3/4 || pause > base*5/4 {
+				t.Errorf("after copy %d: %s", n+1, pause)
+			}
+		}
+		if !strings.HasSuffix(one.Msg.Reply, "-3") {
+			t.Errorf("the fourth copy is answered to %s", one.Msg.Reply)
+		}
+		pauses := map[time.Duration]bool{}
+		for range 100 {
+			m := &Outgoing{}
+			m.refused(nats.ErrNoResponders, time.Now(), false)
+			pauses[time.Until(m.again)] = true
+		}
+		if len(pauses) < 50 {
+			t.Errorf("100 that are refused together come again at %d times", len(pauses))
+		}
+	})
+}
