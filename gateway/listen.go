@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -27,9 +26,6 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func listen(s *Settings) (*listener, error) {
-	if !strings.HasPrefix(s.Path, "/") {
-		return nil, fmt.Errorf("SLUICE_PATH=%q: it has to begin with a slash", s.Path)
-	}
 	l, err := net.Listen("tcp", s.Listen)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -92,6 +92,9 @@ func run(ctx context.Context, s *Settings) (err error) {
 	limits := s.limits(log)
 	go func() {
 		if hub.wait(ctx) == nil {
+			if s.NATSURL == "" {
+				log.Info("the embedded NATS asks for no password: whoever may use this machine may read, forge and purge events", "nats", hub.url)
+			}
 			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
 		}
 	}()

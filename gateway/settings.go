@@ -1,9 +1,16 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/pkg/seen"
 	"github.com/sluicehq/sluice/pkg/settings"
+	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // Settings are everything that a deployment can choose about the gateway.
@@ -12,7 +19,7 @@ type Settings struct {
 
 	Listen string `env:"SLUICE_LISTEN" envDefault:":3000" help:"address for webhooks"`
 	Path   string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL that is registered with Zorio"`
-	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
+	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
 	Data   string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
 	Log    string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per event"`
 
@@ -20,7 +27,7 @@ type Settings struct {
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, several separated by commas; unset: the gateway runs a NATS of its own"`
 	NATSCreds   string `env:"NATS_CREDS" help:"credentials file for NATS"`
 	NATSMonitor string `env:"SLUICE_NATS_MONITOR" help:"monitoring address of NATS, to check that it syncs always; unset: port 8222 of the host in NATS_URL"`
-	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" help:"address of the embedded NATS, for consumers on this machine"`
+	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
@@ -37,6 +44,51 @@ type Settings struct {
 	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"open connections; one more takes the place of the one that idles longest, or is answered 503"`
 	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"open connections from one address; one more takes the place of its own that idles longest, or is answered 429; 0: half of SLUICE_MAX_CONNECTIONS"`
 	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"deliveries remembered in memory, about 200 bytes each, where there is no Redis"`
+}
+
+// Check holds what is set against what it is for, before anything is reached for.
+func (s *Settings) Check() error {
+	return errors.Join(checkSecrets(s.Secret), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
+}
+
+// leastSecret is half of what Zorio's console gives: less is a slip of the paste, or can be guessed.
+const leastSecret = 16
+
+func checkSecrets(list string) error {
+	if _, err := signature.Parse(list); err != nil {
+		return fmt.Errorf("ZORIO_WEBHOOK_SECRET: %w", err)
+	}
+	n := 0
+	for secret := range strings.SplitSeq(list, ",") {
+		if n++; len(strings.TrimSpace(secret)) < leastSecret {
+			return fmt.Errorf("ZORIO_WEBHOOK_SECRET: secret %d has %d characters, at least %d are needed: Zorio's have 32 letters and digits", n, len(strings.TrimSpace(secret)), leastSecret)
+		}
+	}
+	return nil
+}
+
+func unlessEmpty(url string, check func(string) error) error {
+	if url == "" {
+		return nil
+	}
+	return check(url)
+}
+
+// checkPath takes what a request's target can be, to the byte: it is compared as it was sent.
+func (s *Settings) checkPath() error {
+	clean := path.Clean(s.Path)
+	if strings.HasSuffix(s.Path, "/") && clean != "/" {
+		clean += "/"
+	}
+	if !strings.HasPrefix(s.Path, "/") || s.Path != clean || strings.ContainsFunc(s.Path, notOfPaths) {
+		return fmt.Errorf("SLUICE_PATH=%q: use a path that begins with a slash, such as /webhook, of letters, digits and -._~/", s.Path)
+	}
+	return nil
+}
+
+func notOfPaths(r rune) bool {
+	isLetter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	return !isLetter && (r < '0' || r > '9') && !strings.ContainsRune("-._~/", r)
 }
 
 // acceptLate is the age up to which late deliveries are ordinary events; 0 puts them into quarantine.

@@ -45,7 +45,11 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 		want    []string
 	}{
 		"no secret":             {"ZORIO_WEBHOOK_SECRET=", []string{"ZORIO_WEBHOOK_SECRET"}},
-		"a secret that is none": {"ZORIO_WEBHOOK_SECRET=short", []string{"ZORIO_WEBHOOK_SECRET"}},
+		"a secret that is none": {"ZORIO_WEBHOOK_SECRET=fifteen letters", []string{"ZORIO_WEBHOOK_SECRET", "15 characters, at least 16", "32 letters and digits"}},
+		"a path to tidy":        {"SLUICE_PATH=/a/../webhook", []string{"SLUICE_PATH", "slash"}},
+		"a path with a query":   {"SLUICE_PATH=/webhook?x=1", []string{"SLUICE_PATH", "slash"}},
+		"NATS_URL is of HTTP":   {"NATS_URL=http://localhost:4222", []string{"NATS_URL", "nats://host:4222"}},
+		"REDIS_URL is of HTTP":  {"REDIS_URL=http://localhost:6379", []string{"REDIS_URL", "redis://host:6379"}},
 		"port is busy":          {"SLUICE_LISTEN=" + busy.Addr().String(), []string{"SLUICE_LISTEN", "choose another port"}},
 		"admin port is busy":    {"SLUICE_ADMIN=" + busy.Addr().String(), []string{"SLUICE_ADMIN", "choose another port"}},
 		"hub port is busy":      {"SLUICE_HUB_LISTEN=" + busy.Addr().String(), []string{"SLUICE_HUB_LISTEN", "NATS_URL"}},

@@ -25,6 +25,12 @@ const (
 	idle        = 8
 )
 
+// CheckURL reports what is wrong with a REDIS_URL, and reaches for nothing.
+func CheckURL(list string) error {
+	_, err := parseURL(list)
+	return err
+}
+
 // parseURL reads a REDIS_URL: redis://, rediss:// or unix://. Several separated by commas, or one with ?cluster=true,
 // are nodes of a Cluster; with ?master_name=… they are Sentinels that know where that master is.
 func parseURL(list string) (*redis.UniversalOptions, error) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -65,7 +67,7 @@ func (c command) answer(args []string) (exit int, done bool) {
 	if check {
 		fmt.Fprint(c.out, Effective(c.settings), aligned(lines))
 	}
-	for _, warning := range append(Unknown(c.settings), warnings...) {
+	for _, warning := range slices.Concat(Unknown(c.settings), exposed(c.settings), warnings) {
 		fmt.Fprintf(c.err, "%s: %s\n", c.binary, warning)
 	}
 	return 0, check
@@ -141,6 +143,24 @@ func aligned(lines []string) string {
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	return block.String()
+}
+
+// exposed has a warning for each address that more than this machine may reach and that asks nobody who it is.
+func exposed(s any) (warnings []string) {
+	for _, f := range fields(s) {
+		what, address := f.tag.Get("exposes"), f.text()
+		if what == "" || address == "" || isLoopback(address) {
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("%s=%s can be reached from other machines, and gives everybody %s: use 127.0.0.1, or let only those through whom you trust", f.name, address, what))
+	}
+	return warnings
+}
+
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, wrong := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || wrong == nil && ip.IsLoopback())
 }
 
 // Unknown has a warning for each variable that looks like a setting of Sluice and is none.

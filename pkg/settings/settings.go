@@ -10,6 +10,7 @@
 //	oneof       the values that are allowed, separated by commas
 //	min, max    bounds of an int, a time.Duration or [Bytes], both allowed
 //	secret      "true": never shown; "url": an address, shown as package mask shows it
+//	exposes     what an address to listen on gives to whoever reaches it, without asking who it is
 //	file        "true": <env>_FILE may name a file that holds the value instead
 package settings
 

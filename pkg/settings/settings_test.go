@@ -157,3 +157,15 @@ func FuzzBytes(f *testing.F) {
 		}
 	})
 }
+
+func TestAddressesThatOthersReachAreWarnedOf(t *testing.T) {
+	for address, want := range map[string]bool{"127.0.0.1:3001": false, "localhost:3001": false, "[::1]:3001": false, "": false, ":3001": true, "0.0.0.0:3001": true, "10.0.0.1:3001": true, "gateway:3001": true} {
+		s := struct {
+			Admin string `env:"SLUICE_ADMIN" exposes:"everything"`
+		}{address}
+		warnings := exposed(&s)
+		if (len(warnings) == 1) != want || want && !strings.Contains(warnings[0], "SLUICE_ADMIN="+address+" can be reached from other machines, and gives everybody everything") {
+			t.Errorf("%q: %q", address, warnings)
+		}
+	}
+}

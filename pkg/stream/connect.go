@@ -32,7 +32,7 @@ type Options struct {
 // The error, when the first connection cannot be made, names the address and the remedy; it is [ErrUnreachable] where
 // trying again may help.
 func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
-	if err := checkURL(o.URL); err != nil {
+	if err := CheckURL(o.URL); err != nil {
 		return nil, err
 	}
 	nc, err := nats.Connect(o.URL, o.options()...)
@@ -113,7 +113,8 @@ func (o Options) options() []nats.Option {
 	return options
 }
 
-func checkURL(list string) error {
+// CheckURL reports what is wrong with a NATS_URL, and reaches for nothing.
+func CheckURL(list string) error {
 	for one := range strings.SplitSeq(list, ",") {
 		one = strings.TrimSpace(one)
 		u, err := url.Parse(one)

@@ -79,7 +79,7 @@ func NewAdmin(binary, address string) (*Admin, error) {
 	if a.listener, err = net.Listen("tcp", address); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s (SLUICE_ADMIN): %w: stop what is there, or choose another port", address, err)
 	}
-	a.server = &http.Server{Handler: a.routes(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	a.server = &http.Server{Handler: onlyHere(a.routes(), address), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	return a, nil
 }
 

@@ -163,3 +163,28 @@ func TestEachDependencyIsToldInMetricsOnce(t *testing.T) {
 		}
 	}
 }
+
+// A page on the internet whose name leads to this machine learns nothing.
+func TestTheAdminAddressAnswersToItsOwnNames(t *testing.T) {
+	a, err := NewAdmin("test", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go a.Serve()
+	defer a.Shutdown(t.Context())
+	for host, want := range map[string]int{
+		a.Addr(): 200, "localhost:3001": 200, "LOCALHOST.": 200, "[::1]:3001": 200, "::1": 200, "gateway:3001": 200, "gateway.shop.svc.cluster.local": 200, "": 200,
+		"evil.example:3001": 421, "127.0.0.1.evil.example": 421, "localhost.evil.example": 421, "evil.local.example": 421,
+	} {
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+a.Addr()+"/healthz", nil)
+		request.Host = host
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("for %q: %d, want %d", host, answer.StatusCode, want)
+		}
+	}
+}

@@ -7,7 +7,7 @@ import "time"
 type Settings struct {
 	NATSURL   string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, several separated by commas; the default is where a gateway on this machine runs its own"`
 	NATSCreds string `env:"NATS_CREDS" help:"credentials file for NATS"`
-	Admin     string `env:"SLUICE_ADMIN" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
+	Admin     string `env:"SLUICE_ADMIN" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
 	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per event"`
 
 	Concurrency int           `env:"SLUICE_CONCURRENCY" envDefault:"16" min:"1" max:"1024" help:"events handled at once by this process"`
