@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluicehq/sluice/pkg/mask"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -25,10 +26,12 @@ type forwarder struct {
 
 	mu      sync.Mutex
 	runners map[string]*runner // by name of the target
+	wrong   error              // with the file, since it was read last
+	since   time.Time          // the file was read so
 }
 
 func newForwarder(s *Settings, log *slog.Logger, admin *telemetry.Admin) *forwarder {
-	return &forwarder{settings: s, log: log, admin: admin, metrics: newMetrics(admin.Registry()), ended: make(chan struct{}, 1), runners: map[string]*runner{}}
+	return &forwarder{settings: s, log: log, admin: admin, metrics: newMetrics(admin.Registry()), ended: make(chan struct{}, 1), runners: map[string]*runner{}, since: time.Now()}
 }
 
 // run posts to the targets until ctx ends, or none of them can be worked for. On return nothing is being posted.
@@ -54,8 +57,9 @@ func (f *forwarder) run(ctx context.Context, targets []target, reload <-chan os.
 
 func (f *forwarder) reload(ctx context.Context) {
 	targets, warnings, err := readTargets(f.settings.Targets)
+	f.noteFile(err)
 	if err != nil {
-		f.log.Error("the targets stay as they are: their file is wrong", "error", err)
+		f.log.Error("the targets stay as they are: their file is wrong", "error", err, "remedy", fileRemedy)
 		return
 	}
 	for _, warning := range warnings {
@@ -128,7 +132,7 @@ func (f *forwarder) start(ctx context.Context, t target) {
 	f.metrics.paused.WithLabelValues(t.Name).Set(0)
 	f.log.Info("posting to a target", "target", t.Name, "url", mask.Address(t.URL), "events", strings.Join(t.Events, " "), "concurrency", s.Concurrency)
 	go func() {
-		r.work(ctx, worker.Host{Settings: s, Log: f.log, Admin: f.admin})
+		r.work(ctx, worker.Host{Settings: s, Log: f.log, Admin: f.admin, Needs: "the receiver at " + mask.Address(t.URL)})
 		cancel()
 		select {
 		case f.ended <- struct{}{}:

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -18,11 +19,28 @@ func (f *forwarder) paused(t *target, why error) {
 	f.log.Error("a target is paused", "target", t.Name, "error", why, "remedy", pausedRemedy)
 }
 
-// health is degraded while a target is paused: the others go on.
+const fileRemedy = "mend the file, bin/forward --check names each mistake, and send SIGHUP again"
+
+// noteFile keeps whether the file of targets could be used when it was read last.
+func (f *forwarder) noteFile(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wrong, f.since = err, time.Now()
+}
+
+// health is degraded while a target is paused, or the file is not what is at work: the others, or the targets of before,
+// go on.
 func (f *forwarder) health() telemetry.Health {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h := telemetry.Health{Status: telemetry.OK}
+	if f.wrong != nil {
+		return telemetry.Health{Status: telemetry.Degraded, Since: f.since, Detail: "the targets are those of before, because their file is wrong: " + f.wrong.Error(), Remedy: fileRemedy}
+	}
+	return f.targetsHealth()
+}
+
+func (f *forwarder) targetsHealth() telemetry.Health {
+	h := telemetry.Health{Status: telemetry.OK, Since: f.since}
 	var details []string
 	for _, name := range slices.Sorted(maps.Keys(f.runners)) {
 		since, ended := f.runners[name].state()
@@ -30,7 +48,7 @@ func (f *forwarder) health() telemetry.Health {
 			continue
 		}
 		details = append(details, fmt.Sprintf("%s is paused: %v", name, ended))
-		if h.Since.IsZero() || since.Before(h.Since) {
+		if len(details) == 1 || since.Before(h.Since) {
 			h.Since = since
 		}
 	}

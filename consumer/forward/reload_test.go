@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -59,9 +60,22 @@ func (h *hub) write(targets map[string]string) {
 	}
 }
 
-func (h *hub) start() *rig.Process {
+func (h *hub) start(more ...string) *rig.Process {
 	h.t.Helper()
-	return rig.Start(h.t, rig.Build(h.t, "./consumer/forward"), nil, rig.Environment("NATS_URL="+h.nats.URL(), "SLUICE_TARGETS="+h.file))
+	return rig.Start(h.t, rig.Build(h.t, "./consumer/forward"), nil, rig.Environment(append(more, "NATS_URL="+h.nats.URL(), "SLUICE_TARGETS="+h.file)...))
+}
+
+// says waits until /readyz has a dependency like this.
+func says(t *testing.T, admin, name string, is func(telemetry.Dependency) bool) {
+	t.Helper()
+	rig.Eventually(t, 20*time.Second, "/readyz says how "+name+" is", func() bool {
+		for _, d := range readiness(t, admin).Dependencies {
+			if d.Name == name && time.Since(d.Since) < time.Minute && is(d) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // counter is a receiver that notes the deliveries it was given.
@@ -101,7 +115,8 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 	h := newHub(t)
 	same, moves, moved, leaves := newCounter(t, nil), newCounter(t, nil), newCounter(t, nil), newCounter(t, nil)
 	h.write(map[string]string{"same": same.URL, "moves": moves.URL, "leaves": leaves.URL})
-	forward := h.start()
+	admin := rig.Address(t)
+	forward := h.start("SLUICE_ADMIN=" + admin)
 	h.publish("1")
 	for _, c := range []*counter{same, moves, leaves} {
 		c.has(t, "1")
@@ -113,6 +128,9 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 	if !strings.Contains(forward.Output(), `:2: target \"same\": url ftp://nowhere: use http:// or https://`) {
 		t.Errorf("the log does not say what is wrong:\n%s", forward.Output())
 	}
+	says(t, admin, "targets", func(d telemetry.Dependency) bool {
+		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "ftp://nowhere") && d.Remedy == fileRemedy
+	})
 	h.publish("2")
 	for _, c := range []*counter{same, moves, leaves} {
 		c.has(t, "1", "2")
@@ -123,6 +141,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 	forward.WaitFor("read the targets again", 20*time.Second)
 	forward.WaitFor("a target was removed", 20*time.Second)
 	forward.WaitFor("sluicectl teams remove forward-leaves", 20*time.Second)
+	says(t, admin, "targets", func(d telemetry.Dependency) bool { return d.Status == telemetry.OK })
 	h.publish("3")
 	same.has(t, "1", "2", "3")
 	moved.has(t, "3")
@@ -182,5 +201,76 @@ func TestATargetThatCannotWorkIsPausedAndTheOthersGoOn(t *testing.T) {
 	forward.Signal(syscall.SIGHUP)
 	if code := forward.Wait(20 * time.Second); code != 1 || !strings.Contains(forward.Output(), "forward: the consumer forward-taken") {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// A receiver that asks to be left alone gets no more than what was on its way, and /readyz names it.
+func TestAReceiverThatAsksToBeLeftAloneIs(t *testing.T) {
+	h := newHub(t)
+	busy := newCounter(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	h.write(map[string]string{"busy": busy.URL})
+	for n := range 200 {
+		h.publish(fmt.Sprint(n))
+	}
+	admin := rig.Address(t)
+	h.start("SLUICE_ADMIN="+admin, "SLUICE_CONCURRENCY=4").Listening(admin)
+	says(t, admin, "forward-busy handler", func(d telemetry.Dependency) bool {
+		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "the handler says that what it depends on is unavailable: it answered 503") &&
+			strings.Contains(d.Remedy, "mend the receiver at "+busy.URL)
+	})
+	time.Sleep(300 * time.Millisecond) // in which all the others would go too
+	if n := len(busy.given()); n > 4 {
+		t.Errorf("it got %d requests over 4 connections", n)
+	}
+}
+
+// One attempt is all that an event has, while the file changes and the process stops and starts.
+func TestReloadsAndRestartsUseUpNoAttempts(t *testing.T) {
+	h := newHub(t)
+	slow := newCounter(t, func(http.ResponseWriter, *http.Request) { time.Sleep(30 * time.Millisecond) })
+	write := func(n int) {
+		h.t.Helper()
+		text := fmt.Sprintf("targets: [{name: slow, url: %q, secret: %s, attempts: 1, concurrency: %d}]", slow.URL, targetSecret, n)
+		if err := os.WriteFile(h.file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(1)
+	const count = 300
+	published := make(chan struct{})
+	go func() {
+		defer close(published)
+		for n := range count {
+			h.publish(fmt.Sprint(n))
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	forward := h.start()
+	for n := range 3 {
+		at := len(slow.given())
+		rig.Eventually(t, 20*time.Second, "it posts", func() bool { return len(slow.given()) > at+10 })
+		write(2 + n%2)
+		forward.Signal(syscall.SIGHUP)
+		at = len(slow.given())
+		rig.Eventually(t, 20*time.Second, "it posts", func() bool { return len(slow.given()) > at+10 })
+		if code := forward.Stop(15 * time.Second); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+		forward = h.start()
+	}
+	forward.WaitFor(`"working"`, 20*time.Second)
+	write(16)
+	forward.Signal(syscall.SIGHUP)
+	<-published
+	rig.Eventually(t, 30*time.Second, "every event was posted", func() bool {
+		given := slices.Sorted(slices.Values(slow.given()))
+		return len(slices.Compact(given)) == count
+	})
+	dead, err := h.js.Stream(t.Context(), stream.Dead)
+	if err != nil || dead.CachedInfo().State.Msgs != 0 {
+		t.Errorf("%d events were given up, %v", dead.CachedInfo().State.Msgs, err)
 	}
 }

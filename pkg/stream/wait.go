@@ -35,13 +35,13 @@ func WaitFor(ctx context.Context, log *slog.Logger, what string, try func() erro
 		if !Passes(err) {
 			return err
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if !said {
 			log.Info("waiting for "+what, "error", err)
 		}
 		Pause(ctx, waitAgain)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 	}
 }
 

@@ -15,8 +15,12 @@ func (w *worker) appear(ctx context.Context) {
 	team.Report(ctx, w.js, w.team.Name, func() team.Process {
 		p := team.Process{State: team.Working, Running: w.lanes.active(), Slots: w.settings.Concurrency}
 		h := w.handlerHealth()
-		if p.Since = h.Since; h.Status != telemetry.OK {
+		p.Since = h.Since
+		switch stuck, _ := w.stuck.state(); {
+		case w.gate.state().cause != nil:
 			p.State, p.Why = team.Held, h.Detail
+		case stuck >= p.Slots:
+			p.State, p.Why = team.Hung, h.Detail
 		}
 		return p
 	})

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -29,7 +30,7 @@ type backlog struct {
 // watch measures the backlog from time to time, until ctx ends: for the metrics, for a line about the progress of a
 // long one, and for a warning while there is still time before retention drops what was not processed.
 func (w *worker) watch(ctx context.Context) {
-	before, since := w.metrics.total.Load(), time.Now()
+	var before look
 	warned := time.Duration(math.MaxInt64)
 	for every := time.Duration(0); ; {
 		stream.Pause(ctx, every)
@@ -47,9 +48,9 @@ func (w *worker) watch(ctx context.Context) {
 		}
 		every = w.watchEvery
 		w.metrics.show(b)
-		total := w.metrics.total.Load()
-		w.reportProgress(b, float64(total-before)/time.Since(since).Seconds())
-		before, since = total, time.Now()
+		now := look{at: time.Now(), waiting: b.waiting, total: w.metrics.total.Load()}
+		w.reportProgress(before, now)
+		before = now
 		warned = w.warnOfLoss(b, warned)
 	}
 }
@@ -93,14 +94,35 @@ func (m *metrics) show(b backlog) {
 	}
 }
 
-func (w *worker) reportProgress(b backlog, rate float64) {
-	if rate <= 0 || w.gate.state().cause != nil {
+// look is the team's backlog at a time, and how many events this process had settled.
+type look struct {
+	at      time.Time
+	waiting uint64
+	total   uint64
+}
+
+// reportProgress says how a long backlog has changed between two looks: what comes in counts as well as what is settled,
+// by whatever process of the team.
+func (w *worker) reportProgress(before, now look) {
+	if before.at.IsZero() || w.gate.state().cause != nil {
 		return
 	}
-	if left := time.Duration(float64(b.waiting) / rate * float64(time.Second)); left > longAtWork {
-		w.log.Info("catching up", "waiting", b.waiting, "per_second", math.Round(rate), "time_left", left.Round(time.Second).String())
+	seconds := now.at.Sub(before.at).Seconds()
+	rate := float64(now.total-before.total) / seconds
+	shrinks := (float64(before.waiting) - float64(now.waiting)) / seconds
+	if float64(now.waiting) <= rate*longAtWork.Seconds() { // no more than has just come
+		return
+	}
+	line := w.log.With("waiting", now.waiting, "per_second", math.Round(rate))
+	switch {
+	case shrinks >= 1:
+		line.Info("catching up", "time_left", time.Duration(float64(now.waiting)/shrinks*float64(time.Second)).Round(time.Second).String())
+	case shrinks <= -1:
+		line.Warn(fmt.Sprintf("falling behind by %.0f/s: more comes in than is processed", -shrinks), "remedy", speedUp)
 	}
 }
+
+const speedUp = "mend or speed up the consumer (SLUICE_CONCURRENCY, more instances)"
 
 // warnOfLoss says once an hour that the time is running out, from the first hour below a day on. It returns how much
 // time was left when it last said so.
@@ -113,6 +135,6 @@ func (w *worker) warnOfLoss(b backlog, warned time.Duration) time.Duration {
 	}
 	w.log.Warn("events that this team has not processed are close to being dropped by retention", "waiting", b.waiting,
 		"oldest", b.oldest.UTC(), "dropped_in", max(b.left, 0).Round(time.Minute).String(),
-		"remedy", "mend or speed up the consumer (SLUICE_CONCURRENCY, more instances), or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
+		"remedy", speedUp+", or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
 	return b.left
 }

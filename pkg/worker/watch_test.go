@@ -100,3 +100,27 @@ func (b *lockedBuilder) String() string {
 	defer b.mu.Unlock()
 	return b.Builder.String()
 }
+
+func TestTheProgressCountsWhatComesIn(t *testing.T) {
+	begin := time.Now()
+	for name, c := range map[string]struct {
+		before, now look
+		want        string // in the line; none when empty
+	}{
+		"first look":         {look{}, look{begin, 10_000, 100}, ""},
+		"nothing comes in":   {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 9_000, 1_000}, `"catching up" waiting=9000 per_second=100 time_left=1m30s`},
+		"half as much comes": {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 9_500, 1_000}, `"catching up" waiting=9500 per_second=100 time_left=3m10s`},
+		"more comes in":      {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 10_320, 1_000}, `"falling behind by 32/s: more comes in than is processed" waiting=10320 per_second=100`},
+		"none is processed":  {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 10_320, 0}, `"falling behind by 32/s`},
+		"as much comes in":   {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 10_000, 1_000}, ""},
+		"a normal day":       {look{begin, 3, 0}, look{begin.Add(10 * time.Second), 40, 1_000}, ""},
+		"by another process": {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 9_000, 0}, `time_left=1m30s`},
+	} {
+		var out strings.Builder
+		w := &worker{log: slog.New(slog.NewTextHandler(&out, nil)), gate: newGate(func(down) {}, inDoubt)}
+		w.reportProgress(c.before, c.now)
+		if got := out.String(); !strings.Contains(got, c.want) || c.want == "" && got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
