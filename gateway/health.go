@@ -10,27 +10,64 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-const watchEvery = time.Second
+const (
+	watchEvery = 500 * time.Millisecond
+	askWithin  = time.Second
+)
 
 var errStarting = errors.New("not connected yet")
 
-// watch asks for the stream from time to time: a connection alone does not say that JetStream can store.
+// What is done about a hub that does not store.
+const (
+	startNATS = "deliveries are answered 503 and the sender comes back: start NATS, or see why it has no leader, at "
+	makeRoom  = "make room on the disk, or lower SLUICE_EVENTS_MAX_BYTES and start the gateway again, which drops the oldest events; with room it goes on by itself"
+	seeStore  = "deliveries are answered 503 and the sender comes back: make room for NATS, or mend what it complains of, at "
+)
+
+// watch looks from time to time at everything that storing an event needs.
 func (h *hub) watch(ctx context.Context) {
-	h.note(nil)
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			h.note(h.check(ctx))
+	for ; ctx.Err() == nil; stream.Pause(ctx, watchEvery) {
+		if status, remedy, err := h.look(ctx); ctx.Err() == nil {
+			h.note(status, err, remedy)
 		}
 	}
 }
 
+// look tells how the hub is. What the last publishes were told comes before what NATS says of itself: a server that is
+// full, or that lost its followers, looks well for a while.
+func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string, err error) {
+	if err := h.full(); err != nil {
+		return telemetry.Down, makeRoom, err
+	}
+	told := h.publisher.Outcome()
+	if errors.Is(told.Err, stream.ErrRefused) {
+		return telemetry.Down, seeStore + h.url, told.Err
+	}
+	if told.Err != nil {
+		return telemetry.Down, startNATS + h.url, told.Err
+	}
+	if err := h.check(ctx); err != nil {
+		return telemetry.Down, startNATS + h.url, err
+	}
+	if h.embedded != nil {
+		if err := h.embedded.Room().Low(); err != nil {
+			return telemetry.Degraded, makeRoom, err
+		}
+	}
+	return telemetry.OK, "", nil
+}
+
+// full says that nothing more may be stored where the server is ours and its disk is full.
+func (h *hub) full() error {
+	if h.embedded == nil {
+		return nil
+	}
+	return h.embedded.Room().Full()
+}
+
+// check asks for the stream: a connection alone does not say that JetStream can store.
 func (h *hub) check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, watchEvery)
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	events, err := h.js.Stream(ctx, stream.Events)
 	if err != nil {
@@ -42,17 +79,32 @@ func (h *hub) check(ctx context.Context) error {
 	return nil
 }
 
-// note keeps the state and since when it lasts.
-func (h *hub) note(err error) {
-	now := telemetry.Health{Status: telemetry.OK, Since: time.Now()}
+// note keeps the state and since when it lasts, and logs what begins and ends after the start.
+func (h *hub) note(status telemetry.Status, err error, remedy string) {
+	now, before := telemetry.Health{Status: status, Since: time.Now(), Remedy: remedy}, h.state.Load()
 	if err != nil {
-		now.Status, now.Detail = telemetry.Down, err.Error()
-		now.Remedy = "deliveries are answered 503 and the sender comes back: start NATS at " + h.url + ", or see why it has no leader"
+		now.Detail = err.Error()
 	}
-	if before := h.state.Load(); before != nil && before.Status == now.Status {
+	if before != nil && before.Status == status {
 		now.Since = before.Since
 	}
 	h.state.Store(&now)
+	switch {
+	case before == nil || before.Status == status || !h.isOpen():
+	case status == telemetry.OK:
+		h.log.Info("NATS is well again", "was", string(before.Status), "for", now.Since.Sub(before.Since).Round(time.Millisecond).String())
+	default:
+		h.log.Warn("NATS is "+string(status), "error", now.Detail, "remedy", remedy)
+	}
+}
+
+func (h *hub) isOpen() bool {
+	select {
+	case <-h.opened:
+		return true
+	default:
+		return false
+	}
 }
 
 func (h *hub) health() telemetry.Health { return *h.state.Load() }

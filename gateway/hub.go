@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -19,13 +20,14 @@ import (
 
 // hub is NATS, be it inside this process or elsewhere. It opens behind the gateway's start, for as long as that takes.
 type hub struct {
-	settings *Settings
-	log      *slog.Logger
-	options  stream.Options
-	url      string
-	embedded *stream.Server // nil with a NATS of one's own
-	nc       *nats.Conn
-	js       jetstream.JetStream
+	settings  *Settings
+	log       *slog.Logger
+	options   stream.Options
+	url       string
+	embedded  *stream.Server // nil with a NATS of one's own
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	publisher *stream.Publisher
 
 	opened chan struct{} // closed when the streams are there
 	failed chan error    // takes why they never will be
@@ -48,7 +50,7 @@ func newHub(s *Settings, log *slog.Logger) *hub {
 		h.options.URL, h.options.InProcess = h.embedded.URL(), h.embedded
 	}
 	h.url = mask.Address(h.options.URL)
-	h.note(errStarting)
+	h.note(telemetry.Down, errStarting, startNATS+h.url)
 	return h
 }
 
@@ -60,47 +62,64 @@ func (h *hub) start(ctx context.Context) (err error) {
 	if h.js, err = jetstream.New(h.nc, jetstream.WithDefaultTimeout(requestTimeout)); err != nil {
 		return err
 	}
+	if h.publisher, err = stream.NewPublisher(h.nc); err != nil {
+		return err
+	}
 	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
 	h.done.Go(func() {
 		if err := h.open(ctx); err != nil {
 			h.failed <- err
 			return
 		}
+		h.note(telemetry.OK, nil, "")
 		close(h.opened)
 		h.watch(ctx)
 	})
 	return nil
 }
 
-// open makes everything that deliveries need, and waits where time will tell: for NATS to start, for the election of a
-// leader, for servers of a cluster, for room.
+// open makes everything that deliveries need, and waits where time will tell: for room on the disk, for NATS to start,
+// for the election of a leader, for servers of a cluster.
 func (h *hub) open(ctx context.Context) error {
-	if h.embedded != nil {
+	again := telemetry.NewLimiter(h.log, 30*time.Second)
+	for {
+		err := h.tryOpen(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil || !stream.Passes(err) {
+			return err
+		}
+		h.note(telemetry.Down, err, startNATS+h.url)
+		again.Warn(err.Error(), "waiting for NATS: until it can store, deliveries are answered 503", err, "the gateway goes on by itself")
+		stream.Pause(ctx, openAgain)
+	}
+}
+
+func (h *hub) tryOpen(ctx context.Context) error {
+	if h.embedded == nil {
+		return h.declare(ctx)
+	}
+	if h.embedded.Room() == nil {
 		if err := h.embedded.Start(); err != nil {
 			return err
 		}
 	}
-	again := telemetry.NewLimiter(h.log, 30*time.Second)
-	for {
-		err := h.declare(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if !stream.Passes(err) {
-			return err
-		}
-		h.note(err)
-		again.Warn(err.Error(), "waiting for NATS: until it can store, deliveries are answered 503", err, "the gateway goes on by itself")
-		stream.Pause(ctx, openAgain)
+	if err := h.declare(ctx); err != nil {
+		return errors.Join(err, h.embedded.Room().Full()) // the reason, if it is
 	}
+	return nil
 }
 
 func (h *hub) declare(ctx context.Context) error {
 	if err := h.options.Connected(ctx, h.nc); err != nil {
 		return err
 	}
-	s := h.settings
-	if err := stream.Declare(ctx, h.js, stream.Settings{Replicas: s.Replicas, MaxAge: s.EventsMaxAge, MaxBytes: int64(s.EventsMaxBytes)}); err != nil {
+	s := stream.Settings{Replicas: h.settings.Replicas, MaxAge: h.settings.EventsMaxAge, MaxBytes: int64(h.settings.EventsMaxBytes)}
+	if h.embedded != nil {
+		s.Room = h.embedded.Room().Events()
+	}
+	if err := stream.Declare(ctx, h.js, s); err != nil {
 		return err
 	}
 	h.warnOfSmallMessages()
@@ -149,6 +168,9 @@ func (h *hub) close() {
 		h.stop()
 	}
 	h.done.Wait()
+	if h.publisher != nil {
+		h.publisher.Close()
+	}
 	if h.nc != nil {
 		h.nc.Close()
 	}

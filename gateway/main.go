@@ -19,7 +19,6 @@ import (
 	"github.com/sluicehq/sluice/gateway/source"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/signature"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -74,16 +73,10 @@ func run(ctx context.Context, s *Settings) (err error) {
 	}
 	defer memory.close()
 
-	publisher, err := stream.NewPublisher(hub.nc)
-	if err != nil {
-		return err
-	}
-	defer publisher.Close()
-
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
-		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Opened: hub.opened,
-	}, keys, memory.Seen, publisher, &ingest.Instruments{
+		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Opened: hub.opened, Full: hub.full,
+	}, keys, memory.Seen, hub.publisher, &ingest.Instruments{
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(),
 	})
 	defer path.Close()

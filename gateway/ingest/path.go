@@ -55,6 +55,8 @@ type Config struct {
 	// Opened is closed when the streams are there: until then deliveries wait inside, within their Budget. Nil means
 	// that they are.
 	Opened <-chan struct{}
+	// Full says why nothing more may be stored now; nil where nothing says so. It must not block.
+	Full func() error
 }
 
 // Path takes requests in. Serve is safe for concurrent use; Close ends it.
@@ -312,6 +314,14 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 func (p *Path) publish(fresh []*delivery) {
 	if len(fresh) == 0 {
 		return
+	}
+	if p.Full != nil {
+		if err := p.Full(); err != nil {
+			for _, d := range fresh {
+				d.Settle(stream.Ack{}, err)
+			}
+			return
+		}
 	}
 	now := time.Now()
 	messages := make([]*stream.Outgoing, len(fresh))

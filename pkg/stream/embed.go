@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -32,6 +34,9 @@ type Server struct {
 	started        atomic.Bool
 	options        EmbedOptions
 	lock           *os.File
+	room           *Room
+	stop           context.CancelFunc
+	kept           sync.WaitGroup
 }
 
 const startTimeout = 30 * time.Second // a million stored events take about half a second
@@ -60,17 +65,31 @@ func (s *Server) Start() error {
 	if s.lock, err = lockFolder(s.options.Dir); err != nil {
 		return err
 	}
-	if s.Server, err = s.options.start(host, port); err != nil {
+	if s.room, err = NewRoom(s.options.Dir); err == nil && s.room.filled == 0 {
+		err = s.room.Full() // one that has filled it can be told to drop events
+	}
+	if err != nil {
 		return errors.Join(err, s.lock.Close())
 	}
+	if s.Server, err = s.options.start(host, port, s.room); err != nil {
+		return errors.Join(err, s.room.Full(), s.lock.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.kept.Go(func() { s.keep(ctx) })
 	s.started.Store(true)
 	return nil
 }
 
-func (o EmbedOptions) start(host string, port int) (*server.Server, error) {
+const (
+	reservable = 128 << 20 // what may be set aside for streams beyond the disk: bounds that a small disk will not reach
+	maxMemory  = 1 << 30   // of streams in memory, of which Sluice has none
+)
+
+func (o EmbedOptions) start(host string, port int, room *Room) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
 		ServerName: "sluice", Host: host, Port: port,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: true, MaxPayload: EmbeddedMaxPayload,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: true, JetStreamMaxStore: room.disk + reservable, JetStreamMaxMemory: maxMemory, MaxPayload: EmbeddedMaxPayload,
 		NoSigs: true, NoSystemAccount: false,
 	})
 	if err != nil {
@@ -78,9 +97,9 @@ func (o EmbedOptions) start(host string, port int) (*server.Server, error) {
 	}
 	s.SetLogger(serverLog{o.Log}, false, false)
 	s.Start()
-	if !s.ReadyForConnections(startTimeout) || !s.JetStreamEnabled() {
+	if !s.JetStreamEnabled() || !s.ReadyForConnections(startTimeout) {
 		s.Shutdown()
-		return nil, fmt.Errorf("embedded NATS did not start within %s: see the log above, and check the data folder %s (SLUICE_DATA)", startTimeout, o.Dir)
+		return nil, fmt.Errorf("embedded NATS did not start: see the log above, and check the data folder %s (SLUICE_DATA)", o.Dir)
 	}
 	return s, nil
 }
@@ -95,12 +114,22 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 	return s.Server.InProcessConn()
 }
 
+// Room is the room on its disk; nil until it has started.
+func (s *Server) Room() *Room {
+	if !s.started.Load() {
+		return nil
+	}
+	return s.room
+}
+
 // Shutdown stops the server: connections are closed, files are flushed and the lock is given back on return. One that
 // has not started is left as it is.
 func (s *Server) Shutdown() {
 	if !s.started.Load() {
 		return
 	}
+	s.stop()
+	s.kept.Wait()
 	s.Server.Shutdown()
 	s.WaitForShutdown()
 	_ = s.lock.Close() // closing gives the lock back; nothing was written to it

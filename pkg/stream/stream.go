@@ -40,7 +40,8 @@ const DuplicateWindow = 5 * time.Minute
 type Settings struct {
 	Replicas int           // 1, or 3 with a cluster
 	MaxAge   time.Duration // how long events are kept; 0 means 7 days
-	MaxBytes int64         // how many bytes of events are kept, the oldest are dropped first; 0 means no bound
+	MaxBytes int64         // how many bytes of events are kept, the oldest are dropped first; 0 means as Room says
+	Room     int64         // how many bytes of events fit; 0 means that it is not known
 }
 
 const (
@@ -100,7 +101,7 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 // Declare creates the streams, or updates those that are there to what settings say. On return they are
 // stored as durably as the server stores. It refuses, and changes nothing, when a stream of one of the names
 // has other subjects: that stream is somebody else's.
-func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) error {
+func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) (err error) {
 	declarations := settings.declarations()
 	for _, want := range declarations {
 		if err := notSomebodyElses(ctx, js, want); err != nil {
@@ -108,6 +109,11 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 		}
 	}
 	for _, want := range declarations {
+		if want.Name == Events && settings.MaxBytes == 0 && settings.Room > 0 {
+			if want.MaxBytes, err = fitting(ctx, js, settings.Room); err != nil {
+				return explain(want.Name, err)
+			}
+		}
 		made, err := declare(ctx, js, want)
 		if err != nil {
 			return explain(want.Name, err)
@@ -117,6 +123,23 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) err
 		}
 	}
 	return declareBuckets(ctx, js, settings)
+}
+
+// fitting is a bound of EVENTS for so much room. One that is there already stays while it is about right, and no start
+// drops events to make the bound fit: a disk that others filled may be emptied again.
+func fitting(ctx context.Context, js jetstream.JetStream, room int64) (int64, error) {
+	found, err := js.Stream(ctx, Events)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return room, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	info := found.CachedInfo()
+	if have := info.Config.MaxBytes; have > room/5*4 && have < room/4*5 {
+		return have, nil
+	}
+	return max(room, int64(info.State.Bytes)), nil
 }
 
 // declare makes one stream as it shall be. The history takes what room there is: it keeps no gateway from starting.

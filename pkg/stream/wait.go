@@ -16,7 +16,7 @@ const waitAgain = time.Second // between two attempts
 // passing are reasons that go away by themselves: while NATS starts, elects a leader, or waits for the gateway to make
 // the streams.
 var passing = []error{
-	ErrUnreachable, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled,
+	ErrUnreachable, ErrNoRoom, jetstream.ErrStreamNotFound, jetstream.ErrJetStreamNotEnabled,
 	nats.ErrNoResponders, context.DeadlineExceeded, nats.ErrTimeout,
 	nats.ErrConnectionReconnecting, nats.ErrReconnectBufExceeded, nats.ErrDisconnected,
 }
