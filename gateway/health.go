@@ -15,13 +15,16 @@ const (
 	askWithin  = time.Second
 )
 
-var errStarting = errors.New("not connected yet")
+var (
+	errStarting = errors.New("not connected yet")
+	errLost     = errors.New("the connection is lost")
+)
 
 // What is done about a hub that does not store.
 const (
-	startNATS = "deliveries are answered 503 and the sender comes back: start NATS, or see why it has no leader, at "
+	startNATS = "deliveries are answered 503 and the sender comes back: see why it has no leader, or start NATS at "
 	makeRoom  = "make room on the disk, or lower SLUICE_EVENTS_MAX_BYTES and start the gateway again, which drops the oldest events; with room it goes on by itself"
-	seeStore  = "deliveries are answered 503 and the sender comes back: make room for NATS, or mend what it complains of, at "
+	mendStore = "deliveries are answered 503 and the sender comes back: make room, raise its limits or mend what it says, for NATS at "
 )
 
 // watch looks from time to time at everything that storing an event needs.
@@ -39,9 +42,12 @@ func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string,
 	if err := h.full(); err != nil {
 		return telemetry.Down, makeRoom, err
 	}
+	if !h.nc.IsConnected() {
+		return telemetry.Down, startNATS + h.url, errLost
+	}
 	told := h.publisher.Outcome()
 	if errors.Is(told.Err, stream.ErrRefused) {
-		return telemetry.Down, seeStore + h.url, told.Err
+		return telemetry.Down, mendStore + h.url, told.Err
 	}
 	if told.Err != nil {
 		return telemetry.Down, startNATS + h.url, told.Err

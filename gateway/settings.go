@@ -31,7 +31,7 @@ type Settings struct {
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
-	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"how many bytes of events are kept, the oldest are dropped first; 0: as many as there is room for"`
+	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"how many bytes of events are kept, the oldest are dropped first; 0: as many as fit the disk of the embedded NATS, no bound with a NATS of your own"`
 
 	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature, or the signature alone"`
 	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"deliveries with one signature that are taken within half an hour under different ids, which are not signed; more are kept in quarantine as replayed; 0: no bound"`
