@@ -73,7 +73,7 @@ func Tenant(entries []Entry) (tenant string) {
 // one said, and so does what it has as null.
 func Overlay(row any, entries []Entry) error {
 	for _, e := range entries {
-		if err := json.Unmarshal(e.Data, row); err != nil {
+		if err := zorio.Decode(e.Data, row); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
 )
 
 // Body is what Zorio posts and signs.
@@ -18,7 +22,7 @@ type Body struct {
 // ParseBody takes the body of an event apart. The error says what is wrong with it; trying again would not mend it.
 // Bytes that are not UTF-8 become U+FFFD, because databases refuse them.
 func ParseBody(body []byte) (b Body, err error) {
-	if err := json.Unmarshal(bytes.ToValidUTF8(body, []byte("�")), &b); err != nil {
+	if err = Decode(bytes.ToValidUTF8(body, []byte("�")), &b); err != nil {
 		return Body{}, fmt.Errorf("the body cannot be read: %w", err)
 	}
 	if len(b.Data) == 0 || b.Data[0] != '{' {
@@ -35,8 +39,38 @@ func Data[D any](body []byte) (data D, err error) {
 	if err != nil {
 		return data, err
 	}
-	if err := json.Unmarshal(b.Data, &data); err != nil {
+	if err = Decode(b.Data, &data); err != nil {
 		return data, fmt.Errorf(`"data" cannot be read: %w`, err)
 	}
 	return data, nil
+}
+
+// Decode reads a JSON object as [json.Unmarshal] does. The error names the field that is wrong, and not its value, which
+// is a person's data and does not belong into logs.
+func Decode(object []byte, into any) error {
+	err := json.Unmarshal(object, into)
+	if err == nil {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if wrong := json.Unmarshal(object, &fields); wrong != nil {
+		return withoutValue(wrong)
+	}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		alone, _ := json.Marshal(map[string]json.RawMessage{name: fields[name]})
+		if wrong := json.Unmarshal(alone, reflect.New(reflect.TypeOf(into).Elem()).Interface()); wrong != nil {
+			return fmt.Errorf("%q %w", name, withoutValue(wrong))
+		}
+	}
+	return withoutValue(err)
+}
+
+// withoutValue is an error of package json without the value that it quotes.
+func withoutValue(err error) error {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		kind, _, _ := strings.Cut(wrong.Value, " ") // "number 12.5"
+		return fmt.Errorf("is a JSON %s, which is no %s", kind, wrong.Type)
+	}
+	return err
 }

@@ -89,9 +89,16 @@ func nulls(data any) string {
 func TestDataSaysWhatIsWrongWithABody(t *testing.T) {
 	for body, want := range map[string]string{
 		`{`: "the body cannot be read", `{}`: `no object "data"`, `{"data":[]}`: `no object "data"`, `{"data":null}`: `no object "data"`,
-		`{"data":{"billsec":"long"}}`: `"data" cannot be read`, `{"data":{"ended_at":"yesterday"}}`: `"data" cannot be read`,
+		`{"data":{"billsec":"secret"}}`:           `"data" cannot be read: "billsec" is not a number`,
+		`{"data":{"ended_at":"secret"}}`:          `"data" cannot be read: "ended_at" is not an ISO 8601 time`,
+		`{"data":{"call_uuid":{"a":"secret"}}}`:   `"data" cannot be read: "call_uuid" is neither a string nor a number`,
+		`{"timestamp":"secret","data":{}}`:        `the body cannot be read: "timestamp" is not an ISO 8601 time`,
+		`{"event":{"secret":1},"data":{}}`:        `the body cannot be read: "event" is a JSON object, which is no string`,
+		`{"event":7777777,"data":{}}`:             `"event" is a JSON number, which is no string`,
+		`{"data":{"billsec":"secret","else":1}}x`: "the body cannot be read",
 	} {
-		if _, err := zorio.Data[zorio.PBXCallHangup]([]byte(body)); err == nil || !strings.Contains(err.Error(), want) {
+		_, err := zorio.Data[zorio.PBXCallHangup]([]byte(body))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "777") {
 			t.Errorf("%s: %v", body, err)
 		}
 	}

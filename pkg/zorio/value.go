@@ -3,9 +3,17 @@ package zorio
 import (
 	"database/sql"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"strings"
 	"time"
+)
+
+// What a value is not. It is a person's data, and stays out of errors, which are logged.
+var (
+	errNotText    = errors.New("is neither a string nor a number")
+	errNotNumber  = errors.New("is not a number")
+	errNotInteger = errors.New("is not a whole number")
+	errNotTime    = errors.New("is not an ISO 8601 time")
 )
 
 // Text is a string or a number of JSON, as text; null and what is missing leave it as it was. Ids come as either. Valid
@@ -25,7 +33,7 @@ func (t *Text) UnmarshalJSON(value []byte) error {
 		*t = Text{String: strings.ReplaceAll(text, "\x00", "�"), Valid: true} // PostgreSQL has no NUL in texts
 		return nil
 	case '{', '[', 't', 'f':
-		return fmt.Errorf("%.40s is neither a string nor a number", value)
+		return errNotText
 	}
 	*t = Text{String: string(value), Valid: true}
 	return nil
@@ -45,8 +53,11 @@ type Number sql.NullFloat64
 // UnmarshalJSON implements [json.Unmarshaler].
 func (n *Number) UnmarshalJSON(value []byte) error {
 	var number *float64
-	if err := json.Unmarshal(value, &number); err != nil || number == nil {
-		return err
+	if json.Unmarshal(value, &number) != nil {
+		return errNotNumber
+	}
+	if number == nil {
+		return nil
 	}
 	*n = Number{Float64: *number, Valid: true}
 	return nil
@@ -66,8 +77,11 @@ type Integer sql.NullInt64
 // UnmarshalJSON implements [json.Unmarshaler].
 func (n *Integer) UnmarshalJSON(value []byte) error {
 	var number *int64
-	if err := json.Unmarshal(value, &number); err != nil || number == nil {
-		return err
+	if json.Unmarshal(value, &number) != nil {
+		return errNotInteger
+	}
+	if number == nil {
+		return nil
 	}
 	*n = Integer{Int64: *number, Valid: true}
 	return nil
@@ -87,12 +101,15 @@ type Time struct{ time.Time }
 // UnmarshalJSON implements [json.Unmarshaler].
 func (t *Time) UnmarshalJSON(value []byte) error {
 	var text *string
-	if err := json.Unmarshal(value, &text); err != nil || text == nil || *text == "" {
-		return err
+	if json.Unmarshal(value, &text) != nil {
+		return errNotTime
+	}
+	if text == nil || *text == "" {
+		return nil
 	}
 	parsed, err := time.Parse(time.RFC3339Nano, *text)
 	if err != nil {
-		return err
+		return errNotTime
 	}
 	t.Time = parsed.UTC()
 	return nil
