@@ -36,7 +36,7 @@ Actions are: ` + strings.Join(actions(), ", ") + `.`,
 		Example: "  sluicectl audit\n  sluicectl audit --since 24h --action dead.drop\n  sluicectl audit --action replay --team pbx -o json",
 	}, func(ctx context.Context, s *session, _ []string) error { return a.do(ctx, s) })
 	f := c.Flags()
-	f.StringVar(&a.since, "since", "", "what was done since then: 24h for so long ago, 13:02, or 2026-01-31T08:00:00Z")
+	f.StringVar(&a.since, "since", "", "what was done since then: "+timeWords)
 	f.StringVar(&a.Action, "action", "", "this action, such as dead.drop, or dead for all that was done to dead letters")
 	f.StringVar(&a.Team, "team", "", "what was done to this team")
 	complete(c, "action", cobra.FixedCompletions(actions(), cobra.ShellCompDirectiveNoFileComp))

@@ -4,22 +4,28 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/dead"
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/replay"
+	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/team"
 )
@@ -50,7 +56,11 @@ func TestEveryExampleRuns(t *testing.T) {
 			g.fill()
 			g.captured()
 			gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(w, strings.NewReader("OK"))
+				text := "OK"
+				if r.URL.Path == "/readyz" {
+					text = `{"status":"ready"}`
+				}
+				_, _ = io.WriteString(w, text)
 			}))
 			t.Cleanup(gateway.Close)
 			for line := range strings.Lines(c.Example) {
@@ -334,5 +344,147 @@ func TestTeamsAreWatchedUntilCtrlC(t *testing.T) {
 	stdout, stderr, code := g.ctl(ctx, "", "teams", "--watch", "--sample", "0", "--every", "10ms")
 	if code != 0 || stderr != "" || strings.Count(stdout, "TEAM ") < 2 {
 		t.Errorf("%d %s%s", code, stdout, stderr)
+	}
+}
+
+// What programs get does nothing to a terminal, says the same, and can be checked against the sender's signature.
+func TestJSONIsHarmlessAndCanBeChecked(t *testing.T) {
+	g := newStage(t)
+	body := []byte("{ \"event\": \"pbx.call.hangup\",\n \"a\": \"\u009b2J\u202e\U000e0001\x7f\" }")
+	g.publish(&nats.Msg{Subject: event.Subject("zorio", "pbx.call.hangup"), Header: headers(stageDelivery, "pbx.call.hangup", body), Data: body})
+	for _, args := range []string{"replay --from 1 --to 1 -o ndjson", "tail --since 1h --count 1 -o json"} {
+		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(args)...)
+		if strings.ContainsFunc(stdout, func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }) {
+			t.Errorf("%s: %q", args, stdout)
+		}
+		var line replay.Line
+		if err := json.Unmarshal([]byte(stdout), &line); err != nil || code != 0 {
+			t.Fatalf("%s: %d %v %s%s", args, code, err, stdout, stderr)
+		}
+		var got, want any
+		if err := errors.Join(json.Unmarshal(line.Body, &got), json.Unmarshal(body, &want)); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v: %v", args, got, want, err)
+		}
+		if !bytes.Equal(line.Base64, body) || signature.Sign(stageSecret, line.Base64) != line.Signature {
+			t.Errorf("%s: %q cannot be checked with %s", args, line.Base64, line.Signature)
+		}
+	}
+	g.aside("late", "\xff\u009b")
+	if stdout, _, _ := g.ctl(t.Context(), "", "quarantine", "show", "1", "-o", "json"); strings.Contains(stdout, "\u009b") || !json.Valid([]byte(stdout)) {
+		t.Errorf("%q", stdout)
+	}
+}
+
+func TestReadyIsOneLineAndItsExitCodeSaysMore(t *testing.T) {
+	var answer string
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status); _, _ = io.WriteString(w, answer) }))
+	defer server.Close()
+	g := &stage{t: t}
+	const well = `{"name":"nats","status":"ok","since":"2026-01-31T08:00:00Z"}`
+	for _, c := range []struct {
+		answer string
+		status int
+		flags  string
+		want   string
+		code   int
+	}{
+		{`{"status":"ready","dependencies":[` + well + `]}`, 200, "", "ready: nats ok\n", 0},
+		{`{"status":"degraded","dependencies":[` + well + `,{"name":"seen","status":"degraded","since":"0001-01-01T00:00:00Z","detail":"refused","remedy":"start Redis"}]}`,
+			200, "", "degraded: nats ok, seen degraded\n  seen is degraded: refused\n    → start Redis\n", 5},
+		{`{"status":"degraded","dependencies":[` + well + `]}`, 200, " --degraded-ok", "degraded: nats ok\n", 0},
+		{`{"status":"unavailable","dependencies":[{"name":"nats","status":"down","since":"2026-01-31T08:00:00Z","detail":"gone","remedy":"start it"}]}`,
+			503, " --degraded-ok", "unavailable: nats down\n  nats is down since 2026-01-31 ", 1},
+		{`Hello`, 200, "", "no process of Sluice", 1},
+	} {
+		answer, status = c.answer, c.status
+		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields("ready --admin "+server.Listener.Addr().String()+c.flags)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.want) || c.code == 0 && strings.Count(stdout, "\n") != 1 {
+			t.Errorf("%s: %d %q %q", c.answer, code, stdout, stderr)
+		}
+	}
+}
+
+// What is named and is not there reads as all clear when it is answered with nothing.
+func TestAnUnknownTeamOrReasonIsSaid(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	for args, want := range map[string]string{
+		"dead list --team nosuch":                       "there is no such team: nosuch: use pbx, telesales",
+		"dead list --team nosuch -o json":               "there is no such team: nosuch: use pbx, telesales",
+		"dead list --team nosuch --each":                "there is no such team: nosuch: use pbx, telesales",
+		"dead list --reason foo":                        `no dead letter has the reason "foo": use permanent or exhausted`,
+		"dead list --reason foo --each -o json":         `no dead letter has the reason "foo": use permanent or exhausted`,
+		"dead redrive --team nosuch --yes":              "there is no such team: nosuch: use pbx, telesales",
+		"dead drop --reason foo --yes":                  `no dead letter has the reason "foo": use permanent or exhausted`,
+		"dead list --team telesales --reason exhausted": "no dead letters",
+		"quarantine list --reason foo":                  `nothing is in quarantine with the reason "foo": use late, unroutable or replayed`,
+		"quarantine list --reason foo -o json":          `nothing is in quarantine with the reason "foo": use late, unroutable or replayed`,
+		"quarantine release --reason foo --yes":         `nothing is in quarantine with the reason "foo": use late, unroutable or replayed`,
+		"quarantine drop --reason foo --yes":            `nothing is in quarantine with the reason "foo": use late, unroutable or replayed`,
+		"replay --team nosuch --since 1h":               "there is no such team: nosuch: use pbx, telesales",
+		"teams resume nosuch":                           "there is no such team: nosuch: use pbx, telesales",
+	} {
+		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(args)...)
+		if code != exitNothing || !strings.Contains(stderr, want) || stdout != "" {
+			t.Errorf("%s: %d %s%s", args, code, stdout, stderr)
+		}
+	}
+	if stdout, stderr, code := g.ctl(t.Context(), "", "dead", "list", "--team", "telesales", "--reason", "exhausted", "-o", "json"); code != 0 || strings.TrimSpace(stdout) != "[]" {
+		t.Errorf("what is there and has none is no error for a program: %d %s%s", code, stdout, stderr)
+	}
+}
+
+// The shell is offered what there is, and files only where a file is wanted.
+func TestCompletionKnowsWhatThereIs(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	for args, want := range map[string]string{
+		"replay resume": stageReplay, "replay stop": stageReplay, "dead show": "4\ttelesales telesales.lead.created, permanent: no lead\\x1b[2J", "dead redrive": "2\tpbx", "dead drop": "5\t", "quarantine show": "1\tlate",
+		"quarantine release": "2\tunroutable", "quarantine drop": "4\t", "teams pause": "pbx\t", "teams resume": "telesales\t", "teams remove": "pbx\t", "dead list --team": "pbx\t",
+		"dead list --reason": "exhausted", "quarantine list --reason": "late", "replay --team": "telesales\t", "send": "pbx.call.hangup", "tail": "pbx.call.hangup", "teams -o": "json", "audit --action": "team.pause",
+	} {
+		stdout, _, _ := g.ctl(t.Context(), "", append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
+		if !strings.Contains("\n"+stdout, "\n"+want) || !strings.Contains(stdout, ":4\n") {
+			t.Errorf("%s: %s", args, stdout)
+		}
+	}
+	root, _ := newRoot()
+	for _, c := range all(root) {
+		words := strings.Fields(c.CommandPath())[1:]
+		stdout, _, _ := g.ctl(t.Context(), "", append(append([]string{"__complete"}, words...), "")...)
+		if !strings.Contains(stdout, ":4\n") {
+			t.Errorf("%s offers files: %s", c.CommandPath(), stdout)
+		}
+	}
+	for _, args := range []string{"verify --headers", "verify --body", "send --body", "teams --creds"} {
+		if stdout, _, _ := g.ctl(t.Context(), "", append(append([]string{"__complete"}, strings.Fields(args)...), "")...); !strings.Contains(stdout, ":0\n") {
+			t.Errorf("%s offers no files: %s", args, stdout)
+		}
+	}
+}
+
+// Errors that differ in an id or a number are of one kind, and a kind can be sent back at a rate.
+func TestDeadLettersAreGroupedAndRedrivenByError(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	for i, cause := range []string{`lead 4711 is not there`, `lead 12 is not there`, `no column "a"`, `no column "b"`, `timed out`} {
+		g.letter("telesales", "exhausted", cause, []uint64{3, 6, 9, 3, 6}[i])
+	}
+	stdout, _, _ := g.ctl(t.Context(), "", "dead", "list", "--team", "telesales", "--reason", "exhausted", "-o", "json")
+	var groups []dead.Group
+	if err := json.Unmarshal([]byte(stdout), &groups); err != nil || len(groups) != 3 || groups[0].Count != 2 || groups[2].Error != "timed out" {
+		t.Errorf("%v %s", err, stdout)
+	}
+	if _, stderr, code := g.ctl(t.Context(), "", "dead", "redrive", "--error", "nothing like it", "--yes"); code != exitNothing {
+		t.Errorf("%d %s", code, stderr)
+	}
+	begin := time.Now()
+	stdout, stderr, code := g.ctl(t.Context(), "", "dead", "redrive", "--error", "IS NOT THERE", "--rate", "2", "--yes")
+	if took := time.Since(begin); code != 0 || !strings.Contains(stdout, "redrove 2 dead letters") || took < 500*time.Millisecond {
+		t.Errorf("%d within %s: %s%s", code, took, stdout, stderr)
+	}
+	if got := g.actions("--action", "dead.redrive"); len(got) != 1 || got[0].What != "error IS NOT THERE" {
+		t.Errorf("%+v", got)
 	}
 }

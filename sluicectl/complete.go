@@ -24,6 +24,13 @@ func complete(c *cobra.Command, flag string, with cobra.CompletionFunc) {
 	}
 }
 
+// completeFiles completes flags with names of files.
+func completeFiles(c *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		complete(c, flag, cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault))
+	}
+}
+
 // completeEvents knows the kinds of events that the sender documents.
 func completeEvents(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return zorio.Names(), cobra.ShellCompDirectiveNoFileComp
@@ -41,7 +48,9 @@ func fromNATS(find func(ctx context.Context, s *session, found func(value, about
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		defer s.nc.Close()
-		find(ctx, s, func(value, about string) { all = append(all, cobra.CompletionWithDesc(value, about)) })
+		find(ctx, s, func(value, about string) {
+			all = append(all, cobra.CompletionWithDesc(printable(value), printable(about)))
+		})
 		return all, cobra.ShellCompDirectiveNoFileComp
 	}
 }

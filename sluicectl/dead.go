@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -23,8 +24,9 @@ func letterFlags(c *cobra.Command, s *dead.Selection) {
 	c.Flags().StringVar(&s.Team, "team", "", "of this team")
 	c.Flags().StringVar(&s.Reason, "reason", "", "with this reason: permanent (its handler said so) or exhausted (its attempts were used up)")
 	c.Flags().StringArrayVar(&s.Events, "event", nil, "with names of this pattern, such as pbx.call.* or pbx.>; may be repeated")
+	c.Flags().StringVar(&s.Error, "error", "", "with this text in the last error, in upper or lower case")
 	complete(c, "team", completeTeams)
-	complete(c, "reason", cobra.FixedCompletions([]string{event.ReasonPermanent, event.ReasonExhausted}, cobra.ShellCompDirectiveNoFileComp))
+	complete(c, "reason", cobra.FixedCompletions(event.Reasons, cobra.ShellCompDirectiveNoFileComp))
 	complete(c, "event", completeEvents)
 }
 
@@ -32,7 +34,7 @@ func deadListCommand() *cobra.Command {
 	var selection dead.Selection
 	var each bool
 	c := connected(&cobra.Command{
-		Use: "list", Short: "Count dead letters by team, event and reason, or list each", Args: cobra.NoArgs,
+		Use: "list", Short: "Count dead letters by team, event, reason and error, or list each", Args: cobra.NoArgs,
 		Example: "  sluicectl dead list\n  sluicectl dead list --team pbx --each\n  sluicectl dead list -o json",
 	}, func(ctx context.Context, s *session, _ []string) error {
 		if err := checkPatterns(selection.Events); err != nil {
@@ -53,11 +55,13 @@ func (s *session) listGroups(ctx context.Context, selection dead.Selection) erro
 	if err != nil {
 		return err
 	}
+	if len(groups) == 0 {
+		if err := s.noLetters(ctx, selection, "no dead letters"); !s.json() || isUnknown(err) {
+			return err
+		}
+	}
 	if s.json() {
 		return object(s.out, append([]*dead.Group{}, groups...))
-	}
-	if len(groups) == 0 {
-		return nothing("no dead letters")
 	}
 	var rows [][]any
 	for _, g := range groups {
@@ -81,11 +85,27 @@ func (s *session) listLetters(ctx context.Context, selection dead.Selection) err
 	switch {
 	case err != nil:
 		return err
-	case s.json():
+	case len(rows) == 0 && len(letters) == 0:
+		if err := s.noLetters(ctx, selection, "no dead letters"); !s.json() || isUnknown(err) {
+			return err
+		}
+	}
+	if s.json() {
 		return object(s.out, letters)
-	case len(rows) == 0:
-		return nothing("no dead letters")
 	}
 	table(s.out, []string{"ID", "TEAM", "EVENT", "DELIVERY", "REASON", "ATTEMPTS", "GIVEN UP", "LAST ERROR"}, rows)
 	return nil
+}
+
+// noLetters says why nothing was found: no such letters, or no such team or reason.
+func (s *session) noLetters(ctx context.Context, selection dead.Selection, otherwise string) error {
+	if selection.Team != "" {
+		if _, err := s.findTeam(ctx, selection.Team); err != nil {
+			return unknown(err)
+		}
+	}
+	if selection.Reason != "" && !slices.Contains(event.Reasons, selection.Reason) {
+		return unknown(nothing("no dead letter has the reason %q: use %s", selection.Reason, oneOf(event.Reasons)))
+	}
+	return nothing("%s", otherwise)
 }

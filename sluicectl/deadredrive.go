@@ -17,12 +17,14 @@ import (
 type letters struct {
 	dead.Selection
 	all, yes bool
+	rate     float64
 }
 
 func (l *letters) flags(c *cobra.Command) {
 	letterFlags(c, &l.Selection)
 	c.Flags().BoolVar(&l.all, "all", false, "every dead letter")
 	c.Flags().BoolVar(&l.yes, "yes", false, "do not ask")
+	c.ValidArgsFunction = completeLetters
 }
 
 func deadRedriveCommand() *cobra.Command {
@@ -34,13 +36,17 @@ func deadRedriveCommand() *cobra.Command {
 A letter is removed from DEAD when the stream REPLAY has acknowledged its copy; redriving again after a crash in between
 does not double it. An effect that did happen before it was given up does not happen again: the team's inbox knows the
 event. What failed so far stays with the event: ` + "`dead show`" + ` has it, should it die again.`,
-		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --event 'telesales.>' --yes\n  sluicectl dead redrive --all --yes",
+		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --event 'telesales.>' --yes\n  sluicectl dead redrive --error 'no such extension' --rate 50 --yes\n  sluicectl dead redrive --all --yes",
 	}, func(ctx context.Context, s *session, args []string) error {
+		if l.rate < 0 {
+			return misused("--rate %g: use letters a second, or 0 for as fast as they are stored", l.rate)
+		}
 		return l.do(ctx, s, args, audit.DeadRedrive, func(selection dead.Selection, step func(*dead.Letter)) (dead.Result, error) {
-			return dead.RedriveAll(ctx, s.js, selection, operator(), step)
+			return dead.RedriveAll(ctx, s.js, selection, operator(), l.rate, step)
 		})
 	})
 	l.flags(c)
+	c.Flags().Float64Var(&l.rate, "rate", 0, "letters a second; 0: as fast as they are stored")
 	return c
 }
 
@@ -69,7 +75,7 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, action audit
 		return err
 	}
 	if count == 0 {
-		return nothing("no such dead letters")
+		return s.noLetters(ctx, l.Selection, "no such dead letters")
 	}
 	verb, to := "drop", "of"
 	if action == audit.DeadRedrive {
@@ -108,6 +114,7 @@ func (l *letters) what(ids []string) string {
 	w.addEach("", ids)
 	w.add("team", l.Team)
 	w.add("reason", l.Reason)
+	w.add("error", l.Error)
 	w.addEach("event", l.Events)
 	return w.or("all")
 }
@@ -142,9 +149,9 @@ func (l *letters) selections(ids []string) (all []dead.Selection, err error) {
 	if err := checkPatterns(l.Events); err != nil {
 		return nil, err
 	}
-	selective := l.Team != "" || l.Reason != "" || len(l.Events) > 0
+	selective := l.Team != "" || l.Reason != "" || l.Error != "" || len(l.Events) > 0
 	if len(ids) == 0 && !selective && !l.all {
-		return nil, misused("say which: ids, --team, --reason, --event, or --all")
+		return nil, misused("say which: ids, --team, --reason, --error, --event, or --all")
 	}
 	if len(ids) == 0 {
 		return []dead.Selection{l.Selection}, nil

@@ -15,10 +15,12 @@ import (
 )
 
 func deadShowCommand() *cobra.Command {
-	return connected(&cobra.Command{
+	c := connected(&cobra.Command{
 		Use: "show <id or delivery id>", Short: "Print everything about a dead letter", Args: cobra.ExactArgs(1),
 		Example: "  sluicectl dead show 1\n  sluicectl dead show 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55",
 	}, func(ctx context.Context, s *session, args []string) error { return s.showLetters(ctx, args[0]) })
+	c.ValidArgsFunction = completeFirst(completeLetters)
+	return c
 }
 
 func (s *session) showLetters(ctx context.Context, id string) error {
@@ -122,10 +124,10 @@ func newLetterJSON(l *dead.Letter) letterJSON {
 	return j
 }
 
-// bodyJSON is a body as JSON where it is JSON, and as bytes where it is not.
+// bodyJSON is a body as JSON, where it is JSON, and its bytes as they came.
 func bodyJSON(body []byte) (text json.RawMessage, bytes []byte) {
 	if json.Valid(body) {
-		return body, nil
+		text = body
 	}
-	return nil, body
+	return text, body
 }

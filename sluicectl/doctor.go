@@ -24,6 +24,7 @@ Run it with the environment that the gateway has. It changes nothing, and exits 
 	outputFlag(c, &s.output)
 	addressFlag(c, &o.RedisURL, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
+	complete(c, "data", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)
 		o.NATSURL, o.Creds, o.Settings = s.url, s.creds, madeSecret()

@@ -17,9 +17,14 @@ const (
 	exitMisused = 2
 	exitNothing = 3
 	exitNoNATS  = 4
+
+	exitDegraded = 5
 )
 
-const exitCodes = `Exit codes: 0 done, 1 failed or not confirmed, 2 misused, 3 nothing found, 4 NATS is not reachable.`
+const exitCodes = `Exit codes: 0 done, 1 failed or not confirmed, 2 misused, 3 nothing found, 4 NATS is not reachable, 5 degraded (ready).`
+
+// errDegraded says that a process works, and that not all is well with it.
+var errDegraded = errors.New("degraded")
 
 // errNothing says that what was asked about is not there.
 var errNothing = errors.New("nothing found")
@@ -50,6 +55,8 @@ func exitCode(err error, reached bool) int {
 		return exitNothing
 	case errors.Is(err, stream.ErrUnreachable):
 		return exitNoNATS
+	case errors.Is(err, errDegraded):
+		return exitDegraded
 	}
 	return exitFailed
 }
@@ -63,3 +70,10 @@ func notFound(err error) error {
 	}
 	return err
 }
+
+// unknown says that what was named is not there at all: an empty answer would read as all clear, for programs too.
+func unknown(err error) error { return alias{err, errUnknown} }
+
+var errUnknown = errors.New("unknown")
+
+func isUnknown(err error) bool { return errors.Is(err, errUnknown) }

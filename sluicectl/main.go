@@ -27,6 +27,7 @@ func newRoot() (root *cobra.Command, reached *bool) {
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *reached = true },
 	}
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // files only where one is wanted
 	root.AddCommand(
 		sendCommand(), tailCommand(), traceCommand(), verifyCommand(),
 		teamsCommand(), deadCommand(), replayCommand(), quarantineCommand(),

@@ -12,6 +12,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/pkg/event"
@@ -46,18 +47,48 @@ func fields(out io.Writer, pairs ...any) {
 
 // object prints JSON for programs.
 func object(out io.Writer, v any) error {
-	e := json.NewEncoder(out)
-	e.SetEscapeHTML(false)
+	e := encoder(out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
 
-// clock is a time for people, where they are.
+// encoder writes JSON that does nothing to a terminal.
+func encoder(out io.Writer) *json.Encoder {
+	e := json.NewEncoder(harmless{out})
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// harmless escapes what is no letter, sign or space in JSON that is written to it, a value at a time: control characters
+// beyond those that JSON escapes by itself, and what is no UTF-8.
+type harmless struct{ out io.Writer }
+
+// Write implements [io.Writer].
+func (h harmless) Write(text []byte) (int, error) {
+	safe := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r) && r != utf8.RuneError:
+			safe = utf8.AppendRune(safe, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			safe = fmt.Appendf(safe, `\u%04x\u%04x`, high, low)
+		default:
+			safe = fmt.Appendf(safe, `\u%04x`, r)
+		}
+	}
+	if _, err := h.out.Write(safe); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// clock is a time for people, where they are, with the zone.
 func clock(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Local().Format("2006-01-02 15:04:05")
+	return t.Local().Format("2006-01-02 15:04:05 MST")
 }
 
 // age is how long ago something was, for people.
@@ -116,4 +147,10 @@ func printFailures(out io.Writer, indent string, failures []event.Failure) {
 	for _, f := range failures {
 		fmt.Fprintf(out, "%s%s  %s\n", indent, clock(f.At), printable(f.Error))
 	}
+}
+
+// oneOf names what there is to choose from.
+func oneOf(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }

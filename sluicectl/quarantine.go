@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,7 +26,7 @@ func quarantineCommand() *cobra.Command {
 
 func reasonFlag(c *cobra.Command, reason *string) {
 	c.Flags().StringVar(reason, "reason", "", "with this reason: late (its timestamp was stale), unroutable (no event name that can be used) or replayed (one body under too many delivery ids)")
-	complete(c, "reason", cobra.FixedCompletions([]string{quarantine.Late, quarantine.Unroutable, quarantine.Replayed}, cobra.ShellCompDirectiveNoFileComp))
+	complete(c, "reason", cobra.FixedCompletions(quarantine.Reasons, cobra.ShellCompDirectiveNoFileComp))
 }
 
 func quarantineListCommand() *cobra.Command {
@@ -50,20 +52,25 @@ func (s *session) listQuarantine(ctx context.Context, selection quarantine.Selec
 	switch {
 	case err != nil:
 		return err
-	case s.json():
-		return object(s.out, entries)
 	case len(rows) == 0:
-		return nothing("nothing is in quarantine")
+		if err := noEntries(selection.Reason, "nothing is in quarantine"); !s.json() || isUnknown(err) {
+			return err
+		}
+	}
+	if s.json() {
+		return object(s.out, entries)
 	}
 	table(s.out, []string{"ID", "REASON", "RECEIVED", "DELIVERY", "EVENT", "SIZE", "PROBLEM"}, rows)
 	return nil
 }
 
 func quarantineShowCommand() *cobra.Command {
-	return connected(&cobra.Command{
+	c := connected(&cobra.Command{
 		Use: "show <id or delivery id>", Short: "Print everything about an entry in quarantine", Args: cobra.ExactArgs(1),
 		Example: "  sluicectl quarantine show 1",
 	}, func(ctx context.Context, s *session, args []string) error { return s.showQuarantine(ctx, args[0]) })
+	c.ValidArgsFunction = completeFirst(completeQuarantine)
+	return c
 }
 
 func (s *session) showQuarantine(ctx context.Context, id string) error {
@@ -116,4 +123,12 @@ func newEntryJSON(e *quarantine.Entry) entryJSON {
 	}
 	j.Body, j.Base64 = bodyJSON(e.Body)
 	return j
+}
+
+// noEntries says why nothing was found: no such entries, or no such reason.
+func noEntries(reason, otherwise string) error {
+	if reason != "" && !slices.Contains(quarantine.Reasons, reason) {
+		return unknown(nothing("nothing is in quarantine with the reason %q: use %s", reason, oneOf(quarantine.Reasons)))
+	}
+	return nothing("%s", otherwise)
 }

@@ -27,6 +27,7 @@ func (e *entries) flags(c *cobra.Command) {
 	reasonFlag(c, &e.Reason)
 	c.Flags().BoolVar(&e.all, "all", false, "everything in quarantine")
 	c.Flags().BoolVar(&e.yes, "yes", false, "do not ask")
+	c.ValidArgsFunction = completeQuarantine
 }
 
 // what is the selection in words.
@@ -71,6 +72,7 @@ be a duplicate and not stored again. An unroutable entry needs a name: --as.`,
 	r.flags(c)
 	c.Flags().StringVar(&r.as, "as", "", "the event's name, for what has none that can be used")
 	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "what makes two deliveries the same, as with the gateway (SLUICE_IDENTITY): delivery or body")
+	complete(c, "identity", cobra.FixedCompletions([]string{"delivery", "body"}, cobra.ShellCompDirectiveNoFileComp))
 	addressFlag(c, &r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, so that it knows the events at once (REDIS_URL)")
 	return c
 }
@@ -135,7 +137,7 @@ func (r *releasing) release(ctx context.Context, s *session, release quarantine.
 		return err
 	}
 	if count == 0 {
-		return nothing("no such entry in quarantine")
+		return noEntries(selection.Reason, "no such entry in quarantine")
 	}
 	if err := s.confirm(r.yes, "would release %s to every team that takes them", plural(count, "delivery")); err != nil {
 		return err
@@ -200,7 +202,7 @@ func (e *entries) drop(ctx context.Context, s *session, ids []string) error {
 		}
 	}
 	if len(found) == 0 {
-		return nothing("no such entry in quarantine")
+		return noEntries(e.Reason, "no such entry in quarantine")
 	}
 	if err := s.confirm(e.yes, "would remove %s from quarantine for good", plural(len(found), "delivery")); err != nil {
 		return err

@@ -2,41 +2,96 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 const defaultAdmin = "127.0.0.1:3001"
 
 func readyCommand() *cobra.Command {
 	admin := cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin)
+	var output string
+	var degradedOK bool
 	c := &cobra.Command{
-		Use: "ready", Short: "Exit with 0 if a gateway or consumer is ready, print what is wrong if not", Args: cobra.NoArgs,
-		Example: "  sluicectl ready\n  sluicectl ready --admin 127.0.0.1:3001",
-		RunE:    func(c *cobra.Command, _ []string) error { return ready(admin, c.OutOrStdout()) },
+		Use: "ready", Short: "Ask a gateway or consumer whether it is ready, and what is wrong", Args: cobra.NoArgs,
+		Long: `Ask a gateway or consumer whether it is ready, and what is wrong.
+
+It exits with 0 when all is well, with 5 when the process works and something is degraded, and with 1 when it does not
+work or nothing answers. With --degraded-ok it exits with 0 for what is degraded too: so containers ask.`,
+		Example: "  sluicectl ready\n  sluicectl ready --admin 127.0.0.1:3001 --degraded-ok\n  sluicectl ready -o json",
+	}
+	outputFlag(c, &output)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s := &session{output: output}
+		s.attach(c)
+		err := s.ready(admin)
+		if degradedOK && errors.Is(err, errDegraded) {
+			return nil
+		}
+		return err
 	}
 	c.Flags().StringVar(&admin, "admin", admin, "admin address of the process (SLUICE_ADMIN)")
+	c.Flags().BoolVar(&degradedOK, "degraded-ok", false, "exit with 0 also when something is degraded")
 	return c
 }
 
-// ready asks a process's /readyz. It is what containers use as their health check.
-func ready(admin string, out io.Writer) error {
+// ready asks a process's /readyz.
+func (s *session) ready(admin string) error {
 	client := http.Client{Timeout: 3 * time.Second}
-	answer, err := client.Get("http://" + admin + "/readyz")
+	answer, err := client.Get("http://" + reachable(admin) + "/readyz")
 	if err != nil {
 		return fmt.Errorf("nothing answers at %s: %w: start it, or set SLUICE_ADMIN to its address", admin, err)
 	}
 	defer answer.Body.Close()
-	if _, err := io.Copy(out, answer.Body); err != nil {
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err != nil {
 		return err
 	}
-	if answer.StatusCode != http.StatusOK {
+	var r telemetry.Readiness
+	if err := json.Unmarshal(text, &r); err != nil || r.Status == "" {
+		return fmt.Errorf("what answers at %s is no process of Sluice: set SLUICE_ADMIN to the address of one", admin)
+	}
+	if s.json() {
+		err = object(s.out, r)
+	} else {
+		s.showReadiness(r)
+	}
+	switch {
+	case err != nil:
+		return err
+	case answer.StatusCode != http.StatusOK:
 		return fmt.Errorf("%s is not ready: see above what to do", admin)
+	case r.Status == "degraded":
+		return alias{fmt.Errorf("%s works, but not all is well: see above what to do", admin), errDegraded}
 	}
 	return nil
+}
+
+// showReadiness prints a line about everything, and two about each thing that is not well.
+func (s *session) showReadiness(r telemetry.Readiness) {
+	var all []string
+	for _, d := range r.Dependencies {
+		all = append(all, printable(d.Name)+" "+string(d.Status))
+	}
+	fmt.Fprintln(s.out, strings.TrimSuffix(r.Status+": "+strings.Join(all, ", "), ": "))
+	for _, d := range r.Dependencies {
+		if d.Status == telemetry.OK {
+			continue
+		}
+		since := ""
+		if !d.Since.IsZero() {
+			since = " since " + clock(d.Since)
+		}
+		fmt.Fprintf(s.out, "  %s is %s%s: %s\n    → %s\n", printable(d.Name), d.Status, since, printable(d.Detail), printable(d.Remedy))
+	}
 }

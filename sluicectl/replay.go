@@ -38,7 +38,7 @@ inbox lets its effect happen once more, and once a replay. Without --event a tea
 with --event it gets those, whether it takes them or not.
 
 A URL gets each event as Zorio would post it, with the time of now and a new signature. Stdout (-o ndjson) gets a line
-of JSON an event.
+of JSON an event: body, to be read, and body_base64, the bytes as they came, to check the signature again.
 
 Ctrl-C leaves a replay to a team or a URL resumable. Who replayed what, and how far it came, is kept for a year:
 see ` + "`sluicectl replay list`.",
@@ -58,7 +58,7 @@ func (r *replaying) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&r.team, "team", "", "replay to this team")
 	complete(c, "team", completeTeams)
-	f.StringVar(&r.since, "since", "", "events stored since then: 2h for so long ago, 13:02 for today, or 2026-01-31T08:00:00Z")
+	f.StringVar(&r.since, "since", "", "events stored since then: "+timeWords)
 	f.StringVar(&r.until, "until", "", "events stored before then")
 	f.Uint64Var(&r.From, "from", 0, "events from this sequence in EVENTS on")
 	f.Uint64Var(&r.To, "to", 0, "events up to this sequence, and with it")
@@ -79,7 +79,7 @@ func (r *replaying) do(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.output == "ndjson" {
-		run := replay.Run{Selection: r.Selection, Target: replay.Lines{Out: s.out}}
+		run := replay.Run{Selection: r.Selection, Target: replay.Lines{Out: harmless{s.out}}}
 		return run.Play(ctx, s.js, func(replay.Progress) {})
 	}
 	if r.team != "" {
@@ -138,7 +138,7 @@ func (r *replaying) check(s *session) (err error) {
 
 // takeTeam refuses a team that is not there, and takes its patterns unless others are named.
 func (r *replaying) takeTeam(ctx context.Context, s *session) error {
-	t, err := team.Find(ctx, s.js, r.team)
+	t, err := s.findTeam(ctx, r.team)
 	if err != nil {
 		return err
 	}
@@ -236,5 +236,5 @@ func span(from, to time.Time) string {
 	if today := time.Now().Local().Format(time.DateOnly); from.Local().Format(time.DateOnly) != today || to.Local().Format(time.DateOnly) != today {
 		layout = "2006-01-02 15:04"
 	}
-	return from.Local().Format(layout) + "–" + to.Local().Format(layout)
+	return from.Local().Format(layout) + "–" + to.Local().Format(layout+" MST")
 }

@@ -76,6 +76,7 @@ What it has queued for its team already is processed all the same, unless --purg
 purged is not replayed by a resume either.`,
 		Example: "  sluicectl replay stop 20261123-130205-k3f9\n  sluicectl replay stop 20261123-130205-k3f9 --purge",
 	}, func(ctx context.Context, s *session, args []string) error { return s.stopReplay(ctx, args[0], purge) })
+	c.ValidArgsFunction = completeFirst(completeReplays)
 	c.Flags().BoolVar(&purge, "purge", false, "also remove what the team has not taken yet")
 	return c
 }
@@ -117,6 +118,7 @@ func replayResumeCommand() *cobra.Command {
 		Use: "resume <id>", Short: "Go on with a replay that was stopped, interrupted or failed", Args: cobra.ExactArgs(1),
 		Example: "  sluicectl replay resume 20261123-130205-k3f9",
 	}, func(ctx context.Context, s *session, args []string) error { return r.resume(ctx, s, args[0]) })
+	c.ValidArgsFunction = completeFirst(completeReplays)
 	c.Flags().StringVar(&r.url, "url", "", "the URL once more, where it has a password, which is not kept")
 	c.Flags().StringVar(&r.secret, "secret", "", "secret to sign with, for a replay to a URL")
 	return c

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -47,15 +48,22 @@ func parseID(id string) (sequence uint64, delivery string) {
 	return 0, id
 }
 
-// How a time may be written, in the local time zone where it has none of its own.
-var layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02"}
+// How a time may be written, in the local time zone where it has none of its own; of a day that is named, or of today.
+var (
+	layouts = []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05",
+		"2006-01-02 15:04Z07:00", "2006-01-02 15:04", "2006-01-02"}
+	hours = []string{"15:04", "15:04:05", "15:04Z07:00", "15:04:05Z07:00"}
+)
+
+// timeWords say in a flag's help how a time may be written.
+const timeWords = "2h or 1d for so long ago, 13:02, yesterday, yesterday 13:02, or 2026-01-31T08:00:00Z"
 
 // parseTime reads a time, or a duration, which means so long ago. Empty is the zero time.
 func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, ok := parseAgo(text); ok {
 		return now.Add(-d), nil
 	}
 	for _, layout := range layouts {
@@ -63,9 +71,49 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	if t, err := time.ParseInLocation("15:04", text, time.Local); err == nil {
-		year, month, day := now.Local().Date()
-		return time.Date(year, month, day, t.Hour(), t.Minute(), 0, 0, time.Local), nil
+	if t, ok := parseDay(text, now.Local()); ok {
+		return t, nil
 	}
-	return time.Time{}, misused("--%s %q is no time: use a duration such as 2h for so long ago, a time of today such as 13:02, or 2026-01-31T08:00:00Z", flag, text)
+	return time.Time{}, misused("--%s %q is no time: use %s", flag, text, timeWords)
+}
+
+var days = regexp.MustCompile(`^(?:(\d{1,4})w)?(?:(\d{1,4})d)?(.*)$`)
+
+// parseAgo reads a duration, which may have weeks and days before what Go writes.
+func parseAgo(text string) (d time.Duration, ok bool) {
+	parts := days.FindStringSubmatch(text)
+	weeks, _ := strconv.Atoi(parts[1]) // digits, or nothing, which is 0
+	whole, _ := strconv.Atoi(parts[2])
+	d = time.Duration(7*weeks+whole) * 24 * time.Hour
+	if parts[3] == "" {
+		return d, true
+	}
+	rest, err := time.ParseDuration(parts[3])
+	return d + rest, err == nil && rest >= 0
+}
+
+// parseDay reads an hour of today or yesterday, or the beginning of one of them.
+func parseDay(text string, now time.Time) (time.Time, bool) {
+	year, month, day := now.Date()
+	word, hour, found := strings.Cut(text, " ")
+	switch word {
+	case "now":
+		return now, !found
+	case "today":
+	case "yesterday":
+		day--
+	default:
+		hour, found = text, true
+	}
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, now.Location())
+	if !found {
+		return midnight, true
+	}
+	for _, layout := range hours {
+		t, err := time.ParseInLocation("2006-01-02 "+layout, midnight.Format("2006-01-02 ")+hour, now.Location())
+		if err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }

@@ -51,6 +51,7 @@ func sendCommand() *cobra.Command {
 	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that `make run` keeps in its data folder)")
 	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample")
+	completeFiles(c, "body")
 	f.BoolVar(&s.all, "all", false, "send one of each kind")
 	f.BoolVar(&s.repeat, "repeat", false, "send the same delivery twice; the second one is answered Duplicate")
 	f.IntVar(&s.count, "count", 1, "how many to send; more than one are not followed")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -36,7 +35,7 @@ func tailCommand() *cobra.Command {
 		return t.follow(ctx, s)
 	})
 	f := c.Flags()
-	f.StringVar(&t.since, "since", "", "begin with events stored since then: 2h for so long ago, 13:02, or 2026-01-31T08:00:00Z; default: now")
+	f.StringVar(&t.since, "since", "", "begin with events stored since then: "+timeWords+"; default: now")
 	f.IntVarP(&t.count, "count", "n", 0, "end after so many events; 0: at Ctrl-C")
 	f.BoolVar(&t.body, "body", false, "print bodies too")
 	return c
@@ -99,11 +98,9 @@ func (t *tailing) print(s *session, m jetstream.Msg) error {
 	}
 	t.printed++
 	if s.json() {
-		encoder := json.NewEncoder(s.out)
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(replay.NewLine(e))
+		return encoder(s.out).Encode(replay.NewLine(e))
 	}
-	fmt.Fprintf(s.out, "%s  #%-8d  %-28s  %s  %s\n", meta.Timestamp.Local().Format("15:04:05.000"), e.Sequence, e.Name, printable(e.Delivery), size(m))
+	fmt.Fprintf(s.out, "%s  #%-8d  %-28s  %s  %s\n", meta.Timestamp.Local().Format("15:04:05.000 MST"), e.Sequence, e.Name, printable(e.Delivery), size(m))
 	if t.body {
 		printBody(s.out, e.Body)
 	}

@@ -26,7 +26,7 @@ With REDIS_URL set it is found at once, of an id with several bodies the first; 
 --since are read.`,
 		Example: "  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55\n  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --since 72h -o json",
 	}, func(ctx context.Context, s *session, args []string) error { return t.do(ctx, s, args[0]) })
-	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: 24h for so long ago, 13:02, or 2026-01-31T08:00:00Z")
+	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: "+timeWords)
 	addressFlag(c, &t.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	return c
 }

@@ -32,6 +32,7 @@ beginning is printed, and of secrets nothing.`,
 	f := c.Flags()
 	f.StringVar(&v.headers, "headers", "", "file with the request's headers")
 	f.StringVar(&v.body, "body", "", "file with the request's body, byte for byte")
+	completeFiles(c, "headers", "body")
 	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that `make run` keeps)")
 	f.StringVar(&v.at, "at", "", "verify as of this time instead of now: 2026-01-31T08:00:00Z, or 2h for so long ago")
 	_ = errors.Join(c.MarkFlagFilename("headers"), c.MarkFlagFilename("body")) // fail for flags that are not there

@@ -57,7 +57,7 @@ func TestASelectionIsRedrivenToItsTeamsAndNobodyElse(t *testing.T) {
 		{Selection{}, 3},
 	} {
 		steps := make(chan struct{}, 1000)
-		result, err := RedriveAll(t.Context(), js, c.Selection, "ops@desk", func(*Letter) { steps <- struct{}{} })
+		result, err := RedriveAll(t.Context(), js, c.Selection, "ops@desk", 0, func(*Letter) { steps <- struct{}{} })
 		if err != nil || result != (Result{Done: c.want}) || len(steps) != c.want {
 			t.Errorf("%+v: %+v, %d steps, want %d: %v", c.Selection, result, len(steps), c.want, err)
 		}
@@ -111,7 +111,7 @@ func TestALetterIsNotRemovedUnlessItsCopyIsStored(t *testing.T) {
 	if err := js.DeleteStream(t.Context(), stream.Replay); err != nil {
 		t.Fatal(err)
 	}
-	if result, err := RedriveAll(t.Context(), js, Selection{}, "ops@desk", func(*Letter) {}); err == nil || result.Done != 0 {
+	if result, err := RedriveAll(t.Context(), js, Selection{}, "ops@desk", 0, func(*Letter) {}); err == nil || result.Done != 0 {
 		t.Errorf("%+v %v", result, err)
 	}
 	if left := messages(t, js, stream.Dead); left != 3 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/history"
+	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // Redrive sends a letter back to its team, and to no other, with its attempts counted from the beginning; by says who
@@ -46,24 +47,32 @@ type Result struct {
 	Untold error `json:"-"` // why the history of some does not know of it
 }
 
-// RedriveAll redrives a selection and calls step for each, not at the same time. After an error the letters that are left are as they were.
-func RedriveAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, step func(*Letter)) (Result, error) {
-	return all(ctx, js, s, step, func(ctx context.Context, l *Letter) (bool, error, error) { return Redrive(ctx, js, l, by) })
+// RedriveAll redrives a selection, so many a second or, with 0, as fast as they are stored, and calls step for each, not
+// at the same time. After an error the letters that are left are as they were.
+func RedriveAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, rate float64, step func(*Letter)) (Result, error) {
+	return all(ctx, js, s, rate, step, func(ctx context.Context, l *Letter) (bool, error, error) { return Redrive(ctx, js, l, by) })
 }
 
 // DropAll removes a selection for good and calls step for each, not at the same time.
 func DropAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, step func(*Letter)) (Result, error) {
-	return all(ctx, js, s, step, func(ctx context.Context, l *Letter) (bool, error, error) {
+	return all(ctx, js, s, 0, step, func(ctx context.Context, l *Letter) (bool, error, error) {
 		untold, err := Drop(ctx, js, l, by)
 		return false, untold, err
 	})
 }
 
-func all(ctx context.Context, js jetstream.JetStream, s Selection, step func(*Letter), act func(context.Context, *Letter) (duplicate bool, untold, err error)) (r Result, err error) {
+func all(ctx context.Context, js jetstream.JetStream, s Selection, rate float64, step func(*Letter), act func(context.Context, *Letter) (duplicate bool, untold, err error)) (r Result, err error) {
 	group, bounded := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	var mu sync.Mutex
+	begin, begun := time.Now(), 0
 	found := Each(bounded, js, s, func(l *Letter) error {
+		if rate > 0 {
+			stream.Pause(bounded, time.Until(begin.Add(time.Duration(float64(begun)/rate*float64(time.Second)))))
+		}
+		if begun++; bounded.Err() != nil {
+			return bounded.Err()
+		}
 		group.Go(func() error {
 			duplicate, untold, err := act(context.WithoutCancel(bounded), l) // what is begun is done: a letter is never left twice
 			if err != nil {

@@ -3,6 +3,7 @@ package dead
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type Selection struct {
 	Delivery string   // the sender's delivery id
 	Team     string   // who gave them up
 	Reason   string   // see event.HeaderReason
+	Error    string   // part of the last error, in upper or lower case
 	Events   []string // patterns of event names, one of which matches
 }
 
@@ -26,7 +28,7 @@ func (s *Selection) subject() string { return "dead." + cmp.Or(s.Team, "*") + ".
 
 func (s *Selection) matches(l *Letter) bool {
 	named := len(s.Events) == 0 || slices.ContainsFunc(s.Events, func(pattern string) bool { return event.Match(pattern, l.Name) })
-	return named && (s.Delivery == "" || s.Delivery == l.Delivery) && (s.Team == "" || s.Team == l.Team) && (s.Reason == "" || s.Reason == l.Reason)
+	return named && strings.Contains(strings.ToLower(l.Error), strings.ToLower(s.Error)) && (s.Delivery == "" || s.Delivery == l.Delivery) && (s.Team == "" || s.Team == l.Team) && (s.Reason == "" || s.Reason == l.Reason)
 }
 
 // Each calls take for each selected letter, with its body, the oldest first, and ends with its first error.
@@ -71,7 +73,8 @@ func parsed(take func(*Letter) error) func(*jetstream.RawStreamMsg) error {
 	}
 }
 
-// Group counts the letters of one team, event and reason.
+// Group counts the letters of one team, event, reason and kind of error: of errors that differ in numbers, ids and what
+// is quoted alone.
 type Group struct {
 	Team   string    `json:"team"`
 	Event  string    `json:"event"`
@@ -82,12 +85,13 @@ type Group struct {
 	Error  string    `json:"last_error"`
 }
 
-// Groups counts the selected letters by team, event and reason, in this order.
+// Groups counts the selected letters by team, event, reason and kind of error, in this order, the most frequent kind
+// first.
 func Groups(ctx context.Context, js jetstream.JetStream, s Selection) ([]*Group, error) {
 	var groups []*Group
-	of := map[[3]string]*Group{}
+	of := map[[4]string]*Group{}
 	err := Headers(ctx, js, s, func(l *Letter) error {
-		key := [3]string{l.Team, l.Name, l.Reason}
+		key := [4]string{l.Team, l.Name, l.Reason, kind(l.Error)}
 		g := of[key]
 		if g == nil {
 			g = &Group{Team: l.Team, Event: l.Name, Reason: l.Reason, First: l.Failed}
@@ -97,7 +101,12 @@ func Groups(ctx context.Context, js jetstream.JetStream, s Selection) ([]*Group,
 		return nil
 	})
 	slices.SortFunc(groups, func(a, b *Group) int {
-		return cmp.Or(strings.Compare(a.Team, b.Team), strings.Compare(a.Event, b.Event), strings.Compare(a.Reason, b.Reason))
+		return cmp.Or(strings.Compare(a.Team, b.Team), strings.Compare(a.Event, b.Event), strings.Compare(a.Reason, b.Reason), b.Count-a.Count, strings.Compare(a.Error, b.Error))
 	})
 	return groups, err
 }
+
+var differs = regexp.MustCompile(`"[^"]*"|'[^']*'|\x60[^\x60]*\x60|[0-9a-fA-F]{8}[0-9a-fA-F-]*|\d+`)
+
+// kind is an error without what differs from event to event.
+func kind(text string) string { return differs.ReplaceAllString(text, "…") }

@@ -30,6 +30,9 @@ const (
 	ReasonExhausted = "exhausted" // its attempts were used up
 )
 
+// Reasons are all of them.
+var Reasons = []string{ReasonPermanent, ReasonExhausted}
+
 // Failure is an attempt that failed.
 type Failure struct {
 	At    time.Time

@@ -26,6 +26,9 @@ const (
 	Replayed   = "replayed"   // its body came under too many delivery ids
 )
 
+// Reasons are all of them.
+var Reasons = []string{Late, Unroutable, Replayed}
+
 // Entry is one delivery.
 type Entry struct {
 	Sequence  uint64 // in QUARANTINE

@@ -69,7 +69,7 @@ func TestLinesKeepJSONAndBytes(t *testing.T) {
 		{Sequence: 1, Name: "a.b", Delivery: "d", Received: at, Body: []byte("{ \"x\": \"<&\" }")},
 		{Sequence: 2, Name: "a.b", Delivery: "d", Received: at, Body: []byte("\xff\n")},
 	})
-	want := `{"sequence":1,"received":"2026-11-23T03:30:00Z","event":"a.b","delivery":"d","body":{"x":"<&"}}
+	want := `{"sequence":1,"received":"2026-11-23T03:30:00Z","event":"a.b","delivery":"d","body":{"x":"<&"},"body_base64":"eyAieCI6ICI8JiIgfQ=="}
 {"sequence":2,"received":"2026-11-23T03:30:00Z","event":"a.b","delivery":"d","body_base64":"/wo="}
 `
 	if err != nil || out.String() != want {

@@ -13,17 +13,39 @@ import (
 	"golang.org/x/term"
 )
 
-// Logger logs to w: text when it is a terminal, JSON otherwise. Level is debug, info, warn or error.
+// Logger logs to w: text when it is a terminal, JSON otherwise. Level is debug, info, warn or error. Durations are
+// logged as time.Duration, and stand there as 1.23ms or 4.2s.
 func Logger(w io.Writer, level string) (*slog.Logger, error) {
 	var least slog.Level
 	if err := least.UnmarshalText([]byte(level)); err != nil {
 		return nil, fmt.Errorf("SLUICE_LOG=%q: use debug, info, warn or error", level)
 	}
-	options := &slog.HandlerOptions{Level: least}
+	options := &slog.HandlerOptions{Level: least, ReplaceAttr: readable}
 	if f, isFile := w.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}
 	return slog.New(slog.NewJSONHandler(w, options)), nil
+}
+
+// readable writes durations as people and the settings do, such as 1.23ms, 4.2s or 1h2m0s: JSON would have nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(rounded(a.Value.Duration()).String())
+	}
+	return a
+}
+
+// rounded keeps three or four digits.
+func rounded(d time.Duration) time.Duration {
+	switch size := d.Abs(); {
+	case size >= time.Minute:
+		return d.Round(time.Second)
+	case size >= time.Second:
+		return d.Round(10 * time.Millisecond)
+	case size >= time.Millisecond:
+		return d.Round(10 * time.Microsecond)
+	}
+	return d.Round(time.Microsecond)
 }
 
 // Limiter logs at most one line a cause and interval, and with it how many were held back: for what strangers can

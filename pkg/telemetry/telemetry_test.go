@@ -188,3 +188,19 @@ func TestTheAdminAddressAnswersToItsOwnNames(t *testing.T) {
 		}
 	}
 }
+
+func TestDurationsInLogsAreReadable(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		1234567 * time.Nanosecond: "1.23ms", 950 * time.Nanosecond: "1µs", 4207 * time.Millisecond: "4.21s", 3723500 * time.Millisecond: "1h2m4s", -time.Second: "-1s", 0: "0s",
+	} {
+		var text bytes.Buffer
+		log, err := Logger(&text, "info")
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.With("took", d).Info("done", slog.Group("of", "wait", d))
+		if !strings.Contains(text.String(), `"took":"`+want+`","of":{"wait":"`+want+`"}`) {
+			t.Errorf("%d: %s, want %s", d, text.String(), want)
+		}
+	}
+}
