@@ -326,6 +326,10 @@ func TestATeamThatRunsIsNotRemoved(t *testing.T) {
 		stdout, _, _ := g.ctl(t.Context(), "", "teams", "--sample", "0")
 		return strings.Contains(stdout, "pbx        held") && strings.Contains(stdout, `connection refused\x1b[2J: nothing is lost`)
 	})
+	stdout, _, _ := g.ctl(t.Context(), "", "trace", deliveryID(7))
+	if !strings.Contains(stdout, "    pbx: held since ") || !strings.Contains(stdout, "connection refused") {
+		t.Errorf("trace does not say that the team is held:\n%s", stdout)
+	}
 	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 1 || !strings.Contains(stderr, "pbx is held, a process of it runs: stop it first") {
 		t.Errorf("%d %s", code, stderr)
 	}

@@ -89,7 +89,7 @@ func (s *session) showTeams(all []*team.Status) error {
 	table(s.out, []string{"TEAM", "STATE", "EVENTS", "LAG", "OLDEST", "FLIGHT", "RETRY", "REPLAY", "DEAD", "AGAIN", "RATE", "DROPPED"}, rows)
 	before := "\n"
 	for _, t := range all {
-		if text := reason(t); text != "" {
+		if text := condition(t.Team, t.Condition); text != "" {
 			fmt.Fprintln(s.out, before+text)
 			before = ""
 		}
@@ -108,24 +108,25 @@ func state(t *team.Status) string {
 	return string(t.State)
 }
 
-// reason says why a team does not work, and what to do, where that is known.
-func reason(t *team.Status) string {
-	text := t.Team + ": " + string(t.State)
-	if t.Since != nil {
-		text += " since " + clock(*t.Since)
+// condition says why a team does not work, and what to do, where that is known.
+func condition(name string, c team.Condition) string {
+	text := name + ": " + string(c.State)
+	if c.Since != nil {
+		text += " since " + clock(*c.Since)
 	}
-	switch t.State {
+	why := printable(c.Why)
+	switch c.State {
 	case team.Paused:
-		return text + " " + t.Why + ": `sluicectl teams resume " + t.Team + "` lets it go on"
+		return text + " " + why + ": `sluicectl teams resume " + name + "` lets it go on"
 	case team.Held:
-		return text + ": " + printable(t.Why) + ": nothing is lost and no attempt is used up; mend what its handler depends on"
+		return text + ": " + why + ": nothing is lost and no attempt is used up; mend what its handler depends on"
 	case team.Hung:
-		return text + ": " + printable(t.Why)
+		return text + ": " + why
 	case team.NoProcess:
-		if t.Why != "" {
-			text += ": " + printable(t.Why)
+		if why != "" {
+			text += ": " + why
 		}
-		return text + ": start it; if the team is gone for good, `sluicectl teams remove " + t.Team + "`"
+		return text + ": start it; if the team is gone for good, `sluicectl teams remove " + name + "`"
 	}
 	return ""
 }

@@ -20,6 +20,9 @@ var fates = map[trace.State]string{
 // showFate prints what a team did with an event, and what of it is still open. Replayed says who started which replay.
 func (s *session) showFate(f *trace.Fate, replayed map[string]string) {
 	fmt.Fprintf(s.out, "  %s: %s%s\n", f.Team, fates[f.State], when(f))
+	if f.Waits != nil {
+		fmt.Fprintf(s.out, "    %s\n", condition(f.Team, *f.Waits))
+	}
 	for _, h := range f.History {
 		if h.Outcome == history.Dead && hasLetter(f, h.Replay) || len(f.History) == 1 && isPlain(&h) {
 			continue

@@ -1,9 +1,12 @@
 package team
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // State is what a team does, in a word.
@@ -26,6 +29,19 @@ type Condition struct {
 	State State      `json:"state"`
 	Why   string     `json:"why,omitempty"`
 	Since *time.Time `json:"since,omitempty"`
+}
+
+// Conditions are those of teams, by name, as far as they can be seen without measuring.
+func Conditions(ctx context.Context, js jetstream.JetStream, teams []*Team) (map[string]Condition, error) {
+	processes, err := Processes(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]Condition{}
+	for _, t := range teams {
+		all[t.Name] = t.judge(processes[t.Name])
+	}
+	return all, nil
 }
 
 // judge says how a team is, by its durable and by what its processes say. Those of older versions say nothing, and are

@@ -21,6 +21,8 @@ type Fate struct {
 	State   State           `json:"state"`
 	History []history.Entry `json:"history,omitempty"` // what is over, the oldest first
 	Copies  []*Copy         `json:"copies,omitempty"`  // that are somewhere now
+
+	Waits *team.Condition `json:"waits,omitempty"` // why the team does not go on with it, where it does not
 }
 
 // State is where the event itself is with a team; replays of it change nothing about that.
@@ -61,6 +63,24 @@ type Copy struct {
 	Attempts int             `json:"attempts"`
 	Failures []event.Failure `json:"failures,omitempty"`
 	History  []event.Failure `json:"history,omitempty"` // what failed before it was redriven
+}
+
+// open reports whether the team has something left to do.
+func (f *Fate) open() bool {
+	return f.State == Waiting || f.State == InFlight || f.State == Retrying || f.State == Redriven ||
+		slices.ContainsFunc(f.Copies, func(c *Copy) bool { return c.Stream != stream.Dead })
+}
+
+// tellWaits says of what is still open whether its team goes on at all.
+func (e *Event) tellWaits(conditions map[string]team.Condition) {
+	for _, f := range e.Teams {
+		switch c := conditions[f.Team]; c.State {
+		case team.Held, team.Hung, team.Paused, team.NoProcess:
+			if f.open() {
+				f.Waits = &c
+			}
+		}
+	}
 }
 
 // judge says what became of the event in each team that takes it, has a copy of it, or has done something with it.

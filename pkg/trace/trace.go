@@ -76,6 +76,11 @@ func Find(ctx context.Context, js jetstream.JetStream, s Search) (*Life, error) 
 		}
 		e.judge(teams, copies, told)
 	}
+	if conditions, err := team.Conditions(ctx, js, teams); err == nil { // without, less is told
+		for _, e := range life.Events {
+			e.tellWaits(conditions)
+		}
+	}
 	life.nameReplays(ctx, js)
 	return life, nil
 }
