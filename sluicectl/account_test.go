@@ -238,7 +238,7 @@ func TestAReplayAndARedriveBalance(t *testing.T) {
 	id := g.replayHalfWay()
 	<-half
 	pbx.mend.Store(true)
-	g.run("replay resume " + id)
+	g.run("replay resume --yes " + id)
 	g.run("dead redrive --all --yes")
 	published.Wait()
 	rig.Eventually(t, 60*time.Second, "everything is settled", func() bool {

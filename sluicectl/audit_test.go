@@ -35,7 +35,7 @@ func TestEveryActionIsInTheAuditLog(t *testing.T) {
 		{"quarantine release --all --yes", audit.Entry{Action: audit.QuarantineRelease, What: "all", IDs: []string{"1", "3"}, Count: 2, Error: "2 of 4 stay in quarantine"}},
 		{"quarantine drop 2 --yes", audit.Entry{Action: audit.QuarantineDrop, What: "2", IDs: []string{"2"}, Count: 1}},
 		{"replay --team telesales --from 1 --to 6 --rate 0 --yes", audit.Entry{Action: audit.ReplayStart, Teams: []string{"telesales"}, What: "to telesales, event telesales.>, from 3, to 6", Count: 2}},
-		{"replay resume " + stageReplay, audit.Entry{Action: audit.ReplayResume, Teams: []string{"pbx"}, What: "to pbx, event pbx.>, from 1, to 5", IDs: []string{stageReplay}, Count: 2}},
+		{"replay resume --yes " + stageReplay, audit.Entry{Action: audit.ReplayResume, Teams: []string{"pbx"}, What: "to pbx, event pbx.>, from 1, to 5", IDs: []string{stageReplay}, Count: 2}},
 		{"replay stop --purge " + stageReplay, audit.Entry{Action: audit.ReplayPurge, Teams: []string{"pbx"}, What: "to pbx, event pbx.>, from 1, to 5", IDs: []string{stageReplay}, Count: 2}},
 	} {
 		g.ctl(t.Context(), "", strings.Fields(c.args)...)

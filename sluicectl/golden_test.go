@@ -112,7 +112,7 @@ func TestWhatCommandsPrint(t *testing.T) {
 		{"audit", "audit --team telesales", 0},
 		{"dead-redrive", "dead redrive --team pbx --event pbx.call.ringing --yes", 0},
 		{"replay-run", "replay --team pbx --since 1h --rate 0 --yes", 0},
-		{"replay-resume", "replay resume " + stageReplay, 0},
+		{"replay-resume", "replay resume --yes " + stageReplay, 0},
 		{"replay-stop-purge", "replay stop " + stageReplay + " --purge", 0},
 		{"quarantine-release", "quarantine release --reason late --yes", 0},
 		{"quarantine-drop", "quarantine drop --all --yes", 0},

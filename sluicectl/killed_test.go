@@ -84,7 +84,7 @@ func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
 	before := g.theReplay()
 	rig.Eventually(t, 20*time.Second, "it counts as interrupted", func() bool { return g.theReplay().State == replay.Interrupted })
 	lost := len(g.copies()) - before.Progress.Replayed // what was stored and not written down
-	g.run("replay resume " + before.ID)
+	g.run("replay resume --yes " + before.ID)
 	g.balances(events)
 	if after := g.theReplay(); lost < 0 || after.State != replay.Done || after.Progress != (replay.Progress{Sequence: events, Replayed: events, Duplicates: lost}) {
 		t.Errorf("%+v, %d overlapped", after.Progress, lost)

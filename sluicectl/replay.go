@@ -22,6 +22,7 @@ type replaying struct {
 	team, url, secret        string
 	yes, dryRun, onlyMissing bool
 	rate                     float64
+	wait                     time.Duration
 }
 
 const defaultRate = 200 // what the sender asks of a receiver
@@ -40,7 +41,8 @@ with --event it gets those, whether it takes them or not.
 A URL gets each event as Zorio would post it, with the time of now and a new signature. Stdout (-o ndjson) gets a line
 of JSON an event: body, to be read, and body_base64, the bytes as they came, to check the signature again.
 
-Ctrl-C leaves a replay to a team or a URL resumable. Who replayed what, and how far it came, is kept for a year:
+A team's workers tell what they did with the copies, which is waited for: see --wait and ` + "`sluicectl replay show`" + `.
+Ctrl-C leaves a replay to a team or a URL resumable, and a resume begins with what the URL did not take. Who replayed what, and how far it came, is kept for a year:
 see ` + "`sluicectl replay list`.",
 		Example: `  sluicectl replay --team pbx --since 2h --dry-run
   sluicectl replay --team pbx --since 2h --event 'pbx.call.*' --yes
@@ -50,7 +52,7 @@ see ` + "`sluicectl replay list`.",
   sluicectl replay --since 24h --event 'pbx.>' -o ndjson`,
 	}, func(ctx context.Context, s *session, _ []string) error { return r.do(ctx, s) }, "ndjson")
 	r.flags(c)
-	c.AddCommand(replayListCommand(), replayStopCommand(), replayResumeCommand())
+	c.AddCommand(replayListCommand(), replayShowCommand(), replayStopCommand(), replayResumeCommand())
 	return c
 }
 
@@ -69,8 +71,13 @@ func (r *replaying) flags(c *cobra.Command) {
 	f.Float64Var(&r.rate, "rate", defaultRate, "events a second to a team or a URL; 0: as fast as they are stored")
 	f.StringVar(&r.url, "url", "", "replay to this URL")
 	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that `make run` keeps)")
+	r.waitFlag(c)
 	f.BoolVar(&r.dryRun, "dry-run", false, "count, and replay nothing")
 	f.BoolVar(&r.yes, "yes", false, "do not ask")
+}
+
+func (r *replaying) waitFlag(c *cobra.Command) {
+	c.Flags().DurationVar(&r.wait, "wait", 10*time.Second, "how long to wait for what the team does with the copies; 0: not at all")
 }
 
 // do checks what is asked for, counts it, asks, and replays.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -53,9 +52,16 @@ func (r *replaying) run(ctx context.Context, s *session, record *replay.Record, 
 	}
 	fmt.Fprintf(s.err, "replay %s\n", e.ID)
 	bar := newBar(s.err, e.Events, "replay")
-	_ = bar.Set(e.Progress.Settled())
-	err = replay.Do(ctx, s.js, record, run, func(p replay.Progress) { _ = bar.Set(p.Settled()) })
-	return s.tellReplay(record.Entry(), err)
+	_ = bar.Set(e.Progress.Tried())
+	err = replay.Do(ctx, s.js, record, run, func(p replay.Progress) { _ = bar.Set(p.Tried()) })
+	if e = record.Entry(); err != nil {
+		return s.notDone(e, err)
+	}
+	var came *replay.Came
+	if e.Team != "" && e.Progress.Replayed > 0 {
+		came = s.awaitTeam(ctx, &e, r.wait)
+	}
+	return s.tellReplay(e, came)
 }
 
 // target is where the entry says that the events go.
@@ -90,27 +96,44 @@ func checkURL(text string) error {
 	return nil
 }
 
-// tellReplay says what became of a replay; what is not complete is an error that says how to go on.
-func (s *session) tellReplay(e replay.Entry, err error) error {
-	p := e.Progress
-	if err != nil {
-		why := err.Error()
-		if e.State == replay.Interrupted {
-			why = "interrupted"
-		}
-		return fmt.Errorf("replay %s: %s after %d of %d events: `sluicectl replay resume %s` goes on from there", e.ID, why, p.Settled(), e.Events, e.ID)
+// notDone says why a replay ended before its end, and how to go on.
+func (s *session) notDone(e replay.Entry, err error) error {
+	p, why := e.Progress, err.Error()
+	if e.State == replay.Interrupted {
+		why = "interrupted"
 	}
+	refused := ""
+	if p.Refused > 0 {
+		refused = fmt.Sprintf(" (%d were not taken)", p.Refused)
+	}
+	return fmt.Errorf("replay %s: %s after %d of %d events%s: `sluicectl replay resume %s --yes` goes on from there", e.ID, why, p.Settled(), e.Events, refused, e.ID)
+}
+
+// tellReplay says what a replay that is at its end came to; what was not taken is an error that says how to go on.
+func (s *session) tellReplay(e replay.Entry, came *replay.Came) error {
+	p := e.Progress
 	if s.json() {
-		if err := object(s.out, e); err != nil {
+		if err := object(s.out, replayJSON{&e, came}); err != nil {
 			return err
 		}
 	} else {
 		fmt.Fprintf(s.out, "replayed %s to %s%s\n", plural(p.Replayed, "event"), e.Target(), details(p))
+		s.tellCame(e, came)
 	}
 	if p.Refused > 0 {
-		return errors.New(plural(p.Refused, "event") + " were not taken, see above")
+		return fmt.Errorf("replay %s: %s were not taken, see above: `sluicectl replay resume %s --yes` tries them again", e.ID, plural(p.Refused, "event"), e.ID)
 	}
 	return nil
+}
+
+func (s *session) tellCame(e replay.Entry, came *replay.Came) {
+	if came == nil {
+		return
+	}
+	fmt.Fprintf(s.out, "%s: %s\n", e.Team, printable(came.String()))
+	if !came.Settled() {
+		fmt.Fprintf(s.err, "`sluicectl replay show %s` tells later what it came to\n", e.ID)
+	}
 }
 
 func details(p replay.Progress) (text string) {

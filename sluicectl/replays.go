@@ -60,10 +60,14 @@ func what(e *replay.Entry) string {
 
 // whatAndWhy adds why it failed.
 func whatAndWhy(e *replay.Entry) string {
-	if e.Error == "" {
-		return what(e)
+	w := words{what(e)}
+	if e.Progress.Refused > 0 {
+		w = append(w, fmt.Sprintf("%d not taken", e.Progress.Refused))
 	}
-	return what(e) + ", (" + e.Error + ")"
+	if e.Error != "" {
+		w = append(w, "("+e.Error+")")
+	}
+	return strings.Join(w, ", ")
 }
 
 func replayStopCommand() *cobra.Command {
@@ -115,12 +119,15 @@ func (s *session) stopReplay(ctx context.Context, id string, purge bool) error {
 func replayResumeCommand() *cobra.Command {
 	r := &replaying{}
 	c := connected(&cobra.Command{
-		Use: "resume <id>", Short: "Go on with a replay that was stopped, interrupted or failed", Args: cobra.ExactArgs(1),
-		Example: "  sluicectl replay resume 20261123-130205-k3f9",
+		Use: "resume <id>", Short: "Go on with a replay that was stopped, interrupted, refused or failed", Args: cobra.ExactArgs(1),
+		Long:    "Go on with a replay that was stopped, interrupted, refused or failed: with what its URL did not take, and then with the rest. It asks first.",
+		Example: "  sluicectl replay resume 20261123-130205-k3f9 --yes",
 	}, func(ctx context.Context, s *session, args []string) error { return r.resume(ctx, s, args[0]) })
 	c.ValidArgsFunction = completeFirst(completeReplays)
 	c.Flags().StringVar(&r.url, "url", "", "the URL once more, where it has a password, which is not kept")
 	c.Flags().StringVar(&r.secret, "secret", "", "secret to sign with, for a replay to a URL")
+	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask")
+	r.waitFlag(c)
 	return c
 }
 
@@ -132,6 +139,12 @@ func (r *replaying) resume(ctx context.Context, s *session, id string) error {
 	e, err := journal.Get(ctx, id)
 	if err != nil {
 		return notFound(err)
+	}
+	if err := e.Resumable(); err != nil {
+		return err
+	}
+	if err := s.confirm(r.yes, "would go on with replay %s to %s: %d of %s are left", id, e.Target(), e.Events-e.Progress.Settled(), plural(e.Events, "event")); err != nil {
+		return err
 	}
 	if r.team, r.onlyMissing = e.Team, e.OnlyMissing; r.url == "" {
 		r.url = e.URL

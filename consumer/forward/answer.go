@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,6 +56,11 @@ func tooLarge(err error, e *event.Event) error {
 		return worker.Permanent(err)
 	}
 	return err
+}
+
+// isDuplicate knows the contract's answer of a receiver that had the delivery before.
+func isDuplicate(answer *http.Response, said []byte) bool {
+	return answer.StatusCode == http.StatusOK && string(bytes.TrimSpace(said)) == "Duplicate"
 }
 
 // asked is the pause that a Retry-After asks for, in seconds or until a date (RFC 9110, 10.2.3); 0 for none.

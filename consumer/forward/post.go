@@ -68,6 +68,9 @@ func (p *poster) post(ctx context.Context, e *event.Event) error {
 	defer answer.Body.Close()
 	p.count(answer.StatusCode)
 	said, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer)) // to its end, so that the connection is used again
+	if isDuplicate(answer, said) {
+		worker.Note(ctx, "Duplicate")
+	}
 	return meaning(answer, said, e, time.Now())
 }
 

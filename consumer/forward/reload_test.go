@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/history"
 	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/zorio"
@@ -273,4 +274,19 @@ func TestReloadsAndRestartsUseUpNoAttempts(t *testing.T) {
 	if err != nil || dead.CachedInfo().State.Msgs != 0 {
 		t.Errorf("%d events were given up, %v", dead.CachedInfo().State.Msgs, err)
 	}
+}
+
+// The contract's answer to what the receiver had before is kept in the event's history, so that a replay to it tells what
+// it came to.
+func TestADuplicateIsToldOf(t *testing.T) {
+	h := newHub(t)
+	again := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Duplicate\n")) }))
+	t.Cleanup(again.Close)
+	h.publish("d-1")
+	h.write(map[string]string{"crm": again.URL})
+	h.start()
+	rig.Eventually(t, 30*time.Second, "the history says Duplicate", func() bool {
+		told, err := history.Of(t.Context(), h.js, 1)
+		return err == nil && len(told) == 1 && told[0].Outcome == history.Processed && told[0].Note == "Duplicate"
+	})
 }

@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"crypto/rand"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -24,11 +25,23 @@ type Entry struct {
 	First       uint64    `json:"first"` // sequences in EVENTS of what was found at the start
 	Last        uint64    `json:"last"`
 	Progress    Progress  `json:"progress"`
-	Owner       string    `json:"owner"` // the process that runs it
+	Left        []uint64  `json:"left,omitempty"` // sequences that the URL did not take, and that a resume tries first
+	Owner       string    `json:"owner"`          // the process that runs it
 }
 
 // Target is the team or the URL, for people.
 func (e *Entry) Target() string { return cmp.Or(e.Team, e.URL) }
+
+// Resumable says why there is nothing to go on with.
+func (e *Entry) Resumable() error {
+	switch e.State {
+	case Done:
+		return fmt.Errorf("replay %s is done", e.ID)
+	case Running:
+		return fmt.Errorf("replay %s is running, started by %s: stop it first", e.ID, e.By)
+	}
+	return nil
+}
 
 // State is what a replay is doing.
 type State string
@@ -40,6 +53,7 @@ const (
 	Stopped     State = "stopped"     // somebody asked for it
 	Interrupted State = "interrupted" // its command was stopped, or killed
 	Failed      State = "failed"
+	Refused     State = "refused"    // all were brought to the URL, which did not take some
 	Unreadable  State = "unreadable" // its entry is broken
 )
 
@@ -49,16 +63,28 @@ type Progress struct {
 	Replayed   int    `json:"replayed"`             // events that were brought to where they go
 	Duplicates int    `json:"duplicates,omitempty"` // of Replayed; they had been there already
 	Skipped    int    `json:"skipped,omitempty"`    // handled before, with OnlyMissing
-	Refused    int    `json:"refused,omitempty"`    // by the URL
+	Refused    int    `json:"refused,omitempty"`    // not taken by the URL so far
 }
 
 // Settled is how many of the selected events need nothing more.
-func (p Progress) Settled() int { return p.Replayed + p.Skipped + p.Refused }
+func (p Progress) Settled() int { return p.Replayed + p.Skipped }
 
-func (p *Progress) add(o Outcome) {
-	p.Replayed += o.Replayed
-	p.Duplicates += o.Duplicates
-	p.Refused += o.Refused
+// Tried is how many were brought to where they go, taken or not.
+func (p Progress) Tried() int { return p.Settled() + p.Refused }
+
+// passes are what is left to do: what was not taken, and what was not tried.
+func (e *Entry) passes() (passes []Selection) {
+	if len(e.Left) > 0 {
+		again := e.Selection
+		again.From, again.To, again.only = e.Left[0], e.Left[len(e.Left)-1], e.Left
+		passes = append(passes, again)
+	}
+	rest := e.Selection
+	rest.From, rest.To = max(e.First, e.Progress.Sequence+1), e.Last
+	if rest.From <= rest.To {
+		passes = append(passes, rest)
+	}
+	return passes
 }
 
 // silence is how long the entry of a replay that runs may lie unwritten before its process counts as killed.

@@ -95,10 +95,8 @@ func (j *Journal) Resume(ctx context.Context, id, by string) (*Record, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case e.State == Done:
-		return nil, fmt.Errorf("replay %s is done", id)
-	case e.State == Running:
-		return nil, fmt.Errorf("replay %s is running, started by %s: stop it first", id, e.By)
+	case e.Resumable() != nil:
+		return nil, e.Resumable()
 	}
 	e.By, e.Error = by, ""
 	r := &Record{journal: j, entry: *e, revision: revision}

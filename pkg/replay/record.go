@@ -32,10 +32,10 @@ func (r *Record) Entry() Entry {
 	return r.entry
 }
 
-func (r *Record) note(p Progress) {
+func (r *Record) note(p Progress, left []uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.entry.Progress = p
+	r.entry.Progress, r.entry.Left = p, left
 }
 
 const (
@@ -112,6 +112,8 @@ func (r *Record) end(ctx context.Context, err error) error {
 	}
 	state := Done
 	switch {
+	case err == nil && len(r.Entry().Left) > 0:
+		state = Refused
 	case errors.Is(err, ErrStopped):
 		state = Stopped
 	case err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):

@@ -2,6 +2,8 @@ package replay
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,13 +14,20 @@ import (
 
 // Target is where events go.
 type Target interface {
-	// Deliver brings a batch there and says what became of it. On return without an error each of the batch is settled;
-	// after an error some may be there, and bringing the batch again is harmless.
+	// Deliver brings a batch there and says what became of it. On return without an error, or with one that is
+	// [ErrRefusing], each of the batch is taken or refused; after another error some may be there, and bringing the batch
+	// again is harmless.
 	Deliver(ctx context.Context, batch []*event.Event) (Outcome, error)
 }
 
 // Outcome is what became of a batch.
-type Outcome struct{ Replayed, Duplicates, Refused int }
+type Outcome struct {
+	Replayed, Duplicates int
+	Refused              []uint64 // sequences of what was not taken
+}
+
+// ErrRefusing says that whoever gets the events takes none of them any more.
+var ErrRefusing = errors.New("it takes no more events")
 
 // Run is a replay's work: what, where to, and how fast.
 type Run struct {
@@ -28,6 +37,7 @@ type Run struct {
 	Missing   Missing // nil: whether the team has handled them or not
 
 	progress Progress
+	left     []uint64 // was not taken
 	note     func(Progress)
 	begin    time.Time
 	sent     int
@@ -41,17 +51,22 @@ const (
 	maxBatchBytes = 4 << 20
 )
 
-// Do runs the replay that a record is of, from where it is, and writes down how far it is. It returns nil when it is
-// done, [ErrStopped] or [ErrTaken] when somebody ended it, the error of ctx when that ended, and an error of the
+// Do runs the replay that a record is of, from where it is, and writes down how far it is: what was not taken before comes
+// first. It returns nil when it is at its end, which is done only where everything was taken, [ErrStopped] or [ErrTaken] when somebody ended it, the error of ctx when that ended, and an error of the
 // target's; except for the first, it can be resumed.
 func Do(ctx context.Context, js jetstream.JetStream, r *Record, run Run, step func(Progress)) error {
 	e := r.Entry()
-	run.Selection, run.Rate, run.progress = e.Selection, e.Rate, e.Progress
-	run.Selection.From, run.Selection.To = max(e.First, e.Progress.Sequence+1), e.Last
+	run.Rate, run.progress, run.left = e.Rate, e.Progress, e.Left
 	bounded, end := context.WithCancelCause(ctx)
 	var keeper sync.WaitGroup
 	keeper.Go(func() { r.keep(bounded, end) })
-	err := run.Play(bounded, js, func(p Progress) { r.note(p); step(p) })
+	note := func(p Progress) { r.note(p, run.left); step(p) }
+	var err error
+	for _, selection := range e.passes() {
+		if run.Selection = selection; err == nil {
+			err = run.Play(bounded, js, note)
+		}
+	}
 	end(nil)
 	keeper.Wait()
 	return r.end(ctx, err)
@@ -95,17 +110,29 @@ func (r *Run) flush(ctx context.Context) error {
 		return err
 	}
 	if len(left) > 0 {
-		outcome, err := r.Target.Deliver(ctx, left)
-		if err != nil {
-			return err
+		outcome, failed := r.Target.Deliver(ctx, left)
+		if failed != nil && !errors.Is(failed, ErrRefusing) {
+			return failed
 		}
-		r.progress.add(outcome)
-		r.sent += len(left)
+		r.add(outcome)
+		r.sent, err = r.sent+len(left), failed
 	}
-	r.progress.Sequence = last
+	r.progress.Sequence = max(r.progress.Sequence, last)
 	r.batch, r.bytes = nil, 0
 	r.note(r.progress)
-	return nil
+	return err
+}
+
+// add counts what became of the batch. What was refused before is not any more, unless it is again.
+func (r *Run) add(o Outcome) {
+	r.left = slices.DeleteFunc(slices.Clone(r.left), func(sequence uint64) bool {
+		return slices.ContainsFunc(r.batch, func(e *event.Event) bool { return e.Sequence == sequence })
+	})
+	r.left = append(r.left, o.Refused...)
+	slices.Sort(r.left)
+	r.progress.Replayed += o.Replayed
+	r.progress.Duplicates += o.Duplicates
+	r.progress.Refused = len(r.left)
 }
 
 func (r *Run) missing(ctx context.Context) ([]*event.Event, error) {

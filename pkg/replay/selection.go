@@ -24,6 +24,8 @@ type Selection struct {
 	From     uint64    `json:"from,omitempty"`     // sequences in EVENTS, both inclusive
 	To       uint64    `json:"to,omitempty"`       //
 	Delivery string    `json:"delivery,omitempty"` // the sender's delivery id
+
+	only []uint64 // sequences, in order; nil: all
 }
 
 // stored is an event and when it was stored.
@@ -68,6 +70,9 @@ func (s *Selection) where(headersOnly bool) stream.Range {
 
 func (s *Selection) matches(e *event.Event, at time.Time) bool {
 	named := len(s.Events) == 0 || slices.ContainsFunc(s.Events, func(pattern string) bool { return event.Match(pattern, e.Name) })
+	if _, meant := slices.BinarySearch(s.only, e.Sequence); s.only != nil && !meant {
+		return false
+	}
 	return named && (s.Delivery == "" || s.Delivery == e.Delivery) && !at.Before(s.Since)
 }
 

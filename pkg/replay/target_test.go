@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -74,5 +77,103 @@ func TestLinesKeepJSONAndBytes(t *testing.T) {
 `
 	if err != nil || out.String() != want {
 		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+// picky is a receiver that takes what it is told to, and counts what it is given.
+type picky struct {
+	*httptest.Server
+	mu    sync.Mutex
+	takes func(delivery string) bool
+	posts map[string]int
+	took  map[string]int
+}
+
+func newPicky(t *testing.T, takes func(string) bool) *picky {
+	t.Helper()
+	p := &picky{takes: takes, posts: map[string]int{}, took: map[string]int{}}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delivery := r.Header.Get(zorio.HeaderDelivery)
+		if p.posts[delivery]++; !p.takes(delivery) {
+			http.Error(w, "no", http.StatusForbidden)
+			return
+		}
+		p.took[delivery]++
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+// post runs a record to the receiver.
+func (p *picky) post(t *testing.T, js jetstream.JetStream, r *Record) error {
+	t.Helper()
+	target := NewURL(p.URL, "0123456789abcdef", func(*event.Event, error) {})
+	target.pause = time.Millisecond
+	defer target.client.CloseIdleConnections()
+	return Do(t.Context(), js, r, Run{Target: target}, nothing)
+}
+
+func TestWhatAURLDoesNotTakeIsLeftForAResume(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	store(t, js, "pbx.call.hangup", 40)
+	p := newPicky(t, func(delivery string) bool { return !strings.HasSuffix(delivery, "7") })
+	r := begin(t, js, Entry{URL: p.URL})
+	if err := p.post(t, js, r); err != nil {
+		t.Fatal(err)
+	}
+	if e := r.Entry(); e.State != Refused || e.Progress != (Progress{Sequence: 40, Replayed: 36, Refused: 4}) || !slices.Equal(e.Left, []uint64{8, 18, 28, 38}) {
+		t.Fatalf("%+v", e)
+	}
+	p.takes = func(delivery string) bool { return delivery != "pbx.call.hangup-37" }
+	for _, want := range []Progress{{Sequence: 40, Replayed: 39, Refused: 1}, {Sequence: 40, Replayed: 40}} {
+		again, err := r.journal.Resume(t.Context(), r.Entry().ID, "me@here")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.post(t, js, again); err != nil {
+			t.Fatal(err)
+		}
+		if e := again.Entry(); e.Progress != want || (e.State == Done) != (want.Refused == 0) {
+			t.Fatalf("%+v, want %+v", e, want)
+		}
+		p.takes = func(string) bool { return true }
+	}
+	p.tookAll(t, 40)
+}
+
+func TestAReceiverThatTakesNothingIsGivenUpSoon(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	store(t, js, "pbx.call.hangup", 400)
+	p := newPicky(t, func(string) bool { return false })
+	r := begin(t, js, Entry{URL: p.URL})
+	err := p.post(t, js, r)
+	if !errors.Is(err, ErrRefusing) || !strings.Contains(err.Error(), "in a row were refused, the last with: 403 Forbidden: no") {
+		t.Errorf("%v", err)
+	}
+	if e := r.Entry(); e.State != Failed || e.Progress.Settled() != 0 || len(e.Left) != e.Progress.Refused || len(p.posts) > refusedInRow+postsAtOnce {
+		t.Errorf("%d events were posted: %+v", len(p.posts), e.Progress)
+	}
+	p.takes = func(string) bool { return true }
+	again, err := r.journal.Resume(t.Context(), r.Entry().ID, "me@here")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.post(t, js, again); err != nil || again.Entry().State != Done || again.Entry().Progress != (Progress{Sequence: 400, Replayed: 400}) {
+		t.Errorf("%v %+v", err, again.Entry())
+	}
+	p.tookAll(t, 400)
+}
+
+func (p *picky) tookAll(t *testing.T, count int) {
+	t.Helper()
+	for delivery, n := range p.took {
+		if n != 1 {
+			t.Errorf("%s was taken %d times", delivery, n)
+		}
+	}
+	if len(p.took) != count {
+		t.Errorf("%d of %d were taken", len(p.took), count)
 	}
 }

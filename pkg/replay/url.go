@@ -25,8 +25,10 @@ type URL struct {
 	client      *http.Client
 	pause       time.Duration
 
-	mu    sync.Mutex
-	inRow int // events refused in a row
+	mu       sync.Mutex
+	inRow    int   // events refused in a row
+	count    int   // refused in all
+	refusing error // why the receiver is given up
 }
 
 // How a receiver is asked.
@@ -36,6 +38,7 @@ const (
 	postAttempts = 3
 	postPause    = time.Second // before the second attempt, and twice that before the third
 	refusedInRow = 20          // then something is wrong with the receiver and not with the events
+	refusedMost  = 1000        // so many are kept to be tried again
 )
 
 // NewURL makes a target. It calls refused, from several goroutines, for each event that the receiver does not take.
@@ -46,32 +49,53 @@ func NewURL(url, secret string, refused func(*event.Event, error)) *URL {
 	}}
 }
 
-// Deliver posts a batch, several events at a time. An event that is not taken in three attempts counts as refused and
-// ends nothing; too many in a row are an error.
+// Deliver posts a batch, several events at a time. An event that is not taken in three attempts is refused, and ends
+// nothing; too many in a row, or in all, are [ErrRefusing]: what is left of the batch is not posted then, and counts as
+// refused.
 func (u *URL) Deliver(ctx context.Context, batch []*event.Event) (o Outcome, err error) {
 	var group errgroup.Group
 	group.SetLimit(postsAtOnce)
 	for _, e := range batch {
-		group.Go(func() error {
-			err := u.insist(ctx, e)
-			u.mu.Lock()
-			defer u.mu.Unlock()
-			if ctx.Err() != nil { // neither taken nor refused: it comes again
-				return context.Cause(ctx)
-			}
-			if err == nil {
-				o.Replayed, u.inRow = o.Replayed+1, 0
-				return nil
-			}
-			u.refused(e, err)
-			o.Refused++
-			if u.inRow++; u.inRow >= refusedInRow {
-				return fmt.Errorf("%d events in a row were refused, the last with: %w", u.inRow, err)
-			}
-			return nil
-		})
+		group.Go(func() error { return u.settle(ctx, e, &o) })
 	}
-	return o, group.Wait()
+	err = group.Wait()
+	if ctx.Err() != nil { // some are neither taken nor refused: the batch comes again
+		return Outcome{}, context.Cause(ctx)
+	}
+	return o, err
+}
+
+// settle posts an event, unless the receiver is given up, and notes what became of it.
+func (u *URL) settle(ctx context.Context, e *event.Event, o *Outcome) (err error) {
+	refusing := u.givenUp()
+	if refusing == nil {
+		err = u.insist(ctx, e)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if refusing == nil && err == nil {
+		o.Replayed, u.inRow = o.Replayed+1, 0
+		return nil
+	}
+	o.Refused = append(o.Refused, e.Sequence)
+	if refusing != nil || ctx.Err() != nil {
+		return refusing
+	}
+	u.refused(e, err)
+	u.inRow, u.count = u.inRow+1, u.count+1
+	switch {
+	case u.inRow >= refusedInRow:
+		u.refusing = fmt.Errorf("%w: %d in a row were refused, the last with: %w", ErrRefusing, u.inRow, err)
+	case u.count >= refusedMost:
+		u.refusing = fmt.Errorf("%w: %d were refused, the last with: %w", ErrRefusing, u.count, err)
+	}
+	return u.refusing
+}
+
+func (u *URL) givenUp() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.refusing
 }
 
 func (u *URL) insist(ctx context.Context, e *event.Event) (err error) {

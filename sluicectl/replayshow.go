@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/replay"
+	"github.com/sluicehq/sluice/pkg/stream"
+)
+
+func replayShowCommand() *cobra.Command {
+	return connected(&cobra.Command{
+		Use: "show <id>", Short: "Show a replay, and what its team did with the copies", Args: cobra.ExactArgs(1),
+		Example: "  sluicectl replay show 20261123-130205-k3f9\n  sluicectl replay show 20261123-130205-k3f9 -o json",
+	}, func(ctx context.Context, s *session, args []string) error {
+		journal, err := replay.OpenJournal(ctx, s.js)
+		if err != nil {
+			return err
+		}
+		e, err := journal.Get(ctx, args[0])
+		if err != nil {
+			return notFound(err)
+		}
+		return s.showReplay(e, s.came(ctx, e))
+	})
+}
+
+// replayJSON is a replay for programs, with what its team did with the copies, where that is known.
+type replayJSON struct {
+	*replay.Entry
+	Came *replay.Came `json:"came,omitempty"`
+}
+
+func (s *session) showReplay(e *replay.Entry, came *replay.Came) error {
+	if s.json() {
+		return object(s.out, replayJSON{e, came})
+	}
+	fmt.Fprintf(s.out, "replay %s\n", e.ID)
+	refused := ""
+	if e.Progress.Refused > 0 {
+		refused = plural(e.Progress.Refused, "event")
+	}
+	fields(s.out, "to", e.Target(), "what", what(e), "by", e.By, "started", clock(e.Started), "state", e.State, "error", e.Error,
+		"brought", fmt.Sprintf("%d of %s", e.Progress.Settled(), plural(e.Events, "event")), "not taken", refused)
+	if came != nil {
+		fields(s.out, "came to", came)
+	}
+	return nil
+}
+
+// came is what the team did so far; nil for a URL, and where it cannot be known, which is said.
+func (s *session) came(ctx context.Context, e *replay.Entry) *replay.Came {
+	if e.Team == "" {
+		return nil
+	}
+	came, err := e.Came(ctx, s.js)
+	if err != nil {
+		fmt.Fprintf(s.err, "what %s did with the copies is not known: %v\n", e.Team, err)
+		return nil
+	}
+	return came
+}
+
+const (
+	lookEvery = 200 * time.Millisecond
+	quiet     = 3 * time.Second        // without a change: longer than a worker's history takes
+	nobody    = 500 * time.Millisecond // the same where nobody takes anything
+)
+
+// awaitTeam waits for what the team does with the copies, as long as it does something, and returns what is known then.
+func (s *session) awaitTeam(ctx context.Context, e *replay.Entry, wait time.Duration) *replay.Came {
+	begin := time.Now()
+	before, changed := -1, begin
+	for time.Since(begin) < wait && ctx.Err() == nil {
+		queued, err := e.Queued(ctx, s.js)
+		if err != nil {
+			break
+		}
+		if queued == 0 {
+			came := s.came(ctx, e)
+			if came == nil || came.Settled() {
+				return came
+			}
+			queued -= came.Processed + came.Skipped + came.Dead
+		}
+		if queued != before {
+			before, changed = queued, time.Now()
+		}
+		if time.Since(changed) > s.patience(ctx, e.Team) {
+			break
+		}
+		stream.Pause(ctx, lookEvery)
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectWithin)
+	defer cancel()
+	return s.came(last, e)
+}
+
+// patience is how long nothing may happen before there is no use in waiting.
+func (s *session) patience(ctx context.Context, team string) time.Duration {
+	consumer, err := s.js.Consumer(ctx, stream.Replay, team)
+	if err != nil || isIdle(consumer.CachedInfo()) {
+		return nobody
+	}
+	return quiet
+}
+
+func isIdle(c *jetstream.ConsumerInfo) bool {
+	return c.Paused || c.NumWaiting == 0 && c.NumAckPending == 0
+}
