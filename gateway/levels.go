@@ -42,13 +42,15 @@ func watchLevels(h *hub, registry prometheus.Registerer, log *slog.Logger) (stop
 }
 
 func (l *levels) run(ctx context.Context, every time.Duration) {
-	for wait := every; ctx.Err() == nil; stream.Pause(ctx, wait) {
+	for ctx.Err() == nil {
 		all, err := l.measure(ctx)
-		if wait = every; err != nil {
+		wait := every
+		if err != nil {
 			l.log.Debug("cannot see how full the streams are and how far the teams", "error", err)
 			all, wait = nil, max(every, levelsAgain)
 		}
 		l.latest.Store(&all)
+		stream.Pause(ctx, wait)
 	}
 }
 

@@ -18,7 +18,7 @@ func addressFlag(c *cobra.Command, address *string, name, standard, usage string
 
 // hubURL is where NATS is by the environment, which may be the gateway's: without a NATS_URL it runs one itself.
 func hubURL() string {
-	return cmp.Or(os.Getenv("NATS_URL"), "nats://"+reachable(cmp.Or(os.Getenv("SLUICE_HUB_LISTEN"), "127.0.0.1:4222")))
+	return cmp.Or(os.Getenv("NATS_URL"), "nats://"+reachable(cmp.Or(os.Getenv("SLUICE_HUB_LISTEN"), defaultHub)))
 }
 
 // reachable is where what listens on an address is reached from this machine.

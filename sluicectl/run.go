@@ -4,18 +4,22 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 // teams are the consumers that are run.
@@ -32,8 +36,12 @@ func runCommand() *cobra.Command {
 // stopWithin is how long a process may take to stop before it is killed.
 const stopWithin = 12 * time.Second
 
-// run starts everything, says what to do next, and stops the consumers before the gateway, in which NATS runs.
+// run starts everything where the addresses are free, and ends when ctx does, or with an error when one of the processes
+// has ended by itself.
 func run(ctx context.Context, out io.Writer) error {
+	if err := addressesFree(); err != nil {
+		return err
+	}
 	environment, err := sharedEnvironment(out)
 	if err != nil {
 		return err
@@ -43,31 +51,53 @@ func run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 1+len(teams))}
+	if err := r.everything(ctx, environment); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// everything starts the gateway, then the consumers, says what to do next, and stops the consumers before the gateway, in
+// which NATS runs.
+func (r *runner) everything(ctx context.Context, environment []string) error {
 	gateway, err := r.start("gateway", environment)
 	if err != nil {
 		return err
 	}
-	var consumers []*child
-	err = r.waitReady(ctx)
+	defer stopAll(gateway)
+	if err := r.waitReady(ctx, gateway, cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin)); err != nil {
+		return err
+	}
+	consumers, err := r.startConsumers(ctx, environment)
+	defer stopAll(consumers...)
+	if err != nil {
+		return err
+	}
+	r.sayNext()
+	return r.wait(ctx)
+}
+
+// startConsumers returns those that it started, and when all of them are ready. They are given the gateway's NATS once
+// our own gateway is ready, and so never join somebody else's.
+func (r *runner) startConsumers(ctx context.Context, environment []string) (started []*child, err error) {
+	admins := map[*child]string{}
 	for _, name := range teams {
+		admin, err := freeAddress()
 		if err != nil {
-			break
+			return started, err
 		}
-		var c *child
-		if c, err = r.start(name, append(environment, "SLUICE_ADMIN=", "NATS_URL="+hubURL())); err == nil {
-			consumers = append(consumers, c)
+		c, err := r.start(name, append(slices.Clone(environment), "SLUICE_ADMIN="+admin, "NATS_URL="+hubURL()))
+		if err != nil {
+			return started, err
+		}
+		started, admins[c] = append(started, c), admin
+	}
+	for _, c := range started {
+		if err := r.waitReady(ctx, c, admins[c]); err != nil {
+			return started, err
 		}
 	}
-	if err == nil {
-		r.sayNext()
-		err = r.wait(ctx)
-	}
-	stopAll(consumers...)
-	stopAll(gateway)
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return started, nil
 }
 
 func sharedEnvironment(out io.Writer) ([]string, error) {
@@ -135,19 +165,11 @@ func (r *runner) say(line string) {
 	fmt.Fprintln(r.out, line)
 }
 
-// waitReady waits until the gateway can store events.
-func (r *runner) waitReady(ctx context.Context) error {
-	admin := cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin)
+// waitReady waits until a process of ours says that it is ready. What another says at that address counts for nothing.
+func (r *runner) waitReady(ctx context.Context, c *child, admin string) error {
 	client := http.Client{Timeout: time.Second}
-	for {
-		answer, err := client.Get("http://" + admin + "/readyz")
-		if err == nil {
-			text, _ := io.ReadAll(answer.Body)
-			_ = answer.Body.Close()
-			if answer.StatusCode == http.StatusOK && strings.Contains(string(text), `"nats"`) {
-				return nil
-			}
-		}
+	defer client.CloseIdleConnections()
+	for !c.isReady(&client, admin) {
 		select {
 		case err := <-r.ended:
 			return err
@@ -156,14 +178,22 @@ func (r *runner) waitReady(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+	return nil
+}
+
+func (c *child) isReady(client *http.Client, admin string) bool {
+	answer, err := client.Get("http://" + reachable(admin) + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	var said telemetry.Readiness
+	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&said)
+	return err == nil && said.PID == c.cmd.Process.Pid && answer.StatusCode == http.StatusOK
 }
 
 func (r *runner) sayNext() {
-	listen := cmp.Or(os.Getenv("SLUICE_LISTEN"), ":3000")
-	if strings.HasPrefix(listen, ":") {
-		listen = "127.0.0.1" + listen
-	}
-	url := "http://" + listen + cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook")
+	url := "http://" + reachable(cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen)) + cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook")
 	next := "bin/sluicectl send pbx.call.hangup"
 	if url != defaultURL {
 		next += " --url " + url

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,7 @@ type Dependency struct {
 // Readiness is the body of /readyz. Its status is ready, degraded, starting, unavailable or stopping; the last three come with 503.
 type Readiness struct {
 	Status       string       `json:"status"`
+	PID          int          `json:"pid"` // the process that answers: another may sit on the address that is asked
 	Dependencies []Dependency `json:"dependencies"`
 }
 
@@ -112,7 +114,7 @@ func (a *Admin) Readiness() Readiness {
 	a.mu.Lock()
 	all := a.watched
 	a.mu.Unlock()
-	r := Readiness{Status: "ready", Dependencies: []Dependency{}}
+	r := Readiness{Status: "ready", PID: os.Getpid(), Dependencies: []Dependency{}}
 	if len(all) == 0 { // nothing is known yet
 		r.Status = "starting"
 	}

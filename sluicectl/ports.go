@@ -1,0 +1,49 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Where a gateway listens unless it is told otherwise, beside defaultAdmin.
+const (
+	defaultListen = ":3000"
+	defaultHub    = "127.0.0.1:4222"
+)
+
+// addressesFree is an error when somebody has an address that the gateway is to have, and names who. Whatever else may
+// be wrong with an address the gateway says itself.
+func addressesFree() error {
+	addresses := [][2]string{{"SLUICE_LISTEN", defaultListen}, {"SLUICE_ADMIN", defaultAdmin}}
+	if os.Getenv("NATS_URL") == "" {
+		addresses = append(addresses, [2]string{"SLUICE_HUB_LISTEN", defaultHub})
+	}
+	var taken []string
+	for _, a := range addresses {
+		address := cmp.Or(os.Getenv(a[0]), a[1])
+		if probe, err := net.Listen("tcp", address); err == nil {
+			_ = probe.Close()
+		} else if errors.Is(err, syscall.EADDRINUSE) {
+			taken = append(taken, fmt.Sprintf("%s (%s) by %s", address, a[0], holder(address)))
+		}
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	return fmt.Errorf("these addresses are in use: %s: stop what is there (a `make run` elsewhere with Ctrl-C), or set these variables to other addresses, and SLUICE_DATA to another folder",
+		strings.Join(taken, ", "))
+}
+
+// freeAddress is one that nobody listens on now.
+func freeAddress() (string, error) {
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return probe.Addr().String(), probe.Close()
+}
