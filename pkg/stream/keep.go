@@ -10,8 +10,8 @@ import (
 
 // How long a store that has stopped is left alone before it is started again.
 const (
-	storeEvery   = 500 * time.Millisecond
-	longestPause = time.Minute
+	storeEvery  = 500 * time.Millisecond
+	longestLeft = time.Minute
 )
 
 // keep starts JetStream again when it has stopped for good and there is room. After a write that failed, for want of room
@@ -30,7 +30,7 @@ func (s *Server) keep(ctx context.Context) {
 		} else {
 			s.options.Log.Warn("the embedded NATS has started its store again", "reason", broken)
 		}
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, longestLeft)
 	}
 }
 

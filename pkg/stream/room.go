@@ -84,6 +84,3 @@ func sizeOf(dir string) (bytes int64, err error) {
 	})
 	return bytes, err
 }
-
-// ErrRefused is D's; replaced when it lands.
-var ErrRefused = errors.New("refused by JetStream")
