@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -139,8 +140,14 @@ func refill(ctx context.Context, hub *hub, m seen.Marker, log *slog.Logger, sinc
 	if err == nil && count > 0 {
 		log.Info("remembered what was stored", "events", count, "since", since.UTC(), "took", time.Since(begin))
 	}
+	if count > manyEvents {
+		debug.FreeOSMemory()
+	}
 	return err
 }
+
+// manyEvents is how many events leave so much garbage behind that it is worth giving back at once.
+const manyEvents = 50_000
 
 // close stops the refilling and the connections. It is called when nothing looks up or marks any more.
 func (m *memory) close() { m.stop() }

@@ -43,7 +43,7 @@ type Settings struct {
 	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"largest body; a larger one is answered 413"`
 	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"open connections; one more takes the place of the one that idles longest, or is answered 503"`
 	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"open connections from one address; one more takes the place of its own that idles longest, or is answered 429; 0: half of SLUICE_MAX_CONNECTIONS"`
-	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"deliveries remembered in memory, about 200 bytes each, where there is no Redis"`
+	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"deliveries remembered in memory, about 100 bytes each, where there is no Redis"`
 }
 
 // Check holds what is set against what it is for, before anything is reached for.

