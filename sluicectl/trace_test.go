@@ -70,7 +70,7 @@ func TestALifeOutlivesItsEnd(t *testing.T) {
 		}
 		return errors.New("no such table")
 	})
-	at := `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`
+	at := `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+`
 	g.traced(1, `(?m)^  pbx: processed `+at+`\n\z`)
 	g.traced(2, `(?m)^  pbx: processed `+at+`\n    `+at+`  no such table\n    `+at+`  processed, attempt 2, took [\d.]+ ms\n\z`)
 	g.traced(5, `(?m)^  pbx: passed over: nothing to do for it `+at+`\n\z`)

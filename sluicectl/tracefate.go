@@ -23,8 +23,9 @@ func (s *session) showFate(f *trace.Fate, replayed map[string]string) {
 	if f.Waits != nil {
 		fmt.Fprintf(s.out, "    %s\n", condition(f.Team, *f.Waits))
 	}
-	for _, h := range f.History {
-		if h.Outcome == history.Dead && hasLetter(f, h.Replay) || len(f.History) == 1 && isPlain(&h) {
+	letter := lyingLetter(f)
+	for i, h := range f.History {
+		if i == letter || len(f.History) == 1 && isPlain(&h) {
 			continue
 		}
 		printFailures(s.out, "    ", h.Failures)
@@ -58,9 +59,15 @@ func died(f *trace.Fate) bool {
 	return slices.ContainsFunc(f.History, func(h history.Entry) bool { return h.Outcome == history.Dead })
 }
 
-// hasLetter reports whether the dead letter is still there, which tells more.
-func hasLetter(f *trace.Fate, replay string) bool {
-	return slices.ContainsFunc(f.Copies, func(c *trace.Copy) bool { return c.Stream == stream.Dead && c.Replay == replay })
+// lyingLetter is where in the history the death of a letter stands that is still there, which tells more; -1 for none.
+func lyingLetter(f *trace.Fate) int {
+	for i, h := range slices.Backward(f.History) {
+		lies := func(c *trace.Copy) bool { return c.Stream == stream.Dead && c.Replay == h.Replay }
+		if h.Outcome == history.Dead && slices.ContainsFunc(f.Copies, lies) {
+			return i
+		}
+	}
+	return -1
 }
 
 // aboutPast says what somebody did.
