@@ -3,6 +3,11 @@
 package deploy
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +20,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
@@ -56,13 +62,15 @@ func keeps(service types.ServiceConfig) bool {
 	})
 }
 
+const webhookSecret = "0123456789abcdefghijABCDEFGHIJ01"
+
 // The containers' addresses become free ports on loopback; everything else is as the files say.
 func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
 	project := load(t)
 	root, dir := rig.Root(t), t.TempDir()
 	redis, nats, monitor, listen, admin := rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t)
 	secret := filepath.Join(dir, "secret")
-	if err := os.WriteFile(secret, []byte("0123456789abcdefghijABCDEFGHIJ01\n"), 0o600); err != nil {
+	if err := os.WriteFile(secret, []byte(webhookSecret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	port := func(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
@@ -91,8 +99,11 @@ func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
 	}
 	gateway := start("gateway", "./gateway", "SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin)
 	gateway.WaitFor("listening", 20*time.Second)
+	var consumers []*rig.Process
 	for _, name := range []string{"pbx", "telesales", "autocall"} {
-		start(name, "./consumer/"+name, "SLUICE_ADMIN="+rig.Address(t)).WaitFor("working", 20*time.Second)
+		p := start(name, "./consumer/"+name, "SLUICE_ADMIN="+rig.Address(t))
+		p.WaitFor("working", 20*time.Second)
+		consumers = append(consumers, p)
 	}
 	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales", "autocall.dtmf.pressed": "autocall"} {
 		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", "http://"+listen+"/webhook", "--nats", "nats://"+nats, "--wait", "10s")
@@ -102,10 +113,59 @@ func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
 			t.Errorf("%v\n%s", err, output)
 		}
 	}
-	if strings.Contains(gateway.Output(), `"level":"WARN"`) {
-		t.Errorf("the gateway has something to say against this configuration:\n%s", gateway.Output())
+	if answer := largest(t, "http://"+listen+"/webhook"); answer != "200 OK" {
+		t.Errorf("the largest body is answered %s: is max_payload of NATS large enough?", answer)
+	}
+	if !syncsAlways(t, monitor) {
+		t.Error("NATS does not sync every write")
+	}
+	for _, p := range append(consumers, gateway) {
+		if strings.Contains(p.Output(), "is no setting") {
+			t.Errorf("the composed environment has a setting that nobody knows:\n%s", p.Output())
+		}
 	}
 	if code := gateway.Stop(10 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// largest delivers a body of 1 MiB, the most that the gateway takes by default, and returns the answer.
+func largest(t *testing.T, url string) string {
+	t.Helper()
+	begin, end := `{"event":"pbx.cdr.created","data":{"notes":"`, `"}}`
+	body := []byte(begin + strings.Repeat("x", 1<<20-len(begin)-len(end)) + end)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = zorio.Headers(webhookSecret, "pbx.cdr.created", "largest", time.Now(), body)
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(answer.StatusCode, " ", string(text))
+}
+
+// syncsAlways asks NATS itself: what the gateway logs when the machine is busy is about the moment, and not about the files.
+func syncsAlways(t *testing.T, monitor string) bool {
+	t.Helper()
+	answer, err := http.Get("http://" + monitor + "/jsz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var said struct {
+		Config struct {
+			SyncAlways bool `json:"sync_always"`
+		} `json:"config"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
+		t.Fatal(err)
+	}
+	return said.Config.SyncAlways
 }
