@@ -49,6 +49,7 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s -fuzzminimizetime 1s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature
 	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./pkg/stream
+	go test -run '^$$' -fuzz FuzzAddress -fuzztime 30s ./pkg/mask
 	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
 	go test -run '^$$' -fuzz FuzzTargets -fuzztime 30s ./consumer/forward
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/stream"
+	teams "github.com/sluicehq/sluice/pkg/team"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -143,6 +144,10 @@ func TestWhileFilesCannotBeWrittenNothingIsAcknowledgedAndReadyzSaysSo(t *testin
 	h.publish(50)
 	rig.Eventually(t, 20*time.Second, "it says so", func() bool {
 		return a.trouble.Load().Status == telemetry.Degraded && strings.Contains(a.trouble.Load().Detail, "no space left")
+	})
+	rig.Eventually(t, 20*time.Second, "it is known in NATS", func() bool {
+		all, err := teams.Statuses(t.Context(), h.js, 0)
+		return err == nil && len(all) == 1 && all[0].State == teams.Held && strings.Contains(all[0].Why, "no space left")
 	})
 	if info := h.info(); info.AckFloor.Stream != 0 || info.NumAckPending > 20 {
 		t.Errorf("acknowledged to %d, %d held", info.AckFloor.Stream, info.NumAckPending)

@@ -25,6 +25,7 @@ type archiver struct {
 	index    *index
 	from     *source
 	log      *slog.Logger
+	admin    *telemetry.Admin
 	metrics  *metrics
 	grace    time.Duration                    // for the last files, when the process stops
 	trouble  atomic.Pointer[telemetry.Health] // with the place of the files
@@ -38,7 +39,7 @@ const (
 )
 
 func newArchiver(s *Settings, files store, from *source, log *slog.Logger, admin *telemetry.Admin) *archiver {
-	a := &archiver{settings: s, index: newIndex(files), from: from, log: log, metrics: newMetrics(admin.Registry()), grace: stopWithin}
+	a := &archiver{settings: s, index: newIndex(files), from: from, log: log, admin: admin, metrics: newMetrics(admin.Registry()), grace: stopWithin}
 	a.trouble.Store(&telemetry.Health{Status: telemetry.OK, Since: time.Now()})
 	admin.Watch("files", func() telemetry.Health { return *a.trouble.Load() })
 	return a
@@ -47,6 +48,7 @@ func newArchiver(s *Settings, files store, from *source, log *slog.Logger, admin
 // run archives until ctx ends, and then writes what it holds. What it cannot write in the time of grace goes back to
 // the stream.
 func (a *archiver) run(ctx context.Context) error {
+	defer a.attend(ctx)()
 	for ctx.Err() == nil {
 		b := newBatch()
 		stop := a.keepInProgress(b)

@@ -97,9 +97,9 @@ func (t *Team) each(ctx context.Context, js jetstream.JetStream, do func(stream 
 	return nil
 }
 
-// PausedBy tells from what NATS says of a team's durable whether it is paused, by whom and since when, as far as that is
+// isPaused tells from what NATS says of a team's durable whether it is paused, by whom and since when, as far as that is
 // known.
-func PausedBy(info *jetstream.ConsumerInfo) (by string, since *time.Time, paused bool) {
+func isPaused(info *jetstream.ConsumerInfo) (by string, since *time.Time, paused bool) {
 	if !info.Paused {
 		return "", nil, false
 	}
@@ -112,4 +112,4 @@ func PausedBy(info *jetstream.ConsumerInfo) (by string, since *time.Time, paused
 	return by, since, true
 }
 
-func (t *Team) paused() (by string, since *time.Time, paused bool) { return PausedBy(t.info) }
+func (t *Team) paused() (by string, since *time.Time, paused bool) { return isPaused(t.info) }

@@ -189,8 +189,7 @@ func (w *worker) takeAll(ctx context.Context) error {
 		group.Go(func() error { return w.take(ctx, in) })
 	}
 	group.Go(func() error { w.watch(ctx); return nil })
-	group.Go(func() error { w.appear(ctx); return nil })
-	group.Go(func() error { w.watchPause(ctx); return nil })
+	group.Go(func() error { w.member().Attend(ctx); return nil })
 	return group.Wait()
 }
 
