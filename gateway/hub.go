@@ -178,3 +178,11 @@ func (h *hub) close() {
 		h.embedded.Shutdown()
 	}
 }
+
+// keep publishes what may be lost, while there is a connection.
+func (h *hub) keep(m *nats.Msg) error {
+	if !h.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	return h.nc.PublishMsg(m)
+}

@@ -73,8 +73,9 @@ func run(ctx context.Context, s *Settings) (err error) {
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
 		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Opened: hub.opened, Full: hub.full,
 	}, keys, memory.Seen, hub.publisher, &ingest.Instruments{
-		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(),
+		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep,
 	})
+	admin.Watch("signatures", path.Signatures)
 	reloadOnHangup(ctx, path, log)
 
 	limits := s.limits(log)

@@ -68,6 +68,7 @@ func (g *stage) fill() {
 	g.aside("unroutable", `[1, 2]`)
 	g.aside("late", `{"event":"pbx.call.hangup","data":{"n":3}}`)
 	g.aside("unroutable", "\x00\x01")
+	g.turnedAway("invalid", "401 Invalid signature", `{"event":"pbx.call.hangup","data":{"n":1}}`)
 	g.interrupted()
 	g.acted()
 }
@@ -187,6 +188,19 @@ func (g *stage) aside(reason, body string) {
 	h := headers("aside-"+strconv.Itoa(len(body)), "pbx.call.hangup", []byte(body))
 	h.Set(event.HeaderID, signature.Hex(h.Get(zorio.HeaderSignature)))
 	g.publish(&nats.Msg{Subject: event.QuarantineSubject("zorio", reason), Header: h, Data: []byte(body)})
+}
+
+// turnedAway keeps a request that the gateway refused, although its signature is right now.
+func (g *stage) turnedAway(cause, answer, body string) {
+	g.t.Helper()
+	h := headers("refused", "pbx.call.hangup", []byte(body))
+	delete(h, event.HeaderID)
+	h.Set(event.HeaderAnswer, answer)
+	h.Set(event.HeaderReason, "no secret made this signature")
+	h.Set(event.HeaderPeer, "192.0.2.1:50000")
+	h.Set(event.HeaderRequest, "POST /webhook HTTP/1.1")
+	h.Set(event.HeaderBody, "whole")
+	g.publish(&nats.Msg{Subject: event.RefusedSubject("zorio", cause), Header: h, Data: []byte(body)})
 }
 
 // interrupted enters a replay that came half-way.

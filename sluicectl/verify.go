@@ -1,7 +1,7 @@
 package main
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -15,7 +15,7 @@ import (
 )
 
 // verifying is `sluicectl verify` with its flags.
-type verifying struct{ headers, body, secret, at string }
+type verifying struct{ headers, body, refused, secret, at string }
 
 func verifyCommand() *cobra.Command {
 	v := &verifying{}
@@ -25,49 +25,76 @@ func verifyCommand() *cobra.Command {
 		Long: `Say why a captured webhook's signature or timestamp is refused. It exits with 0 when the gateway would take it.
 
 The headers are lines of the form "Name: value", as curl -D or a proxy's log has them. Of expected signatures only the
-beginning is printed, and of secrets nothing.`,
-		Example: "  sluicectl verify --headers headers.txt --body body.json\n  sluicectl verify --headers headers.txt --body body.json --at 2026-01-31T08:00:00Z -o json",
+beginning is printed, and of secrets nothing. A request that sluicectl refused list shows is verified as of when it came.`,
+		Example: "  sluicectl verify --refused 1\n  sluicectl verify --headers headers.txt --body body.json\n  sluicectl verify --headers headers.txt --body body.json --at 2026-01-31T08:00:00Z -o json",
 	}
+	s.natsFlags(c)
 	outputFlag(c, &s.output)
 	f := c.Flags()
 	f.StringVar(&v.headers, "headers", "", "file with the request's headers")
 	f.StringVar(&v.body, "body", "", "file with the request's body, byte for byte")
 	completeFiles(c, "headers", "body")
+	f.StringVar(&v.refused, "refused", "", "instead of files: the id of a request that sluicectl refused list shows")
 	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that `make run` keeps)")
-	f.StringVar(&v.at, "at", "", "verify as of this time instead of now: 2026-01-31T08:00:00Z, or 2h for so long ago")
+	f.StringVar(&v.at, "at", "", "verify as of this time instead of now, or of when it came: 2026-01-31T08:00:00Z, or 2h for so long ago")
 	_ = errors.Join(c.MarkFlagFilename("headers"), c.MarkFlagFilename("body")) // fail for flags that are not there
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)
-		return v.do(s)
+		return v.do(c.Context(), s)
 	}
 	return c
 }
 
-func (v *verifying) do(s *session) error {
-	if v.headers == "" || v.body == "" {
-		return misused("name both files: --headers and --body")
-	}
-	at, err := parseTime("at", cmp.Or(v.at, "0s"), time.Now())
+func (v *verifying) do(ctx context.Context, s *session) error {
+	request, at, err := v.captured(ctx, s)
 	if err != nil {
 		return err
 	}
-	headers, err := os.ReadFile(v.headers)
-	if err != nil {
-		return err
-	}
-	body, err := os.ReadFile(v.body)
-	if err != nil {
-		return err
+	if v.at != "" {
+		if at, err = parseTime("at", v.at, time.Now()); err != nil {
+			return err
+		}
 	}
 	secrets, err := v.secrets()
 	if err != nil {
 		return err
 	}
-	found, err := verify.Explain(verify.Request{Headers: verify.ParseHeaders(headers), Body: body}, secrets, at)
+	found, err := verify.Explain(request, secrets, at)
 	if err != nil {
 		return err
 	}
 	return s.tellFindings(found, "the gateway would refuse it, see above")
+}
+
+// captured is the request, and the time to verify it as of.
+func (v *verifying) captured(ctx context.Context, s *session) (request verify.Request, at time.Time, err error) {
+	switch files := v.headers != "" && v.body != ""; {
+	case v.refused != "" && v.headers == "" && v.body == "":
+		return v.fromStream(ctx, s)
+	case v.refused != "" || !files:
+		return request, at, misused("name both files, --headers and --body, or --refused and an id")
+	}
+	headers, err := os.ReadFile(v.headers)
+	if err != nil {
+		return request, at, err
+	}
+	body, err := os.ReadFile(v.body)
+	return verify.Request{Headers: verify.ParseHeaders(headers), Body: body}, time.Now(), err
+}
+
+func (v *verifying) fromStream(ctx context.Context, s *session) (request verify.Request, at time.Time, err error) {
+	if err := s.open(ctx); err != nil {
+		return request, at, err
+	}
+	defer s.nc.Close()
+	r, err := s.refusedRequest(ctx, v.refused)
+	if err != nil {
+		return request, at, err
+	}
+	if !r.Whole() {
+		return request, at, fmt.Errorf("refused #%d: its body is %s, so its signature cannot be verified: sluicectl refused show %d shows what is kept", r.Sequence, r.State, r.Sequence)
+	}
+	return verify.Request{Headers: verify.Headers(r.Header), Body: r.Body}, r.Received, nil
 }
 
 func (v *verifying) secrets() (all []string, err error) {

@@ -14,6 +14,7 @@ type answer struct {
 	source.Answer
 	label      string // in metrics and logs
 	retryAfter string // seconds; empty for none
+	kept       bool   // requests that were answered so are kept to be looked at
 }
 
 // retryAfter asks the sender to come back once an election or a restart is over.
@@ -69,6 +70,9 @@ func newAnswers(words source.Answers) *answers {
 	a.crowded = say("too_many_connections", http.StatusServiceUnavailable, "Too many connections")
 	a.crowdedByOne = say("too_many_connections_per_ip", http.StatusTooManyRequests, "Too many connections")
 	a.broken = say("broken", http.StatusInternalServerError, "Internal error")
+	for _, one := range []*answer{a.stale, a.invalid, a.notFound, a.wrongMethod, a.malformed, a.unexpected, a.tooLarge, a.headerTooLarge} {
+		one.kept = true
+	}
 	return a
 }
 

@@ -120,11 +120,7 @@ const lingerTime = 500 * time.Millisecond
 
 // linger makes Close wait until the client has read the last answer and stops sending: a connection that is closed with
 // something unread in it is reset, and takes the answer with it.
-func linger(conn net.Conn) {
-	if c, ours := conn.(*connection); ours {
-		c.lingers.Store(true)
-	}
-}
+func linger(c *connection) { c.lingers.Store(true) }
 
 // Close implements [net.Conn].
 func (c *connection) Close() (err error) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -37,7 +38,9 @@ type peer struct {
 	address netip.Addr
 	open    int
 	bytes   room
-	looked  time.Time // when none of its connections was found to wait for long
+
+	authentic atomic.Bool // something authentic came from it
+	looked    time.Time   // when none of its connections was found to wait for long
 }
 
 // Accept implements [net.Listener].

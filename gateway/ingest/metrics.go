@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
@@ -15,6 +16,7 @@ type Instruments struct {
 	Log      *slog.Logger
 	Refused  *telemetry.Limiter // one line a cause and interval
 	Registry prometheus.Registerer
+	Keep     func(*nats.Msg) error // takes what is kept of refused requests; nil keeps nothing
 }
 
 // metrics are resolved once: looking up a label costs more than counting.

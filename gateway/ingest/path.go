@@ -69,11 +69,13 @@ type Path struct {
 	hub     *stream.Publisher
 	copies  *copies
 	marks   *marks
+	vigil   *vigil
 	doubts  *doubts
 	metrics *metrics
 	log     *slog.Logger
 	refused *telemetry.Limiter
 
+	refusals *refusals
 	inside   atomic.Int64
 	bytes    room
 	stopping chan struct{} // closed when nothing more is let in
@@ -102,20 +104,24 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 		p.copies = newCopies(0)
 	}
 	p.doubts = newDoubts(memory)
+	p.vigil = newVigil(p.log, p.refused, time.Now())
+	p.refusals = newRefusals(c.Source.Name, instruments.Keep)
 	p.done.Go(p.commitGroups)
 	return p
 }
 
 // Serve takes one request from its first look to its answer.
 func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
-	var r request
 	c := ctx.Conn().(*connection)
 	defer c.release()
-	refusal := p.receive(&r, ctx, c)
-	begin := time.Now()
-	given := refusal
-	if refusal == nil {
-		given = p.admit(&r, c, begin)
+	r := request{conn: c}
+	given := p.receive(&r, ctx)
+	begin, size := time.Now(), len(r.body)
+	if given == nil {
+		given = p.admit(&r, begin)
+	}
+	if r.why != "" {
+		p.tell(&r, &ctx.Request.Header, given)
 	}
 	given.write(ctx)
 	if given == p.answers.stopping {
@@ -125,23 +131,23 @@ func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		linger(c)
 	}
-	p.metrics.answered(given, time.Since(begin), len(r.body))
+	p.metrics.answered(given, time.Since(begin), size)
 }
 
 // receive reads a request, and no more of it than it takes to refuse it.
-func (p *Path) receive(r *request, ctx *fasthttp.RequestCtx, c *connection) (refusal *answer) {
+func (p *Path) receive(r *request, ctx *fasthttp.RequestCtx) (refusal *answer) {
 	if refusal := p.greet(r, &ctx.Request.Header); refusal != nil {
 		return refusal
 	}
 	var err error
-	if r.body, err = c.body(r.length, p.MaxBody); err != nil {
-		return p.answerTo(err)
+	if r.body, err = r.conn.body(r.length, p.MaxBody); err != nil {
+		return p.answerTo(r, err)
 	}
 	return nil
 }
 
 // admit bounds how many requests are inside, and lets none take the others down with it.
-func (p *Path) admit(r *request, c *connection, now time.Time) (given *answer) {
+func (p *Path) admit(r *request, now time.Time) (given *answer) {
 	defer p.inside.Add(-1)
 	defer func() {
 		if cause := recover(); cause != nil { // fasthttp would let it end the process
@@ -151,16 +157,17 @@ func (p *Path) admit(r *request, c *connection, now time.Time) (given *answer) {
 	}()
 	switch {
 	case p.inside.Add(1) > int64(p.MaxInflight):
-		return p.overloaded()
+		return p.overloaded(r)
 	case p.ends():
 		return p.answers.stopping
 	}
 	d, refusal := p.verify(r, now)
-	c.drop() // what is published owns its bytes
-	if refusal == nil {
-		refusal = p.waitUntilOpen(d)
-	}
 	if refusal != nil {
+		return refusal
+	}
+	r.body = nil
+	r.conn.drop() // what is published owns its bytes
+	if refusal = p.waitUntilOpen(d); refusal != nil {
 		return refusal
 	}
 	p.gathered.put(d)
@@ -202,11 +209,15 @@ func (p *Path) verify(r *request, now time.Time) (*delivery, *answer) {
 	secrets := p.secrets.Load()
 	secret, authentic := p.source.Verify(secrets.keys, r.signature, r.body)
 	if !authentic {
-		return nil, p.forged(stale)
+		if !stale {
+			p.vigil.missed(r.conn.from, now)
+		}
+		return nil, p.forged(r, stale)
 	}
 	secrets.matched(secret, now)
+	p.vigil.saw(r.conn.from, now)
 	if acceptable := sent != 0 && age > 0 && age <= p.AcceptLate; stale && !acceptable {
-		p.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
+		r.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
 		return p.quarantine(r, late, now), nil
 	}
 	return p.event(r, now), nil
@@ -221,18 +232,18 @@ func (p *Path) ageOf(r *request, now time.Time) (sent int64, age time.Duration, 
 }
 
 // forged is the answer to what is not authentic.
-func (p *Path) forged(stale bool) *answer {
+func (p *Path) forged(r *request, stale bool) *answer {
 	if stale {
-		return p.refuse(p.answers.stale, "stale timestamp, and the signature is wrong too")
+		return r.refuse(p.answers.stale, "stale timestamp, and the signature is wrong too")
 	}
-	return p.refuse(p.answers.invalid, "no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console")
+	return r.refuse(p.answers.invalid, "no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console")
 }
 
 // event makes an ordinary delivery, or one for quarantine when it cannot be routed.
 func (p *Path) event(r *request, now time.Time) *delivery {
 	name, err := p.source.EventName(r.body)
 	if err != nil {
-		p.refuse(p.answers.quarantinedUnroutable, err.Error())
+		r.refuse(p.answers.quarantinedUnroutable, err.Error())
 		return p.quarantine(r, unroutable, now)
 	}
 	d := p.newDelivery(now)
@@ -332,7 +343,21 @@ func (p *Path) publish(fresh []*delivery) {
 	p.hub.Publish(messages)
 }
 
-// refuse notes why a request is refused or put aside, one line a cause and interval.
+// shownDelivery is how much is shown of the delivery id of a request that is not authentic.
+const shownDelivery = 128
+
+// tell says why a request is refused or put aside, one line a cause and interval, and keeps some of what is refused.
+func (p *Path) tell(r *request, h *fasthttp.RequestHeader, given *answer) {
+	if held, ok := p.refused.Allow(given.label); ok {
+		p.log.Info("refused", "answer", given.label, "reason", r.why, "peer", r.peer(), "delivery", string(r.delivery[:min(len(r.delivery), shownDelivery)]), "held_back", held)
+	}
+	p.refusals.note(r, h, given)
+}
+
+// Signatures says whether what the sender signs is authentic.
+func (p *Path) Signatures() telemetry.Health { return p.vigil.health(time.Now()) }
+
+// refuse says why a connection is refused or a delivery put aside, one line a cause and interval.
 func (p *Path) refuse(a *answer, why string) *answer {
 	p.refused.Info(a.label, "refused", "answer", a.label, "reason", why)
 	return a
@@ -349,4 +374,5 @@ func (p *Path) Close() {
 	p.done.Wait()
 	p.doubts.close()
 	p.marks.close()
+	p.refusals.close()
 }

@@ -10,6 +10,9 @@ import (
 // request is what the path reads of an HTTP request. Its slices point into the server's buffers and are good only
 // until the handler returns.
 type request struct {
+	conn *connection
+	why  string // it is refused or put aside; empty for one that is not
+
 	timestamp, delivery, signature []byte
 	traceparent, encoding          []byte
 	length                         int  // of the body in bytes, or chunked
@@ -19,6 +22,15 @@ type request struct {
 	fields [maxFields]field // the sender's own headers, in the order they came
 	count  int
 }
+
+// refuse notes why a request is refused or put aside.
+func (r *request) refuse(a *answer, why string) *answer {
+	r.why = why
+	return a
+}
+
+// peer is where it came from.
+func (r *request) peer() string { return r.conn.RemoteAddr().String() }
 
 type field struct{ key, value []byte }
 
@@ -48,30 +60,30 @@ func (p *Path) greet(r *request, h *fasthttp.RequestHeader) (refusal *answer) {
 	}
 	switch {
 	case p.inside.Load() >= int64(p.MaxInflight):
-		return p.overloaded()
+		return p.overloaded(r)
 	case !framed || !ours || !knownVersion(h.Protocol()):
-		return p.answerTo(errMalformed)
+		return p.answerTo(r, errMalformed)
 	case string(path) != p.URLPath:
-		return p.answers.notFound
+		return r.refuse(p.answers.notFound, "another path than SLUICE_PATH")
 	case !h.IsPost():
-		return p.answers.wrongMethod
+		return r.refuse(p.answers.wrongMethod, "webhooks come with POST")
 	case !p.read(r, h):
-		return p.refuse(p.answers.malformed, "ambiguous request: a space in a header's name, a repeated header of the sender's, or a trailer")
+		return r.refuse(p.answers.malformed, "ambiguous request: a space in a header's name, a repeated header of the sender's, or a trailer")
 	case r.size() > maxKept:
-		return p.refuse(p.answers.headerTooLarge, "more than 4 KiB of the sender's own headers, which are kept with the event")
+		return r.refuse(p.answers.headerTooLarge, "more than 4 KiB of the sender's own headers, which are kept with the event")
 	case r.expects && h.IsHTTP11():
-		return p.answers.unexpected
+		return r.refuse(p.answers.unexpected, "an expectation other than 100-continue")
 	case length > p.MaxBody:
-		return p.answerTo(errTooLarge)
+		return p.answerTo(r, errTooLarge)
 	case !p.source.Plausible(r.signature): // nothing that may follow could make it authentic
 		_, _, stale := p.ageOf(r, time.Now())
-		return p.forged(stale)
+		return p.forged(r, stale)
 	}
 	return nil
 }
 
-func (p *Path) overloaded() *answer {
-	return p.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
+func (p *Path) overloaded(r *request) *answer {
+	return r.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
 }
 
 func knownVersion(v []byte) bool { return string(v) == "HTTP/1.1" || string(v) == "HTTP/1.0" }

@@ -56,42 +56,46 @@ func keepBody(h *fasthttp.RequestHeader) (c fasthttp.RequestConfig) {
 
 // mayContinue answers a client that asks before it sends the body (Expect: 100-continue).
 func (p *Path) mayContinue(ctx *fasthttp.RequestCtx) int {
-	var r request
+	r := request{conn: ctx.Conn().(*connection)}
 	if refusal := p.greet(&r, &ctx.Request.Header); refusal != nil {
-		p.sayLast(ctx, refusal)
+		p.sayLast(ctx, &r, refusal)
 		return refusal.Status
 	}
 	return fasthttp.StatusContinue
 }
 
 // serveError answers what never became a request.
-func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) { p.sayLast(ctx, p.answerTo(err)) }
+func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) {
+	r := request{conn: ctx.Conn().(*connection), length: chunked}
+	p.sayLast(ctx, &r, p.answerTo(&r, err))
+}
 
 // sayLast gives an answer after which the connection ends.
-func (p *Path) sayLast(ctx *fasthttp.RequestCtx, given *answer) {
+func (p *Path) sayLast(ctx *fasthttp.RequestCtx, r *request, given *answer) {
+	p.tell(r, &ctx.Request.Header, given)
 	given.write(ctx)
 	ctx.SetConnectionClose()
 	if given != p.answers.timeout {
-		linger(ctx.Conn())
+		linger(r.conn)
 	}
 	p.metrics.requests[given].Inc()
 }
 
 // answerTo is what is said to a request that could not be read.
-func (p *Path) answerTo(err error) *answer {
+func (p *Path) answerTo(r *request, err error) *answer {
 	var header *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
 	case errors.Is(err, errTooLarge):
-		return p.refuse(p.answers.tooLarge, "the body is larger than SLUICE_MAX_BODY")
+		return r.refuse(p.answers.tooLarge, "the body is larger than SLUICE_MAX_BODY")
 	case errors.Is(err, errNoRoom):
-		return p.refuse(p.answers.overloaded, "more bytes inside than SLUICE_MAX_INFLIGHT_BYTES, or than the half of it that one address may have")
+		return r.refuse(p.answers.overloaded, "more bytes inside than SLUICE_MAX_INFLIGHT_BYTES, or than the half of it that one address may have")
 	case errors.As(err, &header):
-		return p.refuse(p.answers.headerTooLarge, "the headers are larger than 16 KiB")
+		return r.refuse(p.answers.headerTooLarge, "the headers are larger than 16 KiB")
 	case errors.As(err, &network) && network.Timeout():
-		return p.refuse(p.answers.timeout, "the request did not arrive within 10 s")
+		return r.refuse(p.answers.timeout, "the request did not arrive within 10 s")
 	}
-	return p.refuse(p.answers.malformed, "not HTTP/1.1 that can be understood in one way only")
+	return r.refuse(p.answers.malformed, "not HTTP/1.1 that can be understood in one way only")
 }
 
 // serverLog takes fasthttp's own lines, which are about single connections of strangers.

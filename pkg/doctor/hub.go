@@ -56,7 +56,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 	const check = "streams"
 	before := len(*all)
 	var counts []string
-	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit, "KV_" + stream.Replays, "KV_" + stream.Processes} {
+	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit, stream.Refused, "KV_" + stream.Replays, "KV_" + stream.Processes} {
 		s, err := h.js.Stream(ctx, name)
 		if err != nil {
 			all.Fail(check, name+": "+err.Error(), "start a gateway of this version: it makes the streams")

@@ -24,6 +24,7 @@ const (
 	Begun      = "BEGUN"      // how often a handler has begun an event that came back, without a word since
 	History    = "HISTORY"    // what teams did with events, and operators with dead letters
 	Audit      = "AUDIT"      // what operators did
+	Refused    = "REFUSED"    // the last requests that the gateway refused, of each cause
 )
 
 // Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
@@ -57,6 +58,7 @@ const (
 	historyBytes = 1 << 30
 	leastHistory = 16 << 20 // where there is no room for more
 	auditBytes   = 64 << 20
+	refusedEach  = 100 // of each cause; the gateway cuts bodies
 )
 
 // declarations lists every stream as it shall be.
@@ -88,13 +90,15 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	begun.MaxMsgsPerSubject = 1 // the last note is the only one
 	audit := limits(Audit, "Sluice: what operators did", actionsAge)
 	audit.MaxBytes, audit.DenyDelete, audit.DenyPurge = auditBytes, true, true
+	refused := limits(Refused, "Sluice: the last requests that were refused, of each cause", eventsAge)
+	refused.MaxMsgsPerSubject = refusedEach
 	history := limits(History, "Sluice: what teams did with events", keptAge)
 	history.MaxBytes = historyBytes
 	return []jetstream.StreamConfig{
 		events,
 		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
 		limits(Dead, "Sluice: events that a team gave up on", keptAge),
-		retry, replay, begun, audit, history,
+		retry, replay, begun, audit, history, refused,
 	}
 }
 

@@ -1,0 +1,110 @@
+package ingest
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/valyala/fasthttp"
+
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// refusals keep the last refused requests of each cause, so that there is something to look at: a few a second, beside
+// the way of a request, and without a word when NATS is away.
+type refusals struct {
+	keep   func(*nats.Msg) error
+	pace   *telemetry.Limiter
+	queue  chan *nats.Msg
+	source string
+	stop   chan struct{}
+	done   sync.WaitGroup
+}
+
+const (
+	keptEvery  = 500 * time.Millisecond // of one cause
+	keptBody   = 64 << 10               // bytes
+	keptTarget = 256
+	keptQueue  = 8
+)
+
+// newRefusals hands what is kept to keep; nil keeps nothing.
+func newRefusals(source string, keep func(*nats.Msg) error) *refusals {
+	k := &refusals{keep: keep, source: source, pace: telemetry.NewLimiter(nil, keptEvery), queue: make(chan *nats.Msg, keptQueue), stop: make(chan struct{})}
+	if keep != nil {
+		k.done.Go(k.run)
+	}
+	return k
+}
+
+func (k *refusals) run() {
+	for {
+		select {
+		case m := <-k.queue:
+			_ = k.keep(m) // fails while NATS is away, which has more important things to hear when it is back
+		case <-k.stop:
+			return
+		}
+	}
+}
+
+// note keeps a request, unless one of the same cause was kept just now. It never waits.
+func (k *refusals) note(r *request, h *fasthttp.RequestHeader, given *answer) {
+	if k.keep == nil || !given.kept {
+		return
+	}
+	if _, now := k.pace.Allow(given.label); !now {
+		return
+	}
+	select {
+	case k.queue <- r.captured(h, k.source, given):
+	default:
+	}
+}
+
+func (k *refusals) close() {
+	close(k.stop)
+	k.done.Wait()
+}
+
+// captured is a refused request as a message: what the sender set, what came of the body, and nothing that may be a
+// secret, such as a query, a cookie or a password.
+func (r *request) captured(h *fasthttp.RequestHeader, source string, given *answer) *nats.Msg {
+	m := nats.NewMsg(event.RefusedSubject(source, given.label))
+	for _, f := range r.fields[:r.count] {
+		m.Header[string(f.key)] = []string{string(f.value)}
+	}
+	for _, name := range []string{fasthttp.HeaderContentType, fasthttp.HeaderContentEncoding, fasthttp.HeaderUserAgent} {
+		if value := h.Peek(name); len(value) > 0 {
+			m.Header[name] = []string{string(value)}
+		}
+	}
+	m.Data = bytes.Clone(r.body[:min(len(r.body), keptBody)])
+	state := "whole"
+	switch {
+	case r.body == nil && r.length != 0:
+		state = "not read"
+	case len(r.body) > keptBody:
+		state = fmt.Sprintf("cut, %d bytes came", len(r.body))
+	}
+	m.Header.Set(event.HeaderSource, source)
+	m.Header.Set(event.HeaderReceived, time.Now().UTC().Format(time.RFC3339Nano))
+	m.Header.Set(event.HeaderReason, r.why)
+	m.Header.Set(event.HeaderAnswer, fmt.Sprintf("%d %s", given.Status, given.Text))
+	m.Header.Set(event.HeaderPeer, r.peer())
+	m.Header.Set(event.HeaderRequest, firstLine(h))
+	m.Header.Set(event.HeaderBody, state)
+	return m
+}
+
+// firstLine is a request's first line without its query.
+func firstLine(h *fasthttp.RequestHeader) string {
+	if len(h.Protocol()) == 0 {
+		return "not readable"
+	}
+	target, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+	return fmt.Sprintf("%s %s %s", h.Method(), target[:min(len(target), keptTarget)], h.Protocol())
+}

@@ -1,0 +1,13 @@
+package event
+
+// Headers of a request that the gateway refused, beside the sender's own and [HeaderSource], [HeaderReceived] and
+// [HeaderReason].
+const (
+	HeaderAnswer  = "Sluice-Answer"  // status and text
+	HeaderPeer    = "Sluice-Peer"    // where it came from
+	HeaderRequest = "Sluice-Request" // its first line, without the query
+	HeaderBody    = "Sluice-Body"    // whether the body is whole, cut or was not read
+)
+
+// RefusedSubject is where the last requests lie that were refused for a cause.
+func RefusedSubject(source, cause string) string { return "refused." + source + "." + cause }
