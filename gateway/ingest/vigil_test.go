@@ -11,7 +11,7 @@ import (
 )
 
 func TestWhatIsNotAuthenticIsToldFromForgeries(t *testing.T) {
-	sender, stranger := &peer{address: netip.MustParseAddr("192.0.2.1")}, &peer{address: netip.MustParseAddr("192.0.2.2")}
+	var sender, stranger *peer
 	for name, c := range map[string]struct {
 		happens func(v *vigil)
 		want    telemetry.Status
@@ -42,6 +42,7 @@ func TestWhatIsNotAuthenticIsToldFromForgeries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				sender, stranger = &peer{address: netip.MustParseAddr("192.0.2.1")}, &peer{address: netip.MustParseAddr("192.0.2.2")}
 				log := slog.New(slog.DiscardHandler)
 				v := newVigil(log, telemetry.NewLimiter(log, time.Second), time.Now())
 				c.happens(v)
