@@ -12,17 +12,24 @@ import (
 const (
 	storeEvery  = 500 * time.Millisecond
 	longestLeft = time.Minute
+	sure        = 3 // looks in a row that find the same: a stream that is being made looks broken for a moment
 )
 
 // keep starts JetStream again when it has stopped for good and there is room. After a write that failed, for want of room
 // above all, a stream of nats-server's repeats that error for every message, in silence to whoever publishes, or JetStream
 // is off; neither ends by itself.
 func (s *Server) keep(ctx context.Context) {
-	pause := storeEvery
+	pause, looks, before := storeEvery, 0, ""
 	for Pause(ctx, pause); ctx.Err() == nil; Pause(ctx, pause) {
 		broken := s.broken()
 		if broken == nil || s.room.Full() != nil {
-			pause = storeEvery
+			pause, looks = storeEvery, 0
+			continue
+		}
+		if broken.Error() != before {
+			looks, before = 0, broken.Error()
+		}
+		if looks++; looks < sure {
 			continue
 		}
 		if err := s.restartJetStream(ctx); err != nil {
