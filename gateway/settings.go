@@ -33,7 +33,7 @@ type Settings struct {
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
 	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"how many bytes of events are kept, the oldest are dropped first; 0: as many as fit the disk of the embedded NATS, no bound with a NATS of your own"`
 
-	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature, or the signature alone"`
+	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature; or body, the signature alone, which lets no copy under a new id through, and drops the second of two events with the same bytes within 24 hours"`
 	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"deliveries with one signature that are taken within half an hour under different ids, which are not signed; more are kept in quarantine as replayed; 0: no bound"`
 	Late      string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what happens to an authentic delivery with a stale timestamp"`
 	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"how old a delivery SLUICE_LATE=accept takes"`

@@ -256,7 +256,11 @@ func young(marks []Mark, now time.Time) []Mark {
 	return keep
 }
 
+// pick returns those at these places, which are in order.
 func pick(all []string, which []int) []string {
+	if len(which) == len(all) {
+		return all
+	}
 	some := make([]string, len(which))
 	for i, at := range which {
 		some[i] = all[at]
