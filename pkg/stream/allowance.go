@@ -9,7 +9,6 @@ import (
 // anything is: what waited for a NATS that was away comes back as fast as NATS proves to take it, and no faster.
 type allowance struct {
 	messages float64 // that may be sent again now
-	acks     int     // since the last look
 }
 
 const (
@@ -18,12 +17,10 @@ const (
 	resendBurst   = 256 // kept for a moment in which much is refused at once, such as a change of leader
 )
 
-func (a *allowance) acknowledged() { a.acks++ }
-
-// choose takes from what is due as many as are allowed, the newest first: the oldest would be answered too late.
-func (a *allowance) choose(due []*Outgoing) []*Outgoing {
-	a.messages = min(a.messages+resendTrickle+resendShare*float64(a.acks), resendBurst+resendShare*float64(a.acks))
-	a.acks = 0
+// choose takes from what is due as many as are allowed after so many acknowledgements, the newest first.
+func (a *allowance) choose(due []*Outgoing, acks int) []*Outgoing {
+	share := resendShare * float64(acks)
+	a.messages = min(a.messages+resendTrickle+share, resendBurst+share)
 	if allowed := int(a.messages); len(due) > allowed {
 		slices.SortFunc(due, func(x, y *Outgoing) int { return cmp.Compare(y.token, x.token) })
 		due = due[:allowed]

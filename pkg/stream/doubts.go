@@ -33,6 +33,16 @@ func (d *doubts) take(token uint64) *Outgoing {
 	return m
 }
 
+// out is how many were given up while a copy was on its way that still is.
+func (d *doubts) out(now time.Time) (n int) {
+	for i := len(d.order) - 1; i >= 0 && now.Sub(d.order[i].since) < lostAfter; i-- {
+		if m := d.messages[d.order[i].token]; m != nil && m.isOut(now) {
+			n++
+		}
+	}
+	return n
+}
+
 // forget removes what no acknowledgement is waited for any more.
 func (d *doubts) forget(now time.Time) {
 	for len(d.order) > 0 && now.Sub(d.order[0].since) > DuplicateWindow {

@@ -24,6 +24,7 @@ type Outgoing struct {
 	unanswered int // and how many of these may still be acknowledged
 	refusals   int // how many times in a row JetStream said no
 	queued     bool
+	left       time.Time     // when the last copy was sent
 	again      time.Time     // when to send it again
 	pause      time.Duration // before that, which doubles
 	reason     error         // why it was not stored so far
@@ -47,6 +48,7 @@ func (m *Outgoing) leave(inbox string, now time.Time) {
 		m.Msg.Reply += resentMark + strconv.Itoa(m.copies)
 	}
 	m.again = now.Add(spread(ackWait << min(m.copies, 2)))
+	m.left = now
 	m.copies++
 	m.unanswered++
 }

@@ -24,7 +24,9 @@ type Publisher struct {
 	mu        sync.Mutex
 	last      uint64
 	waiting   map[uint64]*Outgoing
-	queue     []*Outgoing // waiting and to be sent, now
+	queue     []*Outgoing // waiting and to be sent, as soon as there is room
+	acked     int         // since the last sweep
+	window    window
 	allowance allowance
 	doubts    doubts
 	outcome   Outcome
@@ -111,21 +113,26 @@ func (p *Publisher) send(l leaving) {
 	}
 }
 
-// takeQueued takes the next messages to send, and passes over those that are settled or overdue.
+// takeQueued takes the next messages to send, as far as there is room, and passes over those that are settled or
+// overdue. Where there is not room for all, the newest go first: the oldest would be answered too late.
 func (p *Publisher) takeQueued(batch []leaving, now time.Time) []leaving {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	taken := 0
-	for ; taken < len(p.queue) && len(batch) < sendAtOnce; taken++ {
-		m := p.queue[taken]
+	room := p.window.room()
+	from, to := 0, min(len(p.queue), sendAtOnce)
+	if len(p.queue) > room {
+		from, to = len(p.queue)-min(room, sendAtOnce), len(p.queue)
+	}
+	for _, m := range p.queue[from:to] {
 		m.queued = false
 		if p.waiting[m.token] == nil || !now.Before(m.Deadline) {
 			continue
 		}
 		m.leave(p.inbox, now)
+		p.window.left()
 		batch = append(batch, leaving{m, m.Msg, m.copies > 1})
 	}
-	p.queue = slices.Delete(p.queue, 0, taken)
+	p.queue = slices.Delete(p.queue, from, to)
 	return batch
 }
 
@@ -136,6 +143,7 @@ func (p *Publisher) notSent(m *Outgoing, reason error) {
 		m.copies--
 		m.unanswered--
 		p.allowance.giveBack()
+		p.window.answered()
 	}
 	p.mu.Unlock()
 	p.refused(m.token, reason)
@@ -167,7 +175,11 @@ func (p *Publisher) take(token uint64) *Outgoing {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.outcome = Outcome{Acked: now}
-	p.allowance.acknowledged()
+	p.acked++
+	p.window.answered()
+	if len(p.queue) > 0 {
+		signal(p.queued)
+	}
 	if m := p.waiting[token]; m != nil {
 		delete(p.waiting, token)
 		return m
@@ -179,6 +191,7 @@ func (p *Publisher) take(token uint64) *Outgoing {
 func (p *Publisher) answered(token uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.window.answered()
 	if m := p.waiting[token]; m != nil {
 		m.unanswered--
 	}
@@ -228,8 +241,23 @@ func (p *Publisher) sweepWhileBusy() {
 
 // sweep looks at every waiting message once, and reports whether any is left.
 func (p *Publisher) sweep(now time.Time) bool {
-	var overdue, due []*Outgoing
 	p.mu.Lock()
+	overdue, due, out := p.look(now)
+	p.window.recount(out+p.doubts.out(now), p.acked)
+	p.again(due)
+	p.acked = 0
+	p.doubts.forget(now)
+	left := len(p.waiting) > 0
+	p.mu.Unlock()
+	for _, m := range overdue {
+		p.giveUp(m, m.failure())
+	}
+	signal(p.queued)
+	return left
+}
+
+// look sorts the waiting messages: overdue ones wait no longer, due ones are to be sent again, others are on their way.
+func (p *Publisher) look(now time.Time) (overdue, due []*Outgoing, out int) {
 	for token, m := range p.waiting {
 		switch {
 		case !now.Before(m.Deadline):
@@ -239,22 +267,23 @@ func (p *Publisher) sweep(now time.Time) bool {
 		case !m.queued && !now.Before(m.again):
 			due = append(due, m)
 		}
+		if m.isOut(now) {
+			out++
+		}
 	}
-	due = p.allowance.choose(due)
-	for _, m := range due {
+	return overdue, due, out
+}
+
+// again queues what is due, as far as that is allowed, unless there is no room even for what was never sent.
+func (p *Publisher) again(due []*Outgoing) {
+	p.queue = slices.DeleteFunc(p.queue, func(m *Outgoing) bool { return p.waiting[m.token] == nil })
+	if len(p.queue) > 0 {
+		due = nil
+	}
+	for _, m := range p.allowance.choose(due, p.acked) {
 		m.queued = true
+		p.queue = append(p.queue, m)
 	}
-	p.queue = append(p.queue, due...)
-	p.doubts.forget(now)
-	left := len(p.waiting) > 0
-	p.mu.Unlock()
-	for _, m := range overdue {
-		p.giveUp(m, m.failure())
-	}
-	if len(due) > 0 {
-		signal(p.queued)
-	}
-	return left
 }
 
 // giveUp settles a message that is not waiting any more. One in doubt is kept in mind: its acknowledgement may come late.

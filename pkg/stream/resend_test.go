@@ -117,29 +117,71 @@ func TestALateAcknowledgementEndsTheDoubt(t *testing.T) {
 	}
 }
 
-// While nothing is acknowledged, what waits is sent again at a trickle; a burst is for what is refused in a moment.
-func TestWhatWaitsIsSentAgainAtATrickle(t *testing.T) {
-	const waiting, budget = 3000, 3 * time.Second
-	a, nc := act(t, func(string, int) string { return "" })
-	p := publisher(t, nc)
+// publishMany gives so many messages to a publisher and returns what each was settled with, by its Nats-Msg-Id.
+func publishMany(t *testing.T, p *Publisher, many int, budget time.Duration) map[string]error {
+	t.Helper()
 	var group []*Outgoing
 	var fates []<-chan fate
-	for n := range waiting {
+	for n := range many {
 		m, settled := outgoing(fmt.Sprint(n), budget)
 		group, fates = append(group, m), append(fates, settled)
 	}
 	p.Publish(group)
-	for _, settled := range fates {
-		if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) {
-			t.Fatalf("got %+v", f)
+	all := map[string]error{}
+	for n, settled := range fates {
+		all[fmt.Sprint(n)] = wait(t, settled).err
+	}
+	return all
+}
+
+// While nothing is acknowledged, what waits is sent again at a trickle; a burst is for what is refused in a moment.
+func TestWhatWaitsIsSentAgainAtATrickle(t *testing.T) {
+	const waiting, budget = 200, 3 * time.Second
+	a, nc := act(t, func(string, int) string { return "" })
+	p := publisher(t, nc)
+	for id, err := range publishMany(t, p, waiting, budget) {
+		if !errors.Is(err, ErrInDoubt) {
+			t.Fatalf("%s: %v", id, err)
 		}
 	}
-	sweeps := int(budget / sweepEvery)
-	if again, most := a.sent()-waiting, resendBurst+resendTrickle*sweeps; again > most || again < resendBurst {
-		t.Errorf("%d copies were sent again; at most %d are a burst and a trickle", again, most)
+	again, most := a.sent()-waiting, resendBurst+resendTrickle*int(budget/sweepEvery)
+	if again > most || again == 0 || p.Resent() != uint64(again) {
+		t.Errorf("%d copies were sent again, %d are counted; at most %d are a burst and a trickle", again, p.Resent(), most)
 	}
-	if p.Resent() != uint64(a.sent()-waiting) {
-		t.Errorf("%d are counted", p.Resent())
+}
+
+// A NATS that does not acknowledge is sent a window and no more, of the newest; the others were never sent, and are
+// told apart.
+func TestASilentNATSIsSentAWindowAndNoMore(t *testing.T) {
+	const waiting, budget = 3000, 1500 * time.Millisecond // less than lostAfter
+	a, nc := act(t, func(string, int) string { return "" })
+	all := publishMany(t, publisher(t, nc), waiting, budget)
+	if n := a.sent(); n != smallestWindow {
+		t.Errorf("%d copies were sent", n)
+	}
+	for id, err := range all {
+		if sent := a.copies[id] > 0; sent != errors.Is(err, ErrInDoubt) || sent == errors.Is(err, ErrNotStored) {
+			t.Errorf("%s was sent %d times: %v", id, a.copies[id], err)
+		}
+	}
+	if a.copies[fmt.Sprint(waiting-1)] == 0 || a.copies["0"] > 0 {
+		t.Error("not the newest were sent")
+	}
+}
+
+func TestTheWindowIsWhatIsAcknowledgedInTwoSeconds(t *testing.T) {
+	var w window
+	for range 500 { // ten seconds
+		w.recount(0, 100)
+	}
+	if room := w.room(); room < 9500 || room > 10_500 {
+		t.Errorf("at 5,000 acknowledgements a second there is room for %d", room)
+	}
+	for range 500 {
+		w.recount(100, 0)
+	}
+	if room := w.room(); room != smallestWindow-100 {
+		t.Errorf("in silence, with 100 on their way, there is room for %d", room)
 	}
 }
 
@@ -150,15 +192,12 @@ func TestTheAllowanceIsAShareOfWhatIsAcknowledged(t *testing.T) {
 	}
 	a := allowance{}
 	for range 1000 { // a quiet time
-		a.choose(nil)
+		a.choose(nil, 0)
 	}
-	if n := len(a.choose(slices.Clone(due))); n != resendBurst {
+	if n := len(a.choose(slices.Clone(due), 0)); n != resendBurst {
 		t.Errorf("%d are sent again after a quiet time", n)
 	}
-	for range 1000 {
-		a.acknowledged()
-	}
-	chosen := a.choose(slices.Clone(due))
+	chosen := a.choose(slices.Clone(due), 1000)
 	if len(chosen) != 1000*resendShare+resendTrickle {
 		t.Errorf("%d are sent again after 1,000 acknowledgements", len(chosen))
 	}
