@@ -13,8 +13,8 @@ import (
 
 // Publisher publishes messages and settles each when its own acknowledgement arrives, in whatever order they come: a
 // lost one delays nobody else. What is not acknowledged is sent again under the same Nats-Msg-Id until its deadline,
-// within an allowance, so that a NATS that was away is not buried under what waited for it. Sending and giving up are
-// apart: a NATS that hangs holds up the one and never the other. It is safe for concurrent use.
+// within a window and an allowance, so that a NATS that was away is not buried under what waited for it. Sending and
+// giving up are apart: a NATS that hangs holds up the one and never the other. It is safe for concurrent use.
 type Publisher struct {
 	nc     *nats.Conn
 	inbox  string // the acknowledgement of message t comes to inbox + t
@@ -56,7 +56,7 @@ func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 	return p, nil
 }
 
-// Publish takes a group of messages, which are sent in one flush. It never waits for NATS.
+// Publish takes a group of messages, which are sent together where there is room. It never waits for NATS.
 func (p *Publisher) Publish(group []*Outgoing) {
 	p.mu.Lock()
 	for _, m := range group {
