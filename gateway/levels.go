@@ -30,7 +30,7 @@ const (
 	levelsWithin = 5 * time.Second
 )
 
-// watchLevels measures until stop is called, which waits for its end.
+// watchLevels measures from when the hub is open until stop is called, which waits for its end.
 func watchLevels(h *hub, registry prometheus.Registerer, log *slog.Logger) (stop func()) {
 	l := &levels{js: h.js, embedded: h.embedded, log: log}
 	registry.MustRegister(l)
@@ -59,7 +59,7 @@ var (
 	streamBytes    = levelDesc("sluice_stream_bytes", "Bytes in a stream.", "stream")
 	streamLimit    = levelDesc("sluice_stream_limit_bytes", "Bytes that a stream may hold before its oldest messages are dropped; +Inf where only the store bounds it.", "stream")
 	storeBytes     = levelDesc("sluice_store_bytes", "Bytes that all streams of this NATS account hold on disk.")
-	storeLimit     = levelDesc("sluice_store_limit_bytes", "Bytes that they may hold before NATS refuses everything; +Inf where the account has no limit of its own.")
+	storeLimit     = levelDesc("sluice_store_limit_bytes", "Bytes that they may hold before deliveries are refused: the account's limit, +Inf where it has none, or with the embedded NATS what the disk has room for.")
 	teamLag        = levelDesc("sluice_team_lag", "Events in EVENTS that a team has not processed, whether a process of its runs or not.", "team")
 )
 
@@ -104,7 +104,11 @@ func (l *levels) measure(ctx context.Context) (all []prometheus.Metric, err erro
 	if err != nil {
 		return nil, err
 	}
-	all = append(all, level(storeBytes, float64(account.Store)), level(storeLimit, limitOf(l.storeLimit(account))))
+	limit, err := l.storeLimit(account)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, level(storeBytes, float64(account.Store)), level(storeLimit, limitOf(limit)))
 	teams, err := team.All(ctx, l.js)
 	for _, t := range teams {
 		all = append(all, level(teamLag, float64(t.Lag()), t.Name))
@@ -112,12 +116,13 @@ func (l *levels) measure(ctx context.Context) (all []prometheus.Metric, err erro
 	return all, err
 }
 
-// storeLimit is the account's, or that of the server inside, which nobody else uses.
-func (l *levels) storeLimit(account *jetstream.AccountInfo) int64 {
-	if account.Limits.MaxStore <= 0 && l.embedded != nil {
-		return l.embedded.JetStreamConfig().MaxStore
+// storeLimit is the account's, or what the disk of the server inside has room for besides.
+func (l *levels) storeLimit(account *jetstream.AccountInfo) (int64, error) {
+	if l.embedded == nil {
+		return account.Limits.MaxStore, nil
 	}
-	return account.Limits.MaxStore
+	left, err := l.embedded.Room().Left()
+	return int64(account.Store) + left, err
 }
 
 // limitOf is a limit as metrics tell it: none is +Inf.

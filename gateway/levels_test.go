@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +37,7 @@ func series(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 	return all
 }
 
-func TestTheLimitOfTheServerInsideIsTheStores(t *testing.T) {
+func TestTheStoreOfTheServerInsideIsBoundedByItsDisk(t *testing.T) {
 	t.Parallel()
 	server, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
@@ -44,8 +46,15 @@ func TestTheLimitOfTheServerInsideIsTheStores(t *testing.T) {
 	defer server.Shutdown()
 	l := &levels{js: rig.JetStream(t, server.URL()), embedded: server}
 	account, err := l.js.AccountInfo(t.Context())
-	if err != nil || l.storeLimit(account) < 1<<20 {
-		t.Errorf("%d bytes: %v", l.storeLimit(account), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(os.TempDir(), &disk); err != nil {
+		t.Fatal(err)
+	}
+	if limit, err := l.storeLimit(account); err != nil || limit < 1<<20 || limit >= int64(disk.Blocks)*disk.Bsize {
+		t.Errorf("%d bytes of a disk of %d: %v", limit, int64(disk.Blocks)*disk.Bsize, err)
 	}
 }
 

@@ -27,6 +27,9 @@ func (g *gateway) forged(delivery string, body []byte) string {
 
 func TestMetricsSayWhatHappened(t *testing.T) {
 	g, _, _ := startWithEngines(t)
+	rig.Eventually(t, 10*time.Second, "the levels are told", func() bool {
+		return g.metric(`sluice_stream_messages{stream="DEAD"} 0`) && g.metric("sluice_store_limit_bytes +Inf")
+	})
 	b := body("pbx.call.hangup", 1)
 	begin := time.Now().Unix()
 	g.send("pbx.call.hangup", "1", b)

@@ -43,6 +43,12 @@ func (r *Room) Events() int64 { return max(r.size/2, r.size/5*4-others) }
 // teams need room to retry, to give up and to note what they did.
 func (r *Room) Reserve() int64 { return max(min(r.size/20, mostReserve), min(r.disk/20, leastReserve)) }
 
+// Left is how many bytes deliveries may fill yet.
+func (r *Room) Left() (int64, error) {
+	free, _, err := space(r.dir)
+	return max(0, free-r.Reserve()), err
+}
+
 // Full is [ErrNoRoom] when only the reserve is left.
 func (r *Room) Full() error { return r.below(r.Reserve()) }
 
