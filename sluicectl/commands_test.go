@@ -330,6 +330,15 @@ func TestATeamThatRunsIsNotRemoved(t *testing.T) {
 	if !strings.Contains(stdout, "    pbx: held since ") || !strings.Contains(stdout, "connection refused") {
 		t.Errorf("trace does not say that the team is held:\n%s", stdout)
 	}
+	if _, stderr, code := g.ctl(t.Context(), "", "teams", "pause", "pbx", "--yes"); code != 0 {
+		t.Errorf("%d %s", code, stderr)
+	}
+	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 1 || !strings.Contains(stderr, "pbx is paused, a process of it runs: stop it first") {
+		t.Errorf("%d %s", code, stderr)
+	}
+	if _, stderr, code := g.ctl(t.Context(), "", "teams", "resume", "pbx"); code != 0 {
+		t.Errorf("%d %s", code, stderr)
+	}
 	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 1 || !strings.Contains(stderr, "pbx is held, a process of it runs: stop it first") {
 		t.Errorf("%d %s", code, stderr)
 	}

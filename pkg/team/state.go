@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -73,6 +74,11 @@ func (t *Team) judge(processes []*Process) Condition {
 		return of(Held, held, len(alive))
 	}
 	return Condition{State: Working}
+}
+
+// runs reports whether a process was heard of lately, or asks for events.
+func (t *Team) runs(processes []*Process) bool {
+	return t.info.NumWaiting > 0 || slices.ContainsFunc(processes, func(p *Process) bool { return p.alive(t.info.TimeStamp) })
 }
 
 func gone(processes []*Process) Condition {

@@ -17,6 +17,7 @@ type Status struct {
 	Team string `json:"team"`
 	Condition
 	Processes   []*Process `json:"processes,omitempty"`  // that were heard of within an hour
+	Runs        bool       `json:"runs"`                 // one of them, or one of an older version, runs now
 	Events      []string   `json:"events"`               // patterns of the event names that it takes
 	Lag         uint64     `json:"lag"`                  // events of EVENTS that it has not settled, those in flight among them
 	InFlight    int        `json:"in_flight"`            // of Lag, given out to its processes
@@ -55,6 +56,7 @@ func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) 
 		}
 		s.Processes = processes[t.Name]
 		s.Condition = t.judge(s.Processes)
+		s.Runs = t.runs(s.Processes)
 		all = append(all, s)
 	}
 	if while > 0 {
