@@ -45,12 +45,11 @@ func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string,
 	if !h.nc.IsConnected() {
 		return telemetry.Down, startNATS + h.url, errLost
 	}
-	told := h.publisher.Outcome()
-	if errors.Is(told.Err, stream.ErrRefused) {
-		return telemetry.Down, mendStore + h.url, told.Err
-	}
-	if told.Err != nil {
-		return telemetry.Down, startNATS + h.url, told.Err
+	if err := h.publisher.Outcome().Failing(time.Now()); err != nil {
+		if errors.Is(err, stream.ErrRefused) {
+			return telemetry.Down, mendStore + h.url, err
+		}
+		return telemetry.Down, startNATS + h.url, err
 	}
 	if err := h.check(ctx); err != nil {
 		return telemetry.Down, startNATS + h.url, err

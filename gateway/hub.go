@@ -153,10 +153,10 @@ func (h *hub) warnUnlessSynced(ctx context.Context) {
 	if h.settings.Replicas > 1 {
 		worth = "a 200 survives the loss of one server, not a power cut of all"
 	}
-	switch synced, err := stream.SyncsAlways(ctx, h.nc, h.settings.NATSMonitor); {
+	switch synced, err := stream.SyncsAlways(ctx, h.nc, h.settings.NATSURL, h.settings.NATSMonitor); {
 	case err != nil:
 		h.log.Warn("cannot tell whether NATS syncs every write; without it "+worth, "error", err,
-			"remedy", "set sync_interval: always in its jetstream block, and SLUICE_NATS_MONITOR to its monitoring address")
+			"remedy", "set sync_interval: always in its jetstream block, and SLUICE_NATS_MONITOR to its monitoring address, or to those of all servers of a cluster")
 	case !synced:
 		h.log.Warn(worth + ": set sync_interval: always in the jetstream block of NATS")
 	}

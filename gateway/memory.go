@@ -126,7 +126,7 @@ func redisHealth(s seen.State) telemetry.Health {
 	}
 	return telemetry.Health{
 		Status: telemetry.Degraded, Since: s.Since, Detail: s.Err.Error(),
-		Remedy: "deliveries go on and JetStream's duplicate window of 5 minutes stands in: start Redis, or correct REDIS_URL",
+		Remedy: "deliveries go on and JetStream's duplicate window of 5 minutes stands in: " + s.Remedy(),
 	}
 }
 

@@ -26,7 +26,7 @@ type Settings struct {
 	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several separated by commas are a Cluster; unset: seen deliveries are remembered in memory and rebuilt from the stream at start"`
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, several separated by commas; unset: the gateway runs a NATS of its own"`
 	NATSCreds   string `env:"NATS_CREDS" help:"credentials file for NATS"`
-	NATSMonitor string `env:"SLUICE_NATS_MONITOR" help:"monitoring address of NATS, to check that it syncs always; unset: port 8222 of the host in NATS_URL"`
+	NATSMonitor string `env:"SLUICE_NATS_MONITOR" help:"monitoring address of NATS, to check that it syncs always, one for each server of a cluster, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
 	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`

@@ -102,6 +102,28 @@ func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
 	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok, "signatures": ok})
 }
 
+// A Redis that is full, or lets nobody in, need not be started.
+func TestReadinessTellsWhatIsWrongWithRedis(t *testing.T) {
+	t.Parallel()
+	for want, argument := range map[string]string{"raise maxmemory": "--maxmemory", "correct user and password": "--requirepass"} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			redis := rig.StartRedis(t, argument, "1")
+			g := startGateway(t, "REDIS_URL="+redis.URL())
+			rig.Eventually(t, 20*time.Second, "/readyz says "+want, func() bool {
+				g.send("pbx.call.hangup", fmt.Sprint(time.Now().UnixNano()), body("pbx.call.hangup", 1))
+				r, _ := g.readiness()
+				for _, d := range r.Dependencies {
+					if d.Name == "redis" && d.Status == telemetry.Degraded {
+						return strings.Contains(d.Remedy, want) && !strings.Contains(d.Remedy, "start Redis")
+					}
+				}
+				return false
+			})
+		})
+	}
+}
+
 // said is a line of the log.
 type said struct {
 	Level, Msg, Answer, Event, Delivery, Source, Stream string

@@ -77,6 +77,9 @@ func TestAGatewayWaitsForAnElection(t *testing.T) {
 	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
 		t.Error(got)
 	}
+	if strings.Contains(g.Output(), "power cut") { // every server of the cluster syncs, whichever it is connected to
+		t.Error(g.Output())
+	}
 }
 
 // What will not pass by itself is said while it lasts, with what to do.
@@ -89,4 +92,29 @@ func TestANATSWithoutJetStreamIsWaitedForAndNamed(t *testing.T) {
 	if code := g.Stop(5 * time.Second); code != 0 {
 		t.Errorf("stopped while it waits: exit code %d", code)
 	}
+}
+
+// A leader that lost its followers stores nothing and looks well for ten seconds: what publishes are told comes first.
+func TestALostQuorumIsToldByWhatPublishesAreTold(t *testing.T) {
+	t.Parallel()
+	cluster := rig.StartNatsCluster(t, 3)
+	js := cluster.Elected()
+	g := startGateway(t, "NATS_URL="+cluster.URL(), "SLUICE_NATS_MONITOR="+cluster.Monitors(), "SLUICE_REPLICAS=3")
+	if got := g.send("pbx.call.hangup", "before", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Fatal(got)
+	}
+	leader := cluster.Leader(js, "EVENTS")
+	for _, n := range cluster {
+		if n != leader {
+			n.Kill()
+		}
+	}
+	begin := time.Now()
+	answered := g.sending("meanwhile")
+	rig.Eventually(t, 3500*time.Millisecond, "/readyz says so before the first delivery is given up", func() bool {
+		nats, code := g.nats()
+		return nats.Status == telemetry.Down && code == http.StatusServiceUnavailable
+	})
+	t.Logf("down after %s", time.Since(begin))
+	<-answered
 }

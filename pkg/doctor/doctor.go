@@ -156,7 +156,7 @@ func (o *Options) server(ctx context.Context, all *finding.List, nc *nats.Conn) 
 	if payload := nc.MaxPayload(); payload < leastPayload {
 		all.Warn(check, fmt.Sprintf("max_payload is %d bytes: the gateway takes smaller bodies than SLUICE_MAX_BODY says", payload), "set max_payload: 2MB in its configuration")
 	}
-	switch synced, err := stream.SyncsAlways(ctx, nc, o.Monitor); {
+	switch synced, err := stream.SyncsAlways(ctx, nc, o.NATSURL, o.Monitor); {
 	case err != nil:
 		all.Warn("sync", "cannot see whether it syncs every write: "+err.Error(), "set SLUICE_NATS_MONITOR to its monitoring address; the server inside a gateway always syncs")
 	case !synced:

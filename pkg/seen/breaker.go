@@ -17,6 +17,9 @@ type State struct {
 	Err   error // why it is away
 }
 
+// Remedy is what to do about a Redis that is away: a full one, or one that lets nobody in, is there already.
+func (s State) Remedy() string { return remedy(s.Err) }
+
 // breaker keeps requests from asking a Redis that does not answer. The first failure opens it, and only a probe closes
 // it: no request is the one that finds out.
 type breaker struct {

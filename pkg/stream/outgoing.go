@@ -19,6 +19,7 @@ type Outgoing struct {
 	// error, when the acknowledgement comes within [DuplicateWindow] all the same. It must not block.
 	Settle func(Ack, error)
 
+	begun      time.Time // when it was published
 	token      uint64
 	copies     int // how many were sent
 	unanswered int // and how many of these may still be acknowledged

@@ -58,10 +58,11 @@ func NewPublisher(nc *nats.Conn) (*Publisher, error) {
 
 // Publish takes a group of messages, which are sent together where there is room. It never waits for NATS.
 func (p *Publisher) Publish(group []*Outgoing) {
+	now := time.Now()
 	p.mu.Lock()
 	for _, m := range group {
 		p.last++
-		m.token, m.queued = p.last, true
+		m.begun, m.token, m.queued = now, p.last, true
 		p.waiting[m.token] = m
 	}
 	p.queue = append(p.queue, group...)

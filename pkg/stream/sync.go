@@ -1,9 +1,12 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,26 +17,56 @@ import (
 
 const monitorTimeout = time.Second
 
-// SyncsAlways reports whether the server that nc is connected to syncs every write to disk before it acknowledges it.
-// It asks the server's monitoring port, the only place where that can be seen without the system account; monitor is
-// its address, or empty for port 8222 of the same host.
-func SyncsAlways(ctx context.Context, nc *nats.Conn, monitor string) (bool, error) {
-	if monitor == "" {
-		connected, err := url.Parse(nc.ConnectedUrlRedacted())
-		if err != nil {
-			return false, err
-		}
-		monitor = "http://" + connected.Hostname() + ":8222"
-	}
-	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(monitor, "/")+"/jsz", nil)
+// SyncsAlways reports whether NATS syncs every write to disk before it acknowledges it, and every server of a cluster that
+// answers does. It asks their monitoring ports, the only place where that can be seen without the system account; monitors
+// are their addresses, separated by commas, or empty for port 8222 of every address in urls. The server that nc is connected
+// to has to be one of them.
+func SyncsAlways(ctx context.Context, nc *nats.Conn, urls, monitors string) (bool, error) {
+	addresses, err := monitorsOf(urls, monitors)
 	if err != nil {
 		return false, err
+	}
+	connected, all, other := false, true, errors.New("it is the monitoring port of another server")
+	for _, address := range addresses {
+		id, synced, err := askMonitor(ctx, address)
+		if err != nil {
+			other = err // a server of a cluster may be away
+			continue
+		}
+		connected = connected || id == nc.ConnectedServerId()
+		all = all && synced
+	}
+	if !connected {
+		return false, fmt.Errorf("%s: %w", strings.Join(addresses, ", "), other)
+	}
+	return all, nil
+}
+
+func monitorsOf(urls, monitors string) (addresses []string, err error) {
+	for one := range strings.SplitSeq(cmp.Or(monitors, urls), ",") {
+		one = strings.TrimSpace(one)
+		if monitors == "" {
+			u, err := url.Parse(one)
+			if err != nil {
+				return nil, err
+			}
+			one = "http://" + net.JoinHostPort(u.Hostname(), "8222")
+		}
+		addresses = append(addresses, strings.TrimSuffix(one, "/"))
+	}
+	return addresses, nil
+}
+
+func askMonitor(ctx context.Context, address string) (serverID string, synced bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/jsz", nil)
+	if err != nil {
+		return "", false, err
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return false, err
+		return "", false, err
 	}
 	defer answer.Body.Close()
 	var jsz struct {
@@ -43,10 +76,7 @@ func SyncsAlways(ctx context.Context, nc *nats.Conn, monitor string) (bool, erro
 		} `json:"config"`
 	}
 	if err := json.NewDecoder(answer.Body).Decode(&jsz); err != nil {
-		return false, fmt.Errorf("%s/jsz: %w", monitor, err)
+		return "", false, fmt.Errorf("%s/jsz: %w", address, err)
 	}
-	if jsz.ServerID != nc.ConnectedServerId() {
-		return false, fmt.Errorf("%s is the monitoring port of another server", monitor)
-	}
-	return jsz.Config.SyncAlways, nil
+	return jsz.ServerID, jsz.Config.SyncAlways, nil
 }
