@@ -116,7 +116,9 @@ func TestAnEventThatKillsItsProcessesIsSetApart(t *testing.T) {
 		}
 		cancel()
 		close(dying)
-		<-ended
+		if err := <-ended; err != nil {
+			t.Log(err) // it has lost NATS
+		}
 		if _, done := got.Load("killer"); done || deaths > 2*maxBegun {
 			break
 		}

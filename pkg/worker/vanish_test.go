@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,9 +78,8 @@ const lookedAfter = 4 * time.Second
 // team that was to begin now.
 func TestATeamGoesOnWhenTheStoreWasWiped(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
 	embed := func(address string) *stream.Server {
-		s, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: address})
+		s, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: address})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,10 +97,7 @@ func TestATeamGoesOnWhenTheStoreWasWiped(t *testing.T) {
 	eventually(t, "the first are handled", func() bool { return seen.get("first") == 10 })
 
 	s.Shutdown()
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
-	}
-	s = embed(address)
+	s = embed(address) // with an empty folder
 	t.Cleanup(s.Shutdown)
 	h.js = rig.JetStream(t, h.url)
 	eventually(t, "/readyz says that there are no streams", func() bool {
