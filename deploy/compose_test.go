@@ -5,19 +5,16 @@ package deploy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/compose-spec/compose-go/v2/cli"
-	"github.com/compose-spec/compose-go/v2/types"
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/zorio"
@@ -25,25 +22,37 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
-func load(t *testing.T) *types.Project {
+// service is what the tests look at of one of the compose file's services.
+type service struct {
+	Environment map[string]string
+	Ports       []any
+	HealthCheck struct{ Test []string }
+	Volumes     []struct{ Type, Target string }
+}
+
+// load reads the compose file as docker compose does.
+func load(t *testing.T) map[string]service {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{filepath.Join(rig.Root(t), "docker-compose.yml")}, cli.WithProfiles([]string{"*"}))
+	read := exec.Command(rig.Tool(t, "./compose"), filepath.Join(rig.Root(t), "docker-compose.yml"))
+	text, err := read.Output()
 	if err != nil {
-		t.Fatal(err)
+		var failed *exec.ExitError
+		errors.As(err, &failed)
+		t.Fatalf("%v\n%s", err, failed.Stderr)
 	}
-	project, err := options.LoadProject(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	var project struct{ Services map[string]service }
+	if err := json.Unmarshal(text, &project); err != nil || len(project.Services) == 0 {
+		t.Fatalf("%d services: %v", len(project.Services), err)
 	}
-	return project
+	return project.Services
 }
 
 func TestOnlyTheGatewayIsPublishedAndEveryServiceIsCheckedAndKeepsItsData(t *testing.T) {
-	for name, service := range load(t).Services {
+	for name, service := range load(t) {
 		if published := len(service.Ports) > 0; published != (name == "gateway") {
 			t.Errorf("%s: published %v", name, published)
 		}
-		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 {
+		if len(service.HealthCheck.Test) == 0 {
 			t.Errorf("%s has no health check", name)
 		}
 		if _, set := service.Environment["ZORIO_WEBHOOK_SECRET"]; set {
@@ -56,17 +65,20 @@ func TestOnlyTheGatewayIsPublishedAndEveryServiceIsCheckedAndKeepsItsData(t *tes
 }
 
 // keeps reports whether /data of a service is a volume.
-func keeps(service types.ServiceConfig) bool {
-	return slices.ContainsFunc(service.Volumes, func(v types.ServiceVolumeConfig) bool {
-		return v.Type == types.VolumeTypeVolume && v.Target == "/data"
-	})
+func keeps(s service) bool {
+	for _, v := range s.Volumes {
+		if v.Type == "volume" && v.Target == "/data" {
+			return true
+		}
+	}
+	return false
 }
 
 const webhookSecret = "0123456789abcdefghijABCDEFGHIJ01"
 
 // The containers' addresses become free ports on loopback; everything else is as the files say.
 func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
-	project := load(t)
+	services := load(t)
 	root, dir := rig.Root(t), t.TempDir()
 	redis, nats, monitor, listen, admin := rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t)
 	secret := filepath.Join(dir, "secret")
@@ -92,8 +104,8 @@ func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
 	places := strings.NewReplacer("nats:4222", nats, "nats:8222", monitor, "redis:6379", redis, "/run/secrets/zorio_webhook_secret", secret, "/data", dir)
 	start := func(name, pkg string, more ...string) *rig.Process {
 		environment := rig.Environment()
-		for key, value := range project.Services[name].Environment {
-			environment = append(environment, key+"="+places.Replace(*value))
+		for key, value := range services[name].Environment {
+			environment = append(environment, key+"="+places.Replace(value))
 		}
 		return rig.Start(t, rig.Build(t, pkg), nil, append(environment, more...))
 	}
