@@ -120,7 +120,7 @@ func finish(path *ingest.Path, server *fasthttp.Server) {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
-	<-ended // the listener's own error, if any, is told when it is closed
+	_ = <-ended // the listener's own error, if any, is told when it is closed
 }
 
 // reloadOnHangup reads the secrets again on SIGHUP, for a rotation without a restart.
