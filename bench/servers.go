@@ -67,6 +67,7 @@ func (b *bench) gateway(name, sync string) error {
 	g, err := b.run(address, []string{
 		"ZORIO_WEBHOOK_SECRET=" + secret, "REDIS_URL=redis://" + redis, "NATS_URL=nats://" + nats,
 		"SLUICE_LISTEN=" + address, "SLUICE_ADMIN=" + admin, "SLUICE_LOG=error",
+		"SLUICE_MAX_COPIES=0", // the load signs one body a connection
 	}, filepath.Join(b.dir, "gateway"))
 	if err != nil {
 		return err

@@ -81,7 +81,7 @@ func (f *follower) tell(ctx context.Context, d delivery, out io.Writer) {
 	subject := event.Subject(zorio.Source, d.name)
 	sequence, err := f.find(ctx, subject, d)
 	if err != nil {
-		fmt.Fprintf(out, "  not found on %s within %s: it may be in quarantine\n", subject, f.wait)
+		fmt.Fprintf(out, "  not found on %s within %s: see whether `sluicectl quarantine list` has it, and why\n", subject, f.wait)
 		return
 	}
 	fmt.Fprintf(out, "  stored as %s #%d on %s\n", stream.Events, sequence, subject)

@@ -77,6 +77,8 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		{[]string{"send", "fax.page.received", "--url", e.url, "--body", fax}, `no team takes this event yet`, 0},
 		{[]string{"send", "--all", "--url", e.url}, `(?s)(answered 200 OK.*){18}`, 0},
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--count", "200", "--rate", "1000"}, `200 OK: 200`, 0},
+		{[]string{"stats"}, `(?m)^pbx\.call\.ringing +201 `, 0}, // each is an event of its own, and none in quarantine
+		{[]string{"send", "fax.page.received", "--url", e.url, "--body", fax, "--count", "2"}, `200 OK: 2\nall had the same bytes: .*SLUICE_MAX_COPIES`, 0},
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret"}, `401 Invalid signature(?s).*another secret`, 1},
 		{[]string{"refused", "list", "--cause", "invalid"}, `1 +invalid .* 127\.0\.0\.1:\d+ .* 401 Invalid signature`, 0},
 		{[]string{"refused", "show", "1"}, `(?s)no secret made this signature.*POST /webhook HTTP/1.1.*body, \d+ bytes, whole.*pbx\.call\.ringing`, 0},
