@@ -39,17 +39,17 @@ test: deps ## run all tests, against real servers
 # What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of
 # it anew would take longer than testing it.
 race: deps ## run the tests of what is concurrent with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./gateway/... ./pkg/... ./consumer/archive ./consumer/forward
+	CGO_ENABLED=1 go test -race ./gateway/... ./internal/... ./pkg/... ./consumer/archive ./consumer/forward
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
 	go test -run '^$$' -fuzz FuzzEventName -fuzztime 30s ./pkg/zorio
-	go test -run '^$$' -fuzz FuzzParseHeaders -fuzztime 30s ./pkg/verify
+	go test -run '^$$' -fuzz FuzzParseHeaders -fuzztime 30s ./internal/ops/verify
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s -fuzzminimizetime 1s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature
-	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./pkg/stream
-	go test -run '^$$' -fuzz FuzzAddress -fuzztime 30s ./pkg/mask
+	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./internal/stream
+	go test -run '^$$' -fuzz FuzzAddress -fuzztime 30s ./internal/mask
 	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
 	go test -run '^$$' -fuzz FuzzTargets -fuzztime 30s ./consumer/forward
 

@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/signature"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/worker/workertest"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )

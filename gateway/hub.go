@@ -13,8 +13,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/gateway/ingest"
-	"github.com/sluicehq/sluice/pkg/mask"
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/embedded"
+	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -24,7 +25,7 @@ type hub struct {
 	log       *slog.Logger
 	options   stream.Options
 	url       string
-	embedded  *stream.Server // nil with a NATS of one's own
+	embedded  *embedded.Server // nil with a NATS of one's own
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	publisher *stream.Publisher
@@ -46,7 +47,7 @@ func newHub(s *Settings, log *slog.Logger) *hub {
 	h := &hub{settings: s, log: log, opened: make(chan struct{}), failed: make(chan error, 1)}
 	h.options = stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log, Behind: true}
 	if s.NATSURL == "" {
-		h.embedded = stream.NewServer(stream.EmbedOptions{Dir: s.Data, Listen: s.HubListen, Log: log})
+		h.embedded = embedded.New(embedded.Options{Dir: s.Data, Listen: s.HubListen, Log: log})
 		h.options.URL, h.options.InProcess = h.embedded.URL(), h.embedded
 	}
 	h.url = mask.Address(h.options.URL)

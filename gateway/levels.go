@@ -10,8 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/team"
+	"github.com/sluicehq/sluice/internal/embedded"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/team"
 )
 
 // levels are how full the streams are and how far each team is, as NATS told last. It is asked from time to time and not
@@ -19,7 +20,7 @@ import (
 // rather than standing still there.
 type levels struct {
 	js       jetstream.JetStream
-	embedded *stream.Server // nil with a NATS of one's own
+	embedded *embedded.Server // nil with a NATS of one's own
 	log      *slog.Logger
 	latest   atomic.Pointer[[]prometheus.Metric]
 }

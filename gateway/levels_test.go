@@ -12,9 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicehq/sluice/internal/embedded"
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // series are the values that a registry tells, by name and label.
@@ -39,7 +40,7 @@ func series(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 
 func TestTheStoreOfTheServerInsideIsBoundedByItsDisk(t *testing.T) {
 	t.Parallel()
-	server, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

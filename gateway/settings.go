@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/pkg/seen"
+	"github.com/sluicehq/sluice/internal/seen"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/signature"
-	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // Settings are everything that a deployment can choose about the gateway.

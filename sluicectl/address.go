@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/mask"
+	"github.com/sluicehq/sluice/internal/mask"
 )
 
 // addressFlag is a flag whose value may have a password in it, which --help does not show.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/audit"
+	"github.com/sluicehq/sluice/internal/ops/audit"
 )
 
 // record writes down what the operator did. The action is done, or has failed: that it cannot be written down is said,

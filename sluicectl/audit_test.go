@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sluicehq/sluice/pkg/audit"
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // actions are what the audit log has.

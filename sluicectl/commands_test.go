@@ -21,13 +21,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/internal/ops/dead"
+	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
-	"github.com/sluicehq/sluice/pkg/dead"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/replay"
 	"github.com/sluicehq/sluice/pkg/signature"
-	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/team"
 )
 
 // all are the commands that can be run, without those that cobra adds.

@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/dead"
+	"github.com/sluicehq/sluice/internal/ops/dead"
+	"github.com/sluicehq/sluice/internal/ops/quarantine"
+	"github.com/sluicehq/sluice/internal/ops/replay"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/quarantine"
-	"github.com/sluicehq/sluice/pkg/replay"
-	"github.com/sluicehq/sluice/pkg/team"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 

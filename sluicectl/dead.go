@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/dead"
+	"github.com/sluicehq/sluice/internal/ops/dead"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 

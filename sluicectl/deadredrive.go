@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/audit"
-	"github.com/sluicehq/sluice/pkg/dead"
-	"github.com/sluicehq/sluice/pkg/team"
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/ops/dead"
+	"github.com/sluicehq/sluice/internal/team"
 )
 
 // letters is a command that does something to dead letters: to those that are named, or to those that the flags select.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/doctor"
+	"github.com/sluicehq/sluice/internal/ops/doctor"
 )
 
 func doctorCommand() *cobra.Command {

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sluicehq/sluice/pkg/dead"
-	"github.com/sluicehq/sluice/pkg/quarantine"
-	"github.com/sluicehq/sluice/pkg/replay"
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/ops/dead"
+	"github.com/sluicehq/sluice/internal/ops/quarantine"
+	"github.com/sluicehq/sluice/internal/ops/replay"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // How sluicectl ends.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/internal/ops/quarantine"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/quarantine"
 )
 
 func quarantineCommand() *cobra.Command {

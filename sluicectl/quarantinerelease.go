@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/audit"
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/ops/quarantine"
+	"github.com/sluicehq/sluice/internal/seen"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/quarantine"
-	"github.com/sluicehq/sluice/pkg/seen"
 )
 
 // entries is a command that does something to entries in quarantine: to those that are named, or to those of a reason.

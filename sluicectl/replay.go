@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/ops/replay"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/inbox"
-	"github.com/sluicehq/sluice/pkg/mask"
-	"github.com/sluicehq/sluice/pkg/replay"
-	"github.com/sluicehq/sluice/pkg/team"
 )
 
 // replaying is `sluicectl replay` with its flags.

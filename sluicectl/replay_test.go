@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/replay"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
 

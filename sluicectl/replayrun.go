@@ -6,10 +6,10 @@ import (
 	"net/url"
 	"sync"
 
-	"github.com/sluicehq/sluice/pkg/audit"
+	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/mask"
-	"github.com/sluicehq/sluice/pkg/replay"
 )
 
 // begin enters the replay into the journal and runs it.

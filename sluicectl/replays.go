@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/audit"
-	"github.com/sluicehq/sluice/pkg/replay"
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/ops/replay"
 )
 
 func replayListCommand() *cobra.Command {

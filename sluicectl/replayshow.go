@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/replay"
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/ops/replay"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 func replayShowCommand() *cobra.Command {

@@ -17,13 +17,13 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
-	"github.com/sluicehq/sluice/pkg/audit"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/inbox"
-	"github.com/sluicehq/sluice/pkg/replay"
 	"github.com/sluicehq/sluice/pkg/signature"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/tally"
+	"github.com/sluicehq/sluice/internal/ops/tally"
 )
 
 func statsCommand() *cobra.Command {

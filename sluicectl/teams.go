@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/team"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/team"
 )
 
 func teamsCommand() *cobra.Command {

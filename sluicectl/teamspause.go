@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/audit"
-	"github.com/sluicehq/sluice/pkg/team"
+	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/team"
 )
 
 // onTeam makes a command that does something to one team.

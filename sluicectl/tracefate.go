@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sluicehq/sluice/pkg/history"
-	"github.com/sluicehq/sluice/pkg/stream"
-	"github.com/sluicehq/sluice/pkg/trace"
+	"github.com/sluicehq/sluice/internal/history"
+	"github.com/sluicehq/sluice/internal/ops/trace"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // fates are the states in words.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sluicehq/sluice/pkg/finding"
-	"github.com/sluicehq/sluice/pkg/verify"
+	"github.com/sluicehq/sluice/internal/ops/finding"
+	"github.com/sluicehq/sluice/internal/ops/verify"
 )
 
 // verifying is `sluicectl verify` with its flags.

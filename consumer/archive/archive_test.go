@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
-	"github.com/sluicehq/sluice/pkg/stream"
-	teams "github.com/sluicehq/sluice/pkg/team"
+	"github.com/sluicehq/sluice/internal/stream"
+	teams "github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 

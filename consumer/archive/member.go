@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	teams "github.com/sluicehq/sluice/pkg/team"
+	teams "github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 

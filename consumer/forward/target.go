@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/pkg/mask"
+	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
 

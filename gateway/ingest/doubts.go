@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // doubts has what was given up in doubt looked up in the stream, where it may lie without a mark: a NATS that hung

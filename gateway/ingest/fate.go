@@ -8,9 +8,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/sluicehq/sluice/internal/seen"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/seen"
-	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // settle ends a delivery at its own acknowledgement: only now is it marked as stored, and answered. An acknowledgement

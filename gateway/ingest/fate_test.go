@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sluicehq/sluice/gateway/source"
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // Whether the sender shall come back depends on whether that can help.

@@ -16,10 +16,10 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/sluicehq/sluice/gateway/source"
+	"github.com/sluicehq/sluice/internal/seen"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/seen"
 	"github.com/sluicehq/sluice/pkg/signature"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 

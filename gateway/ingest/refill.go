@@ -7,9 +7,9 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/seen"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/seen"
-	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // Refill reads the headers of what was stored since a time and marks it, up to what was in the stream at its start:

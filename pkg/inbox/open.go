@@ -11,7 +11,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
 	_ "modernc.org/sqlite"             // the driver sqlite, without cgo
 
-	"github.com/sluicehq/sluice/pkg/mask"
+	"github.com/sluicehq/sluice/internal/mask"
 )
 
 // sqliteOptions make a commit survive a power cut, writers wait for each other instead of failing, and times sort as

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicehq/sluice/pkg/mask"
+	"github.com/sluicehq/sluice/internal/mask"
 )
 
 // check holds a parsed value against the tags.

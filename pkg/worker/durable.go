@@ -7,7 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 const (

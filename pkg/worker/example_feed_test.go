@@ -10,8 +10,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/embedded"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/stream"
 )
 
 // feed is what a gateway would be for the examples: a stream with one event of each name, whose bodies are the names.
@@ -19,7 +20,7 @@ import (
 func feed(team string, names ...string) (ctx context.Context, end func()) {
 	dir, err := os.MkdirTemp("", "sluice-example-")
 	must(err)
-	server, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: "127.0.0.1:0"})
+	server, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
 	must(err)
 	must(os.Setenv("NATS_URL", server.URL()))
 	nc, err := stream.Connect(context.Background(), stream.Options{URL: server.URL()})

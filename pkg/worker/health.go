@@ -7,8 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sluicehq/sluice/pkg/mask"
-	"github.com/sluicehq/sluice/pkg/stream"
+	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/history"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/history"
 )
 
 // Note adds a word to what is kept in the history of the event that a handler is working on, for an operator to see:

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluicehq/sluice/internal/history"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/history"
 )
 
 func TestWhatATeamDidWithAnEventOutlivesItsSuccess(t *testing.T) {

@@ -1,7 +1,7 @@
 package worker
 
 import (
-	"github.com/sluicehq/sluice/pkg/team"
+	"github.com/sluicehq/sluice/internal/team"
 )
 
 // member is this process for those who ask about the team in NATS.

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/embedded"
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -78,8 +79,8 @@ const lookedAfter = 4 * time.Second
 // team that was to begin now.
 func TestATeamGoesOnWhenTheStoreWasWiped(t *testing.T) {
 	t.Parallel()
-	embed := func(address string) *stream.Server {
-		s, err := stream.Embed(stream.EmbedOptions{Dir: t.TempDir(), Listen: address})
+	embed := func(address string) *embedded.Server {
+		s, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: address})
 		if err != nil {
 			t.Fatal(err)
 		}

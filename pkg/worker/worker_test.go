@@ -19,9 +19,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/embedded"
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
-	"github.com/sluicehq/sluice/pkg/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -423,7 +424,7 @@ func TestASlowHandlerKeepsItsEvent(t *testing.T) {
 
 func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
 	dir := t.TempDir()
-	first, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: "127.0.0.1:0"})
+	first, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +434,7 @@ func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
 	h := &hub{t: t, url: "nats://" + address}
 	var got atomic.Int32
 	h.start(Team{Name: "early", Events: []string{"pbx.>"}}, Settings{}, func(context.Context, *event.Event) error { got.Add(1); return nil })
-	s, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: address})
+	s, err := embedded.Start(embedded.Options{Dir: dir, Listen: address})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +446,7 @@ func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
 	eventually(t, "its event is processed", func() bool { return got.Load() == 1 })
 
 	s.Shutdown() // and it outlives a restart
-	again, err := stream.Embed(stream.EmbedOptions{Dir: dir, Listen: address})
+	again, err := embedded.Start(embedded.Options{Dir: dir, Listen: address})
 	if err != nil {
 		t.Fatal(err)
 	}

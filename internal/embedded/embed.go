@@ -1,0 +1,198 @@
+// Package embedded is the nats-server that runs inside the gateway where none is installed: on one machine, with
+// JetStream synced on every write, and with a reserve on its disk.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Options say where the embedded server keeps its files and listens.
+type Options struct {
+	Dir    string       // data folder; the streams lie in Dir/jetstream
+	Listen string       // host:port; port 0 takes a free one
+	Log    *slog.Logger // nil means slog.Default()
+}
+
+// MaxPayload is the largest message, headers and body, that the embedded server takes, in bytes.
+const MaxPayload = 8 << 20
+
+// Server is a nats-server inside this process. It syncs every write to disk before it acknowledges it, so that an
+// acknowledged message survives a power cut. It is a [nats.InProcessConnProvider], and safe for concurrent use.
+type Server struct {
+	*server.Server // nil until it has started
+	started        atomic.Bool
+	options        Options
+	lock           *os.File
+	room           *Room
+	stop           context.CancelFunc
+	kept           sync.WaitGroup
+}
+
+const startTimeout = 30 * time.Second // a million stored events take about half a second
+
+// Start starts a nats-server with JetStream.
+func Start(o Options) (*Server, error) {
+	s := New(o)
+	return s, s.Start()
+}
+
+// New makes a server that is not started yet: until then it takes no connections.
+func New(o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Server{options: o}
+}
+
+// Start starts it and returns when it takes connections. It takes a lock on the folder first: two servers on the same
+// files would destroy them. The errors name the setting to change.
+func (s *Server) Start() error {
+	host, port, err := splitListen(s.options.Listen)
+	if err != nil {
+		return err
+	}
+	if s.lock, err = lockFolder(s.options.Dir); err != nil {
+		return err
+	}
+	if s.room, err = NewRoom(s.options.Dir); err == nil && s.room.filled == 0 {
+		err = s.room.Full() // one that has filled it can be told to drop events
+	}
+	if err != nil {
+		return errors.Join(err, s.lock.Close())
+	}
+	if s.Server, err = s.options.start(host, port, s.room); err != nil {
+		return errors.Join(err, s.room.Full(), s.lock.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.kept.Go(func() { s.keep(ctx) })
+	s.started.Store(true)
+	return nil
+}
+
+const (
+	reservable = 128 << 20 // what may be set aside for streams beyond the disk: bounds that a small disk will not reach
+	maxMemory  = 1 << 30   // of streams in memory, of which Sluice has none
+)
+
+func (o Options) start(host string, port int, room *Room) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName: "sluice", Host: host, Port: port,
+		JetStream: true, StoreDir: o.Dir, SyncAlways: true, JetStreamMaxStore: room.disk + reservable, JetStreamMaxMemory: maxMemory, MaxPayload: MaxPayload,
+		NoSigs: true, NoSystemAccount: false,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("embedded NATS: %w", err)
+	}
+	s.SetLogger(serverLog{o.Log}, false, false)
+	s.Start()
+	if !s.JetStreamEnabled() || !s.ReadyForConnections(startTimeout) {
+		s.Shutdown()
+		return nil, fmt.Errorf("embedded NATS did not start: see the log above, and check the data folder %s (SLUICE_DATA)", o.Dir)
+	}
+	return s, nil
+}
+
+var errNotStarted = errors.New("the embedded NATS has not started yet")
+
+// InProcessConn implements [nats.InProcessConnProvider].
+func (s *Server) InProcessConn() (net.Conn, error) {
+	if !s.started.Load() {
+		return nil, errNotStarted
+	}
+	return s.Server.InProcessConn()
+}
+
+// Room is the room on its disk; nil until it has started.
+func (s *Server) Room() *Room {
+	if !s.started.Load() {
+		return nil
+	}
+	return s.room
+}
+
+// Shutdown stops the server: connections are closed, files are flushed and the lock is given back on return. One that
+// has not started is left as it is.
+func (s *Server) Shutdown() {
+	if !s.started.Load() {
+		return
+	}
+	s.stop()
+	s.kept.Wait()
+	s.Server.Shutdown()
+	s.WaitForShutdown()
+	_ = s.lock.Close() // closing gives the lock back; nothing was written to it
+}
+
+// URL is where other processes reach the server once it has started.
+func (s *Server) URL() string {
+	if s.started.Load() {
+		return s.ClientURL()
+	}
+	return "nats://" + s.options.Listen
+}
+
+// splitListen takes host and port apart, and makes sure that the port is free: the server would open its files
+// before it finds out.
+func splitListen(listen string) (host string, port int, err error) {
+	probe, err := net.Listen("tcp", listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("embedded NATS cannot listen on %s (SLUICE_HUB_LISTEN): %w: stop what is there, choose another port, or set NATS_URL to use a NATS of your own", listen, err)
+	}
+	if err := probe.Close(); err != nil {
+		return "", 0, err
+	}
+	host, digits, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, err
+	}
+	if port, err = strconv.Atoi(digits); err != nil {
+		return "", 0, fmt.Errorf("SLUICE_HUB_LISTEN=%q: the port is not a number", listen)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	if host == "" {
+		host = server.DEFAULT_HOST
+	}
+	return host, port, nil
+}
+
+func lockFolder(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make the data folder: %w: set SLUICE_DATA to a folder that this user may write", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write to the data folder: %w: set SLUICE_DATA to a folder that this user may write", err)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("the data folder %s is in use by another gateway (%w): stop it, or set SLUICE_DATA to another folder", dir, err), lock.Close())
+	}
+	return lock, nil
+}
+
+// serverLog passes on what the embedded server finds worth a warning; its notices are for debugging.
+type serverLog struct{ log *slog.Logger }
+
+func (l serverLog) Noticef(format string, v ...any) {
+	l.log.Debug("nats: " + fmt.Sprintf(format, v...))
+}
+func (l serverLog) Warnf(format string, v ...any)  { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Fatalf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
+func (l serverLog) Debugf(string, ...any)          {}
+func (l serverLog) Tracef(string, ...any)          {}

@@ -1,0 +1,64 @@
+package embedded
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+)
+
+// logged is a log that is read while it is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// A stream that is being made looks broken to nats-server: that is no reason to start the store again.
+func TestMakingStreamsIsNoBrokenStore(t *testing.T) {
+	var log logged
+	s, err := Start(Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: s.URL(), InProcess: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for begin := time.Now(); time.Since(begin) < 6*storeEvery; {
+		if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
+			t.Fatal(err)
+		}
+		for info := range js.ListStreams(t.Context()).Info() {
+			if err := js.DeleteStream(t.Context(), info.Config.Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "X"}); err != nil || strings.Contains(log.String(), "store again") {
+		t.Errorf("%v\n%s", err, log.String())
+	}
+}

@@ -1,0 +1,42 @@
+package doctor
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/sluicehq/sluice/internal/ops/finding"
+)
+
+// Bounds of the room that is left on a disk, in parts of it.
+const (
+	littleRoom = 0.10
+	noRoom     = 0.03
+)
+
+// disk looks at the folder where a gateway without a NATS of its own keeps everything.
+func (o *Options) disk(all *finding.List) {
+	const check = "disk"
+	var s syscall.Statfs_t
+	err := syscall.Statfs(o.Data, &s)
+	if errors.Is(err, fs.ErrNotExist) {
+		all.OK(check, o.Data+" is not there: nothing is kept on this machine")
+		return
+	}
+	if err != nil {
+		all.Warn(check, fmt.Sprintf("%s: %v", o.Data, err), "set SLUICE_DATA to a folder that this user may read")
+		return
+	}
+	room := float64(s.Bavail) / float64(max(s.Blocks, 1))
+	detail := fmt.Sprintf("%s free, %.0f %%, where %s is", mebibytes(s.Bavail*uint64(s.Bsize)), room*100, o.Data)
+	const remedy = "make room, or lower SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES: on a full disk nothing is stored and the gateway answers 503"
+	switch {
+	case room < noRoom:
+		all.Fail(check, detail, remedy)
+	case room < littleRoom:
+		all.Warn(check, detail, remedy)
+	default:
+		all.OK(check, detail)
+	}
+}

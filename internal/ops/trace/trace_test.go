@@ -1,0 +1,144 @@
+package trace
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func publish(t *testing.T, js jetstream.JetStream, subject string, header map[string][]string) {
+	t.Helper()
+	if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Header: header}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stored puts an event into EVENTS and returns it.
+func stored(t *testing.T, js jetstream.JetStream, identity string) *event.Event {
+	t.Helper()
+	subject := event.Subject("zorio", "pbx.call.hangup")
+	header := map[string][]string{event.HeaderID: {identity}, event.HeaderReceived: {time.Now().UTC().Format(time.RFC3339Nano)}}
+	ack, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: subject, Header: header})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := event.Parse(subject, header, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Sequence, e.Attempt = ack.Sequence, 1
+	return e
+}
+
+func durable(t *testing.T, js jetstream.JetStream, name string) jetstream.Consumer {
+	t.Helper()
+	c, err := js.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func acknowledge(t *testing.T, c jetstream.Consumer) {
+	t.Helper()
+	m, err := c.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.DoubleAck(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALifeHasEveryTeamsOutcome(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	e := stored(t, js, "id-1/0123456789abcdef")
+	other := stored(t, js, "id-1/another_body_xxx")
+	stored(t, js, "id-2/0123456789abcdef")
+	for _, name := range []string{"done", "retrying", "dead"} {
+		acknowledge(t, durable(t, js, name))
+	}
+	durable(t, js, "waiting")
+	if _, err := durable(t, js, "flying").Next(); err != nil {
+		t.Fatal(err)
+	}
+
+	failed := e.Failed(time.Now(), errors.New("no such table"))
+	due := time.Now().Add(time.Hour).UTC()
+	wait := failed.Copy()
+	wait["Nats-Schedule"] = []string{"@at " + due.Format(time.RFC3339Nano)}
+	wait["Nats-Schedule-Target"] = []string{event.RetrySubject("retrying", "zorio", e.Name)}
+	publish(t, js, event.WaitSubject("retrying", "EVENTS.1"), wait)
+	letter := failed.Copy()
+	letter[event.HeaderReason] = []string{"permanent"}
+	publish(t, js, event.DeadSubject("dead", "zorio", e.Name), letter)
+	replayed := e.Copy()
+	replayed[event.HeaderReplay] = []string{"r1"}
+	publish(t, js, event.ReplaySubject("done", "zorio", e.Name), replayed)
+	publish(t, js, event.QuarantineSubject("zorio", "late"), map[string][]string{"X-Zorio-Delivery": {"id-1"}})
+
+	life, err := Find(t.Context(), js, Search{Delivery: "id-1", Since: time.Now().Add(-time.Hour)})
+	if err != nil || len(life.Events) != 2 || len(life.Quarantine) != 1 {
+		t.Fatalf("%+v %v", life, err)
+	}
+	want := map[string]State{"done": Acknowledged, "retrying": Retrying, "dead": Dead, "waiting": Waiting, "flying": InFlight}
+	for _, fate := range life.Events[0].Teams {
+		if fate.State != want[fate.Team] {
+			t.Errorf("%s: %s, want %s", fate.Team, fate.State, want[fate.Team])
+		}
+		delete(want, fate.Team)
+		for _, c := range fate.Copies {
+			switch {
+			case fate.Team == "retrying" && (c.Next == nil || !c.Next.Equal(due) || c.Attempts != 1 || c.Failures[0].Error != "no such table"),
+				fate.Team == "dead" && c.Reason != "permanent", fate.Team == "done" && c.Replay != "r1":
+				t.Errorf("%s: %+v", fate.Team, c)
+			}
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("nothing is said about %v", want)
+	}
+	if second := life.Events[1]; second.Sequence != other.Sequence || second.Teams[0].State != Waiting {
+		t.Errorf("%+v", second)
+	}
+}
+
+func TestWhatIsOlderThanTheSearchIsKnownByItsCopies(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	e := stored(t, js, "id-1/0123456789abcdef")
+	durable(t, js, "pbx")
+	publish(t, js, event.DeadSubject("pbx", "zorio", e.Name), e.Failed(time.Now(), errors.New("poison")).Copy())
+	life, err := Find(t.Context(), js, Search{Delivery: "id-1", Since: time.Now().Add(time.Hour)})
+	if err != nil || len(life.Events) != 1 || !life.Events[0].Unseen || life.Events[0].Teams[0].State != Dead {
+		t.Errorf("%+v %v", life, err)
+	}
+	life, err = Find(t.Context(), js, Search{Delivery: "id-1", Sequence: 1})
+	if err != nil || len(life.Events) != 1 || life.Events[0].Unseen {
+		t.Errorf("at its sequence: %+v %v", life, err)
+	}
+}
+
+// Two events without a Nats-Msg-Id are two events: what became of one says nothing about the other.
+func TestEventsWithoutAnIdentityAreToldApart(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	var last *event.Event
+	for range 2 {
+		last = stored(t, js, "")
+	}
+	durable(t, js, "pbx")
+	publish(t, js, event.DeadSubject("pbx", "zorio", last.Name), last.Failed(time.Now(), errors.New("poison")).Copy())
+	life, err := Find(t.Context(), js, Search{Since: time.Now().Add(-time.Hour)})
+	if err != nil || len(life.Events) != 2 || life.Events[0].Teams[0].State != Waiting || life.Events[1].Teams[0].State != Dead {
+		t.Errorf("%+v %v", life, err)
+	}
+}

@@ -1,0 +1,150 @@
+package stream
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/internal/mask"
+)
+
+// Options say where NATS is and as whom to connect.
+type Options struct {
+	URL         string                     // nats://host:port, several separated by commas; tls:// and ws:// work too
+	Creds       string                     // path of a .creds file; empty means none
+	Name        string                     // shown in NATS's list of connections
+	InboxPrefix string                     // prefix of reply subjects, for narrow permissions; empty means _INBOX
+	InProcess   nats.InProcessConnProvider // the embedded server; URL is then only a name
+	Behind      bool                       // Connect returns at once and connects behind its caller, for as long as it takes
+	Log         *slog.Logger               // nil means slog.Default()
+}
+
+// Connect connects to NATS. A connection that was made once is kept up for ever: it reconnects by itself and logs
+// both the loss and the return. While it is away a publish fails at once instead of piling up in memory.
+// The error, when the first connection cannot be made, names the address and the remedy; it is [ErrUnreachable] where
+// trying again may help.
+func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
+	if err := CheckURL(o.URL); err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(o.URL, o.options()...)
+	if err != nil {
+		return nil, o.explain(err)
+	}
+	if o.Behind {
+		return nc, nil
+	}
+	// A round trip shows refused permissions and proxies that answer for a server that is not there.
+	if err := nc.FlushWithContext(withDefaultTimeout(ctx)); err != nil {
+		nc.Close()
+		return nil, o.explain(err)
+	}
+	return nc, nil
+}
+
+// Connected waits for a connection that was made [Options.Behind], as long as an attempt takes. The error is that of
+// Connect: [ErrUnreachable] where a later call may find it connected.
+func (o Options) Connected(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	for !nc.IsConnected() {
+		switch Pause(ctx, 5*time.Millisecond); {
+		case nc.IsClosed():
+			return o.explain(nc.LastError())
+		case ctx.Err() != nil:
+			return o.explain(cmp.Or(nc.LastError(), nats.ErrNoServers))
+		}
+	}
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return o.explain(err)
+	}
+	return nil
+}
+
+func withDefaultTimeout(ctx context.Context) context.Context {
+	if _, bounded := ctx.Deadline(); bounded {
+		return ctx
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
+func (o Options) options() []nats.Option {
+	log := o.Log
+	if log == nil {
+		log = slog.Default()
+	}
+	options := []nats.Option{
+		nats.Name(o.Name), nats.Timeout(dialTimeout), nats.SetCustomDialer(&dialer{net.Dialer{Timeout: dialTimeout}}),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectWait(retryWait), nats.ReconnectJitter(retryWait, retryWait),
+		nats.ReconnectBufSize(-1), nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if !nc.IsClosed() && !nc.IsDraining() {
+				log.Warn("lost NATS, reconnecting", "nats", mask.Address(o.URL), "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS is back", "nats", mask.Address(nc.ConnectedUrl())) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			log.Error("NATS refuses something", "nats", mask.Address(o.URL), "error", err,
+				"remedy", "if it is a permission, grant it to this user; what was refused does not happen")
+		}),
+	}
+	if o.Creds != "" {
+		options = append(options, nats.UserCredentials(o.Creds))
+	}
+	if o.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(o.InboxPrefix))
+	}
+	if o.InProcess != nil {
+		options = append(options, nats.InProcessServer(o.InProcess), nats.ReconnectWait(inProcessWait), nats.ReconnectJitter(0, 0))
+	}
+	if o.Behind {
+		options = append(options, nats.RetryOnFailedConnect(true))
+	}
+	return options
+}
+
+// CheckURL reports what is wrong with a NATS_URL, and reaches for nothing.
+func CheckURL(list string) error {
+	for one := range strings.SplitSeq(list, ",") {
+		one = strings.TrimSpace(one)
+		u, err := url.Parse(one)
+		if err != nil || u.Host == "" || !knownScheme(u.Scheme) {
+			return fmt.Errorf("NATS_URL=%q is not the address of a NATS server: use nats://host:4222 (or tls://, ws://, wss://; several separated by commas)", mask.Address(one))
+		}
+	}
+	return nil
+}
+
+func knownScheme(scheme string) bool {
+	switch scheme {
+	case "nats", "tls", "ws", "wss":
+		return true
+	}
+	return false
+}
+
+// ErrUnreachable says that nobody answered at the address: that may pass by itself.
+var ErrUnreachable = errors.New("NATS is not reachable")
+
+// explain adds the remedy to a failed connection.
+func (o Options) explain(err error) error {
+	at := mask.Address(o.URL)
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS, or user and password in NATS_URL", at, err)
+	case errors.As(err, &dns):
+		return fmt.Errorf("%w: cannot find %s (%w): correct the host in NATS_URL", ErrUnreachable, at, err)
+	}
+	return fmt.Errorf("%w at %s (%w): start it, correct NATS_URL, or unset NATS_URL for the gateway to run its own", ErrUnreachable, at, err)
+}

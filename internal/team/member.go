@@ -1,0 +1,74 @@
+package team
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// Member is a process of a team, beside its work: it says in NATS how it is, and on its own /readyz that an operator has
+// paused the team.
+type Member struct {
+	Team   string
+	JS     jetstream.JetStream
+	Admin  *telemetry.Admin
+	Prefix string // of what it shows there, where several teams share a process
+	Log    *slog.Logger
+	State  func() Process // how the process is: State, Why, Since, Running and Slots
+}
+
+// Attend does so until ctx ends, and says then that the process has stopped.
+func (m Member) Attend(ctx context.Context) {
+	var both sync.WaitGroup
+	both.Go(func() { Report(ctx, m.JS, m.Team, m.State) })
+	both.Go(func() { m.watchPause(ctx) })
+	both.Wait()
+}
+
+const pauseEvery = 5 * time.Second
+
+// watchPause asks NATS from time to time whether the team is paused.
+func (m Member) watchPause(ctx context.Context) {
+	paused, unwatch := false, func() {}
+	defer func() { unwatch() }()
+	for ; ctx.Err() == nil; stream.Pause(ctx, pauseEvery) {
+		found, err := m.pause(ctx)
+		switch {
+		case err != nil:
+		case found != nil && !paused:
+			m.Log.Warn("the team is "+found.Detail+": NATS gives it nothing", "since", found.Since, "remedy", found.Remedy)
+			unwatch = m.Admin.Watch(m.Prefix+"team", func() telemetry.Health { return *found })
+			paused = true
+		case found == nil && paused:
+			m.Log.Info("the team is paused no more")
+			unwatch()
+			paused, unwatch = false, func() {}
+		}
+	}
+}
+
+// pause is what /readyz says while the team is paused; nil when it is not.
+func (m Member) pause(ctx context.Context) (*telemetry.Health, error) {
+	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	defer cancel()
+	durable, err := m.JS.Consumer(ctx, stream.Events, m.Team)
+	if err != nil {
+		return nil, err
+	}
+	by, since, paused := isPaused(durable.CachedInfo())
+	if !paused {
+		return nil, nil
+	}
+	h := &telemetry.Health{Status: telemetry.Degraded, Since: time.Now(), Detail: "paused " + by,
+		Remedy: "nothing is lost: events wait in the stream; `sluicectl teams resume " + m.Team + "` lets it go on"}
+	if since != nil {
+		h.Since = *since
+	}
+	return h, nil
+}

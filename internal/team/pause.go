@@ -1,0 +1,115 @@
+package team
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+)
+
+// places are the streams in which a team has a durable consumer. Not every team has all of them.
+var places = []string{stream.Events, stream.Retry, stream.Replay}
+
+// Who paused a team, and when, is written into its durables, where no restart loses it.
+const (
+	pausedBy = "sluice.paused_by"
+	pausedAt = "sluice.paused_at"
+)
+
+// forEver is longer than anybody waits.
+const forEver = 100 * 365 * 24 * time.Hour
+
+// Pause lets NATS give nothing more to a team until [Team.Resume]: not across restarts either, of whatever part. What
+// its processes hold already they bring to its end. by is written down. The error says how far it came; doing it again
+// is harmless.
+func (t *Team) Pause(ctx context.Context, js jetstream.JetStream, by string, now time.Time) error {
+	return t.each(ctx, js, func(name string, c jetstream.ConsumerConfig) error {
+		c.Metadata = maps.Clone(c.Metadata)
+		if c.Metadata == nil {
+			c.Metadata = map[string]string{}
+		}
+		c.Metadata[pausedBy], c.Metadata[pausedAt] = by, now.UTC().Format(time.RFC3339)
+		if _, err := js.UpdateConsumer(ctx, name, c); err != nil {
+			return err
+		}
+		_, err := js.PauseConsumer(ctx, name, t.Name, now.Add(forEver))
+		return err
+	})
+}
+
+// Resume ends a pause. A team that is not paused is no error.
+func (t *Team) Resume(ctx context.Context, js jetstream.JetStream) error {
+	return t.each(ctx, js, func(name string, c jetstream.ConsumerConfig) error {
+		if _, err := js.ResumeConsumer(ctx, name, t.Name); err != nil {
+			return err
+		}
+		c.Metadata, c.PauseUntil = maps.Clone(c.Metadata), nil
+		delete(c.Metadata, pausedBy)
+		delete(c.Metadata, pausedAt)
+		_, err := js.UpdateConsumer(ctx, name, c)
+		return err
+	})
+}
+
+// Remove takes a team's places away for good, and with them what waits for it in RETRY and REPLAY. Its dead letters
+// stay. A process of the team that runs would make the places again and begin anew, so none may run.
+func (t *Team) Remove(ctx context.Context, js jetstream.JetStream) error {
+	err := t.each(ctx, js, func(name string, _ jetstream.ConsumerConfig) error { return js.DeleteConsumer(ctx, name, t.Name) })
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{stream.Retry, stream.Replay} {
+		if err := purge(ctx, js, name, strings.ToLower(name)+"."+t.Name+".>"); err != nil {
+			return fmt.Errorf("purge %s of %s: %w", name, t.Name, err)
+		}
+	}
+	return nil
+}
+
+func purge(ctx context.Context, js jetstream.JetStream, name, subject string) error {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	return s.Purge(ctx, jetstream.WithPurgeSubject(subject))
+}
+
+// each does something to every durable of the team.
+func (t *Team) each(ctx context.Context, js jetstream.JetStream, do func(stream string, c jetstream.ConsumerConfig) error) error {
+	for _, name := range places {
+		found, err := js.Consumer(ctx, name, t.Name)
+		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+			continue
+		}
+		if err == nil {
+			err = do(name, found.CachedInfo().Config)
+		}
+		if err != nil {
+			return fmt.Errorf("the consumer %s of the stream %s: %w", t.Name, name, err)
+		}
+	}
+	return nil
+}
+
+// isPaused tells from what NATS says of a team's durable whether it is paused, by whom and since when, as far as that is
+// known.
+func isPaused(info *jetstream.ConsumerInfo) (by string, since *time.Time, paused bool) {
+	if !info.Paused {
+		return "", nil, false
+	}
+	if at, err := time.Parse(time.RFC3339, info.Config.Metadata[pausedAt]); err == nil {
+		since = &at
+	}
+	if by = info.Config.Metadata[pausedBy]; by != "" {
+		by = "by " + by
+	}
+	return by, since, true
+}
+
+func (t *Team) paused() (by string, since *time.Time, paused bool) { return isPaused(t.info) }

@@ -1,0 +1,159 @@
+package team
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+)
+
+// Status is how far a team is.
+type Status struct {
+	Team string `json:"team"`
+	Condition
+	Processes   []*Process `json:"processes,omitempty"`  // that were heard of within an hour
+	Runs        bool       `json:"runs"`                 // one of them, or one of an older version, runs now
+	Events      []string   `json:"events"`               // patterns of the event names that it takes
+	Lag         uint64     `json:"lag"`                  // events of EVENTS that it has not settled, those in flight among them
+	InFlight    int        `json:"in_flight"`            // of Lag, given out to its processes
+	Oldest      *time.Time `json:"oldest,omitempty"`     // when the first of Lag was stored
+	Retrying    uint64     `json:"retrying"`             // wait in RETRY to be tried again
+	Replaying   uint64     `json:"replaying"`            // wait in REPLAY
+	Dead        uint64     `json:"dead"`                 // were given up
+	Redelivered int        `json:"redelivered"`          // were given out again because nothing was heard of them
+	Rate        *float64   `json:"rate,omitempty"`       // events of EVENTS settled a second; where it was measured
+	DroppedIn   *Seconds   `json:"dropped_in,omitempty"` // until retention drops the first of Lag
+	Listening   bool       `json:"listening"`            // a process of its asks for events, or holds some
+	NoReplays   bool       `json:"no_replays,omitempty"` // no process of the team has ever read REPLAY
+}
+
+// Seconds is a duration that programs read as a number.
+type Seconds float64
+
+// Statuses measures every team, and the rate over a while unless that is 0.
+func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) (all []*Status, err error) {
+	teams, err := All(ctx, js)
+	if err != nil || len(teams) == 0 {
+		return nil, err
+	}
+	counts, err := countTeams(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	processes, err := Processes(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range teams {
+		s, err := t.status(ctx, js, counts)
+		if err != nil {
+			return nil, err
+		}
+		s.Processes = processes[t.Name]
+		s.Condition = t.judge(s.Processes)
+		s.Runs = t.runs(s.Processes)
+		all = append(all, s)
+	}
+	if while > 0 {
+		err = measureRates(ctx, js, teams, all, while)
+	}
+	return all, err
+}
+
+func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[string]map[string]uint64) (*Status, error) {
+	s := &Status{
+		Team: t.Name, Events: t.Events, Lag: t.Lag(), InFlight: t.info.NumAckPending,
+		Retrying: counts[stream.Retry][t.Name], Replaying: counts[stream.Replay][t.Name], Dead: counts[stream.Dead][t.Name],
+		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0,
+	}
+	s.NoReplays = !t.ReadsReplays(ctx, js)
+	if s.Lag == 0 {
+		return s, nil
+	}
+	return s, t.oldest(ctx, js, s)
+}
+
+// ReadsReplays reports whether a process of the team has ever read REPLAY; where that cannot be seen, it does.
+func (t *Team) ReadsReplays(ctx context.Context, js jetstream.JetStream) bool {
+	_, err := js.Consumer(ctx, stream.Replay, t.Name)
+	return !errors.Is(err, jetstream.ErrConsumerNotFound)
+}
+
+// oldest finds the first event that the team has not settled. An event that fails moves to RETRY, so nothing old holds
+// the durable's position back.
+func (t *Team) oldest(ctx context.Context, js jetstream.JetStream, s *Status) error {
+	events, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return err
+	}
+	first, err := stream.FirstFrom(ctx, events, filters(t.info), t.info.AckFloor.Stream+1)
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // settled meanwhile
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	at := first.Time.UTC()
+	s.Oldest = &at
+	if left := stream.UntilDropped(events.CachedInfo(), first.Sequence, at, time.Now()); left < math.MaxInt64 {
+		seconds := Seconds(math.Round(left.Seconds()))
+		s.DroppedIn = &seconds
+	}
+	return nil
+}
+
+// countTeams counts the messages of each team in the streams whose subjects begin with the stream and the team.
+func countTeams(ctx context.Context, js jetstream.JetStream) (map[string]map[string]uint64, error) {
+	counts := map[string]map[string]uint64{}
+	for _, name := range []string{stream.Retry, stream.Replay, stream.Dead} {
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(strings.ToLower(name)+".>"))
+		if err != nil {
+			return nil, err
+		}
+		counts[name] = map[string]uint64{}
+		for subject, n := range info.State.Subjects {
+			counts[name][strings.Split(subject, ".")[1]] += n
+		}
+	}
+	return counts, nil
+}
+
+// measureRates looks a second time at what every team has settled.
+func measureRates(ctx context.Context, js jetstream.JetStream, before []*Team, all []*Status, while time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(while):
+	}
+	after, err := All(ctx, js)
+	for _, now := range after {
+		for i, t := range before {
+			if t.Name == now.Name {
+				seconds := now.info.TimeStamp.Sub(t.info.TimeStamp).Seconds()
+				rate := float64(settled(now)-settled(t)) / seconds
+				all[i].Rate = &rate
+				all[i].move(t, now, seconds)
+			}
+		}
+	}
+	return err
+}
+
+// settled is how many events a team has ever been given and is through with.
+func settled(t *Team) int64 {
+	return int64(t.info.Delivered.Consumer) - int64(t.info.NumAckPending)
+}
+
+// AtRisk reports whether retention drops an event that the team has not settled within a day.
+func (s *Status) AtRisk() bool {
+	return s.DroppedIn != nil && time.Duration(*s.DroppedIn)*time.Second < 24*time.Hour
+}
