@@ -17,17 +17,17 @@ import (
 type Settings struct {
 	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"secret of the webhook as Zorio's console showed it; two, separated by a comma, while it is being rotated; a file is read again on SIGHUP"`
 
-	Listen string `env:"SLUICE_LISTEN" envDefault:":3000" help:"address for webhooks"`
+	Listen string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"true" help:"address for webhooks"`
 	Path   string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL that is registered with Zorio"`
-	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
+	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
 	Data   string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
 	Log    string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per event"`
 
 	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several separated by commas are a Cluster; unset: seen deliveries are remembered in memory and rebuilt from the stream at start"`
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, several separated by commas; unset: the gateway runs a NATS of its own"`
-	NATSCreds   string `env:"NATS_CREDS" help:"credentials file for NATS"`
-	NATSMonitor string `env:"SLUICE_NATS_MONITOR" help:"monitoring address of NATS, to check that it syncs always, one for each server of a cluster, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
-	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
+	NATSCreds   string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
+	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, to check that it syncs always, one for each server of a cluster, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
+	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" listen:"true" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`

@@ -4,9 +4,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
@@ -15,8 +17,8 @@ import (
 // Settings are everything that a deployment can choose about this consumer.
 type Settings struct {
 	NATSURL   string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, several separated by commas; the default is where a gateway on this machine runs its own"`
-	NATSCreds string `env:"NATS_CREDS" help:"credentials file for NATS"`
-	Admin     string `env:"SLUICE_ADMIN" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
+	NATSCreds string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
+	Admin     string `env:"SLUICE_ADMIN" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
 	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per file"`
 
 	Archive string         `env:"SLUICE_ARCHIVE" envDefault:"./data/archive" secret:"url" help:"where the files go: a folder, or a bucket of an S3 service such as s3://name/folder?region=eu-central-1, with &endpoint=https://host for one that is not Amazon's; credentials as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or as the machine's role"`
@@ -26,8 +28,10 @@ type Settings struct {
 	Start   worker.Start   `env:"SLUICE_START" envDefault:"beginning" help:"where a new team starts: beginning (what is still kept), now, or a time such as 2026-01-31T08:00:00Z; a team that is there goes on where it was"`
 }
 
-// Check refuses a place that no file can go to.
-func (s *Settings) Check() error { return checkPlace(s.Archive) }
+// Check refuses a place that no file can go to, and what is no address of NATS.
+func (s *Settings) Check() error {
+	return errors.Join(checkPlace(s.Archive), stream.CheckURL(s.NATSURL))
+}
 
 func main() {
 	var s Settings

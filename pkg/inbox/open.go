@@ -24,9 +24,8 @@ func (s Settings) open(team string) (*sql.DB, error) {
 	if s.DatabaseURL == "" {
 		return s.openSQLite(team)
 	}
-	u, err := url.Parse(s.DatabaseURL)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return nil, fmt.Errorf("DATABASE_URL is not the address of a PostgreSQL database: use postgres://user:password@host/database, or unset it to use SQLite in SLUICE_DATA")
+	if err := s.Check(); err != nil {
+		return nil, err
 	}
 	db, err := sql.Open("pgx", s.DatabaseURL)
 	if err != nil {
@@ -35,6 +34,18 @@ func (s Settings) open(team string) (*sql.DB, error) {
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	return db, nil
+}
+
+// Check refuses what is no address of a database.
+func (s Settings) Check() error {
+	if s.DatabaseURL == "" {
+		return nil
+	}
+	u, err := url.Parse(s.DatabaseURL)
+	if err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
+		return nil
+	}
+	return fmt.Errorf("DATABASE_URL=%q is not the address of a PostgreSQL database: use postgres://user:password@host/database, or unset it to use SQLite in SLUICE_DATA", mask.Address(s.DatabaseURL))
 }
 
 func (s Settings) openSQLite(team string) (*sql.DB, error) {

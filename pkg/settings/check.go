@@ -2,6 +2,8 @@ package settings
 
 import (
 	"fmt"
+	"net"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -25,7 +27,34 @@ func (f field) check(given bool) error {
 	if n, isNumber := number(f.into); isNumber && (hasLeast && n < least || hasMost && n > most) {
 		return fmt.Errorf("%s=%q: %s", f.name, shown, f.allowed())
 	}
+	if f.tag.Get("listen") == "true" && !listenable(f.text()) {
+		return fmt.Errorf("%s=%q: use host:port, or :port for every address of this machine", f.name, shown)
+	}
+	if f.tag.Get("reads") == "true" && f.text() != "" {
+		return f.read()
+	}
 	return nil
+}
+
+// listenable reports whether an address has a port, and one that there is.
+func listenable(address string) bool {
+	if address == "" {
+		return true
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
+}
+
+func (f field) read() error {
+	file, err := os.Open(f.text())
+	if err != nil {
+		return fmt.Errorf("%s: %w: name a file that this user may read", f.name, err)
+	}
+	return file.Close()
 }
 
 func (f field) orFile() string {

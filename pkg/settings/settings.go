@@ -11,6 +11,8 @@
 //	min, max    bounds of an int, a time.Duration or [Bytes], both allowed
 //	secret      "true": never shown; "url": an address, shown as package mask shows it
 //	exposes     what an address to listen on gives to whoever reaches it, without asking who it is
+//	listen      "true": host:port or :port
+//	reads       "true": names a file, which has to be there
 //	file        "true": <env>_FILE may name a file that holds the value instead
 package settings
 
@@ -19,6 +21,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -26,7 +29,8 @@ import (
 
 // Load fills the struct that s points to from the environment and the files it names. The error joins one line for
 // each setting that is wrong: its name, its value unless that is secret, and what is allowed. When each is right by
-// itself and s has a method Check() error, that is asked last: for what settings only name, such as a file.
+// itself, the method Check() error of s and of the structs in it is asked last, where there is one: for what settings only
+// name, such as a file.
 func Load(s any) error { return load(s, env.ToMap(os.Environ())) }
 
 func load(s any, environment map[string]string) error {
@@ -43,10 +47,33 @@ func load(s any, environment map[string]string) error {
 			wrong = append(wrong, err)
 		}
 	}
-	if checked, ok := s.(interface{ Check() error }); ok && len(wrong) == 0 {
-		return checked.Check()
+	if len(wrong) > 0 {
+		return errors.Join(wrong...)
 	}
-	return errors.Join(wrong...)
+	return errors.Join(checked(s)...)
+}
+
+// checked asks the structs inside s before s, whose method may be that of a struct it embeds: each says it once.
+func checked(s any) (wrong []error) {
+	v := reflect.ValueOf(s).Elem()
+	for i := range v.NumField() {
+		if f := v.Type().Field(i); isGroup(f) {
+			wrong = append(wrong, checked(v.Field(i).Addr().Interface())...)
+		}
+	}
+	c, ok := s.(interface{ Check() error })
+	if !ok {
+		return wrong
+	}
+	if err := c.Check(); err != nil && !slices.ContainsFunc(wrong, func(said error) bool { return said.Error() == err.Error() }) {
+		wrong = append(wrong, err)
+	}
+	return wrong
+}
+
+// isGroup reports whether a field is a struct of settings.
+func isGroup(f reflect.StructField) bool {
+	return f.IsExported() && f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == ""
 }
 
 // values are the variables of the fields that are set, those from files among them.
@@ -79,7 +106,7 @@ func fields(s any) (all []field) {
 		f := v.Type().Field(i)
 		if name := f.Tag.Get("env"); name != "" {
 			all = append(all, field{name: name, tag: f.Tag, path: f.Name, into: v.Field(i)})
-		} else if f.Type.Kind() == reflect.Struct {
+		} else if isGroup(f) {
 			all = append(all, fields(v.Field(i).Addr().Interface())...)
 		}
 	}

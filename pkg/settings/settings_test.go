@@ -21,6 +21,8 @@ type sample struct {
 	Count  int           `env:"T_COUNT" envDefault:"5" min:"1" max:"9" help:"how many"`
 	Wait   time.Duration `env:"T_WAIT" envDefault:"1m" min:"1s" help:"how long"`
 	Size   Bytes         `env:"T_SIZE" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"how large"`
+	Listen string        `env:"T_LISTEN" listen:"true" help:"where it listens"`
+	Creds  string        `env:"T_CREDS" reads:"true" help:"what it reads"`
 }
 
 type inner2 struct {
@@ -48,6 +50,9 @@ func TestLoadNamesEveryMistakeAtOnce(t *testing.T) {
 		"least":            {map[string]string{"T_SECRET": "x", "T_WAIT": "1ms"}, []string{`T_WAIT="1ms": use a duration such as 90s, 5m or 24h, at least 1s`}},
 		"no number":        {map[string]string{"T_SECRET": "x", "T_COUNT": "many", "T_WAIT": "long", "T_SIZE": "big"}, []string{`T_COUNT="many": use a whole number`, `T_WAIT="long": use a duration`, `T_SIZE="big": use a number of bytes`}},
 		"choice":           {map[string]string{"T_SECRET": "x", "T_LOG": "loud"}, []string{`T_LOG="loud": use debug or info`}},
+		"no port":          {map[string]string{"T_SECRET": "x", "T_LISTEN": "3000"}, []string{`T_LISTEN="3000": use host:port, or :port for every address of this machine`}},
+		"no such port":     {map[string]string{"T_SECRET": "x", "T_LISTEN": ":99999"}, []string{`T_LISTEN=":99999": use host:port`}},
+		"nothing to read":  {map[string]string{"T_SECRET": "x", "T_CREDS": "/no/such/file"}, []string{"T_CREDS: open /no/such/file", "name a file that this user may read"}},
 		"nested":           {map[string]string{"T_SECRET": "x", "T_DEEP": "maybe"}, []string{`T_DEEP="maybe": use true or false`}},
 		"secret and file":  {map[string]string{"T_SECRET": "hunter2", "T_SECRET_FILE": "/f"}, []string{"T_SECRET and T_SECRET_FILE are both set"}},
 		"file not there":   {map[string]string{"T_SECRET_FILE": "/no/such/file"}, []string{"T_SECRET_FILE: open /no/such/file", "name a file that this user may read"}},
