@@ -7,10 +7,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -26,11 +28,24 @@ func (g *gateway) from(ip string) net.Conn {
 	return conn
 }
 
-// busy opens a connection and begins a request, so that it does not idle.
-func (g *gateway) busy(ip string) net.Conn {
+// begun opens a connection and sends a part of a request.
+func (g *gateway) begun(ip, part string) net.Conn {
 	g.t.Helper()
 	conn := g.from(ip)
-	if _, err := io.WriteString(conn, "POST "); err != nil {
+	if _, err := io.WriteString(conn, part); err != nil {
+		g.t.Fatal(err)
+	}
+	return conn
+}
+
+// inside opens a connection and sends a request on it, whose answer is not awaited.
+func (g *gateway) inside(ip string) net.Conn {
+	g.t.Helper()
+	b := body("pbx.call.hangup", 1)
+	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
+	request.Header = zorio.Headers(secret, "pbx.call.hangup", "1", time.Now(), b)
+	conn := g.from(ip)
+	if err := request.Write(conn); err != nil {
 		g.t.Fatal(err)
 	}
 	return conn
@@ -74,14 +89,17 @@ func refused(t *testing.T, conn net.Conn) string {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
-	g := startGateway(t, "SLUICE_MAX_CONNECTIONS=4") // an address has half of them
-	first := g.busy("127.0.0.1")
-	g.busy("127.0.0.1")
+	nats := rig.StartNats(t, "")
+	nats.Kill()                                                                                                          // so that requests stay inside for a while
+	g := beginGateway(t, "SLUICE_MAX_CONNECTIONS=4", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor) // an address has half of them
+	g.Listening(g.admin)
+	first := g.inside("127.0.0.1")
+	g.inside("127.0.0.1")
 	if got := refused(t, g.from("127.0.0.1")); got != "429 Too Many Requests: Too many connections" {
 		t.Errorf("a third one from one address: %s", got)
 	}
-	g.busy("127.0.0.2")
-	g.busy("127.0.0.2")
+	g.inside("127.0.0.2")
+	g.inside("127.0.0.2")
 	for range 3 {
 		if got := refused(t, g.from("127.0.0.3")); got != "503 Service Unavailable: Too many connections" {
 			t.Errorf("a fifth one of all: %s", got)
@@ -94,12 +112,54 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	g.WaitFor("SLUICE_MAX_CONNECTIONS_PER_IP", 5*time.Second)
 	_ = first.Close()
-	rig.Eventually(t, 5*time.Second, "the place of a closed connection is free", func() bool {
-		return g.ask(g.from("127.0.0.1"), "1") == "200 OK"
+	nats.Restart()
+	rig.Eventually(t, 20*time.Second, "the place of a closed connection is free", func() bool {
+		return strings.HasPrefix(g.ask(g.from("127.0.0.1"), "1"), "200 ")
 	})
 }
 
-// Who idles longest makes place for who asks; who has just come, or is in a request, does not.
+// Requests that never are complete take places like no requests at all: who sends whole ones gets one, and keeps it.
+func TestUnfinishedRequestsMakePlace(t *testing.T) {
+	t.Parallel()
+	b := body("pbx.call.hangup", 1)
+	head := fmt.Sprintf("POST /webhook HTTP/1.1\r\nHost: sluice\r\nX-Zorio-Signature: %s\r\nContent-Length: 60000\r\n\r\n", signature.Sign(secret, b))
+	for name, part := range map[string]string{
+		"a head": "POST /webhook HTTP/1.1\r\nHost: sl", "a body": head + "{", "a body behind another request": "GET / HTTP/1.1\r\nHost: sluice\r\n\r\n" + head + "{",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := startGateway(t, "SLUICE_MAX_CONNECTIONS=20")
+			stop := time.Now().Add(6 * time.Second)
+			for n := range 20 {
+				conn := g.begun(fmt.Sprintf("127.0.0.%d", n%4+2), part)
+				go trickle(conn, stop)
+			}
+			var kept net.Conn
+			rig.Eventually(t, 5*time.Second, "there is a place for who sends a whole request", func() bool {
+				kept = g.from("127.0.0.1")
+				return g.ask(kept, "1") == "200 OK"
+			})
+			for n := range 10 { // more come, and take the places of those like them
+				g.begun("127.0.0.9", part)
+				if got := g.ask(kept, "1"); got != "200 Duplicate" {
+					t.Fatalf("after %d more: %s", n, got)
+				}
+			}
+		})
+	}
+}
+
+// trickle sends a byte now and then.
+func trickle(conn net.Conn, stop time.Time) {
+	for time.Now().Before(stop) {
+		if _, err := io.WriteString(conn, "x"); err != nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// Who idles longest makes place for who asks; who has just come does not.
 func TestIdleConnectionsMakePlace(t *testing.T) {
 	g := startGateway(t, "SLUICE_MAX_CONNECTIONS=6")
 	var idle []net.Conn
@@ -110,7 +170,7 @@ func TestIdleConnectionsMakePlace(t *testing.T) {
 		}
 		idle = append(idle, conn)
 	}
-	g.busy("127.0.0.3")
+	g.begun("127.0.0.3", "POST ")
 	var last net.Conn
 	rig.Eventually(t, 10*time.Second, "there is a place for one more", func() bool {
 		last = g.from("127.0.0.4")

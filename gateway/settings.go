@@ -41,8 +41,8 @@ type Settings struct {
 	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"requests inside; one more is answered 503"`
 	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"bytes of bodies inside, one address has half of them at most; one more is answered 503"`
 	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"largest body; a larger one is answered 413"`
-	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"open connections; one more takes the place of the one that idles longest, or is answered 503"`
-	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"open connections from one address; one more takes the place of its own that idles longest, or is answered 429; 0: half of SLUICE_MAX_CONNECTIONS"`
+	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"open connections; one more takes the place of the one that sends no whole request for longest, or is answered 503"`
+	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"open connections from one address; one more takes the place of such a one of its own, or is answered 429; 0: half of SLUICE_MAX_CONNECTIONS"`
 	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"deliveries remembered in memory, about 100 bytes each, where there is no Redis"`
 }
 

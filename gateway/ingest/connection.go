@@ -23,7 +23,7 @@ type connection struct {
 	taken   int     // bytes of rest that are the body of the request inside
 	counted int     // bytes that count as inside
 
-	waits   atomic.Int64 // since when it waits for a request, in nanoseconds since 1970; or one of those below
+	waits   atomic.Int64 // since when it waits for a whole request, in nanoseconds since 1970; or one of those below
 	lingers atomic.Bool
 	closing sync.Once
 }
@@ -48,10 +48,12 @@ func (c *connection) Read(p []byte) (n int, err error) {
 		return 0, c.fault
 	case c.unread: // what comes next is no head
 		return 0, io.EOF
+	case !c.awaits():
+		return 0, io.EOF
 	case c.rest != nil:
 		n = copy(p, *c.rest)
 	default:
-		if n, err = c.receive(p[:min(len(p), headRead)]); n == 0 {
+		if n, err = c.Conn.Read(p[:min(len(p), headRead)]); n == 0 {
 			return 0, err
 		}
 	}
@@ -70,20 +72,15 @@ func (c *connection) Read(p []byte) (n int, err error) {
 	return used, nil
 }
 
-// receive reads from the network, and lets it be known when that is to wait for a request.
-func (c *connection) receive(p []byte) (int, error) {
-	if c.head != (headEnd{}) {
-		return c.Conn.Read(p)
-	}
-	since := time.Now().UnixNano()
-	if !c.waits.CompareAndSwap(busy, since) {
-		return 0, io.EOF
-	}
-	n, err := c.Conn.Read(p)
-	if !c.waits.CompareAndSwap(since, busy) {
-		return 0, io.EOF
-	}
-	return n, err
+// awaits lets it be known that it waits for a request, and reports false when its place was given away.
+func (c *connection) awaits() bool {
+	return c.waits.Load() > 0 || c.waits.CompareAndSwap(busy, time.Now().UnixNano())
+}
+
+// arrived ends the wait for a request, and reports false when its place was given away meanwhile.
+func (c *connection) arrived() bool {
+	since := c.waits.Load()
+	return since != shut && c.waits.CompareAndSwap(since, busy)
 }
 
 func (c *connection) buffered() int {
@@ -97,7 +94,7 @@ func (c *connection) buffered() int {
 // to be used.
 const leastIdle = time.Second
 
-// waitsFor is how long it has waited for a request.
+// waitsFor is how long it has waited for a request to be complete: one that trickles in takes a place like none at all.
 func (c *connection) waitsFor(now time.Time) time.Duration {
 	if since := c.waits.Load(); since > 0 {
 		return time.Duration(now.UnixNano() - since)
@@ -105,7 +102,7 @@ func (c *connection) waitsFor(now time.Time) time.Duration {
 	return 0
 }
 
-// endIdle ends a connection that waits for a request, and reports false for one that does not any more.
+// endIdle ends a connection that waits for a whole request, and reports false for one that does not any more.
 func (c *connection) endIdle(now time.Time) bool {
 	since := c.waits.Load()
 	if since <= 0 || now.UnixNano()-since < int64(leastIdle) || !c.waits.CompareAndSwap(since, shut) {

@@ -15,7 +15,7 @@ import (
 )
 
 // Listener bounds how many of a listener's connections are open. When places run short the connection that has waited
-// longest for a request is closed; where none has waited for long, the new one is answered and closed at once. fasthttp
+// longest for a whole request is closed; where none has waited for long, the new one is answered and closed at once. fasthttp
 // has such bounds too, but refuses in words of its own, without a Retry-After, and counts for nobody.
 func (p *Path) Listener(l net.Listener, limits Limits) net.Listener {
 	return &bounded{Listener: l, path: p, limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}}

@@ -8,6 +8,7 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -116,6 +117,9 @@ func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 	defer c.release()
 	r := request{conn: c}
 	given := p.receive(&r, ctx)
+	if !c.arrived() {
+		given = p.answerTo(&r, net.ErrClosed)
+	}
 	begin, size := time.Now(), len(r.body)
 	if given == nil {
 		given = p.admit(&r, begin)

@@ -86,6 +86,8 @@ func (p *Path) answerTo(r *request, err error) *answer {
 	var header *fasthttp.ErrSmallBuffer
 	var network net.Error
 	switch {
+	case r.conn.waits.Load() == shut: // which nobody reads any more
+		return r.refuse(p.answers.crowded, "its place was given to another connection before the request was complete")
 	case errors.Is(err, errTooLarge):
 		return r.refuse(p.answers.tooLarge, "the body is larger than SLUICE_MAX_BODY")
 	case errors.Is(err, errNoRoom):
