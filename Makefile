@@ -7,7 +7,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export CGO_ENABLED := 0
 export GOFLAGS := -trimpath $(filter-out -trimpath,$(GOFLAGS))
 
-.PHONY: help build run test race fuzz bench lint fmt deps ci
+.PHONY: help build run test race fuzz bench lint fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -62,6 +62,9 @@ lint: ## go vet and golangci-lint
 
 fmt: ## format the code
 	gofmt -w .
+
+docs: ## write the tables of docs/ that are made from the code
+	go test -count=1 -run TestTablesAreMadeFromTheCode . -update
 
 ci: ## what CI runs
 	.ci/run

@@ -15,35 +15,35 @@ import (
 
 // Settings are everything that a deployment can choose about the gateway.
 type Settings struct {
-	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"secret of the webhook as Zorio's console showed it; two, separated by a comma, while it is being rotated; a file is read again on SIGHUP"`
+	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"webhook secret, as Zorio's console showed it; during a rotation the old and the new one, separated by a comma; a file is read again on SIGHUP"`
 
 	Listen string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"true" help:"address for webhooks"`
-	Path   string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL that is registered with Zorio"`
+	Path   string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
 	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
 	Data   string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
-	Log    string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"least level that is logged; debug has a line per event"`
+	Log    string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged: debug, info, warn or error; debug logs every event"`
 
-	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several separated by commas are a Cluster; unset: seen deliveries are remembered in memory and rebuilt from the stream at start"`
-	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, several separated by commas; unset: the gateway runs a NATS of its own"`
+	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
+	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, or several, separated by commas; unset: the gateway runs an embedded NATS"`
 	NATSCreds   string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
-	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, to check that it syncs always, one for each server of a cluster, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
+	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, asked whether it syncs every write; of a cluster one for each server, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
 	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" listen:"true" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
-	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"how many bytes of events are kept, the oldest are dropped first; 0: as many as fit the disk of the embedded NATS, no bound with a NATS of your own"`
+	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"maximum bytes of events; beyond it, the oldest are dropped; 0: what fits on the disk of the embedded NATS, no limit with a NATS of your own"`
 
-	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: id and signature; or body, the signature alone, which lets no copy under a new id through, and drops the second of two events with the same bytes within 24 hours"`
-	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"deliveries with one signature that are taken within half an hour under different ids, which are not signed; more are kept in quarantine as replayed; 0: no bound"`
-	Late      string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what happens to an authentic delivery with a stale timestamp"`
-	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"how old a delivery SLUICE_LATE=accept takes"`
+	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: delivery (id and signature) or body (signature alone); body stops copies under new ids, and also drops the second of two events with the same bytes within 24 hours"`
+	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"maximum deliveries with the same signature but different ids (ids are not signed) within half an hour; beyond it, they go to quarantine as replayed; 0: no limit"`
+	Late      string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what to do with an authentic delivery with a stale timestamp: quarantine or accept"`
+	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"maximum age of a delivery that SLUICE_LATE=accept accepts"`
 
-	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"requests inside; one more is answered 503"`
-	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"bytes of bodies inside, one address has half of them at most; one more is answered 503"`
-	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"largest body; a larger one is answered 413"`
-	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"open connections; one more takes the place of the one that sends no whole request for longest, or is answered 503"`
-	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"open connections from one address; one more takes the place of such a one of its own, or is answered 429; 0: half of SLUICE_MAX_CONNECTIONS"`
-	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"deliveries remembered in memory, about 100 bytes each, where there is no Redis"`
+	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"maximum concurrent requests; beyond it, 503"`
+	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"maximum memory for the bodies of concurrent requests, of which one address gets at most half; beyond it, 503"`
+	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"maximum size of a body; beyond it, 413"`
+	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"maximum open connections; beyond it, the one without a complete request for longest is closed, or the new one gets 503"`
+	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"maximum open connections from one address; beyond it, its own without a complete request for longest is closed, or the new one gets 429; 0: half of SLUICE_MAX_CONNECTIONS"`
+	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"without Redis: maximum deliveries remembered in memory, about 100 bytes each"`
 }
 
 // Check holds what is set against what it is for, before anything is reached for.

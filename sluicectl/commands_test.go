@@ -230,23 +230,27 @@ func TestCompletionKnowsTeamsEventsAndFormats(t *testing.T) {
 	}
 }
 
-var readmeCommand = regexp.MustCompile(`(?m)^bin/sluicectl (.*)$`)
+var shownCommand = regexp.MustCompile(`(?m)^bin/sluicectl (.*)$`)
 
-// What the README shows, on a stage of its own for each line. What needs a gateway is in the tests of the quick start.
-func TestTheREADMEsCommandsRun(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(rig.Root(t), "README.md"))
-	if err != nil {
-		t.Fatal(err)
+// What the README and docs/ show, each line once and on a stage of its own. What needs a gateway is in the tests of the
+// quick start.
+func TestTheCommandsShownRun(t *testing.T) {
+	lines := map[string]bool{}
+	for _, text := range rig.Pages(t) {
+		for _, line := range shownCommand.FindAllStringSubmatch(text, -1) {
+			verb, _, _ := strings.Cut(line[1], " ")
+			lines[line[1]] = verb != "send" && verb != "ready"
+		}
 	}
-	for _, line := range readmeCommand.FindAllStringSubmatch(string(text), -1) {
-		if verb := strings.Fields(line[1])[0]; verb == "send" || verb == "ready" {
+	for line, here := range lines {
+		if !here {
 			continue
 		}
-		t.Run(line[1], func(t *testing.T) {
+		t.Run(line, func(t *testing.T) {
 			g := newStage(t)
 			g.fill()
 			g.captured()
-			g.shell("sluicectl "+line[1], "")
+			g.shell("sluicectl "+line, "")
 		})
 	}
 }

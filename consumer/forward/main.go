@@ -16,7 +16,7 @@ import (
 // Settings are everything that a deployment can choose about this consumer, beside the file of targets.
 type Settings struct {
 	worker.Settings
-	Targets string `env:"SLUICE_TARGETS" envDefault:"./targets.yaml" help:"file that lists the receivers, with url, secret and events of each; read again on SIGHUP"`
+	Targets string `env:"SLUICE_TARGETS" envDefault:"./targets.yaml" help:"file that lists the receivers, each with its url, secret and events; read again on SIGHUP"`
 
 	targets  []target // what the file says
 	warnings []string

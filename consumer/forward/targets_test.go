@@ -60,19 +60,15 @@ func TestTargetsAreReadAsTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestTheExampleInTheREADMEIsRight(t *testing.T) {
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, example, _ := strings.Cut(string(text), "```yaml\n")
+func TestTheExampleInTheDocsIsRight(t *testing.T) {
+	_, example, _ := strings.Cut(rig.Pages(t)["docs/forward.md"], "```yaml\n")
 	example, _, _ = strings.Cut(example, "```")
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("a secret of a partner\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("CRM_WEBHOOK_SECRET", "a secret of the CRM")
-	targets, warnings, err := parseTargets("README.md", []byte(strings.Replace(example, "/run/secrets/partner", secret, 1)))
+	targets, warnings, err := parseTargets("forward.md", []byte(strings.Replace(example, "/run/secrets/partner", secret, 1)))
 	if err != nil || len(warnings) != 0 || len(targets) != 2 || targets[0].Concurrency != 8 || targets[1].AllowPrivate {
 		t.Errorf("%v, %+v", err, targets)
 	}

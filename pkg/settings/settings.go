@@ -5,7 +5,7 @@
 //
 //	env         the variable; an empty one counts as not set
 //	envDefault  the value where it is not set
-//	help        one line, for --help and the README
+//	help        one line, for --help and docs/settings.md
 //	required    "true": the start fails where it is not set
 //	oneof       the values that are allowed, separated by commas
 //	min, max    bounds of an int, a time.Duration or [Bytes], both allowed

@@ -1,0 +1,281 @@
+// Package sluice is the product's documentation; its tests keep the README, CONTRIBUTING and docs/ true.
+package sluice
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/ that are made from the code")
+
+// binaries are those that the environment configures.
+var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall", "./consumer/forward", "./consumer/archive"}
+
+func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+
+var (
+	shown       = regexp.MustCompile("(?s)```sh\n(.*?)```")
+	shownInline = regexp.MustCompile("`(bin/sluicectl [^`]+)`")
+	program     = regexp.MustCompile("(?s)```go\n(.*?)```")
+	setting     = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)`)
+	ours        = regexp.MustCompile(`\bSLUICE_[A-Z_]+`)
+	metric      = regexp.MustCompile(`\bsluice_[a-z_]+`)
+	testName    = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
+	testFunc    = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
+	promise     = regexp.MustCompile("^\\| [^|]+ \\| (?:`(?:Test|Fuzz)[A-Za-z0-9]+`(?:, )?)+ \\|$")
+	link        = regexp.MustCompile(`\]\(([^):]*)\)`)
+	namedFile   = regexp.MustCompile("[` ]\\.?/?((?:pkg|internal|gateway|consumer|sluicectl|bench|deploy|docs|tools)/[a-z0-9_./]*[a-z])[` ]")
+)
+
+// commands are the lines shown to be typed, each once.
+func commands(t *testing.T) (lines []string) {
+	t.Helper()
+	for _, text := range rig.Pages(t) {
+		for _, block := range shown.FindAllStringSubmatch(text, -1) {
+			lines = append(lines, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+		}
+		for _, line := range shownInline.FindAllStringSubmatch(text, -1) {
+			lines = append(lines, line[1])
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// What each command does is tested where it lives; here, that what is shown can be typed.
+func TestEveryCommandShownWorks(t *testing.T) {
+	for _, line := range commands(t) {
+		words := strings.Fields(line)
+		for strings.Contains(words[0], "=") {
+			words = words[1:]
+		}
+		var c *exec.Cmd
+		switch words[0] {
+		case "make":
+			c = exec.Command("make", "-n", words[1])
+		case "go": // what it builds or tests is there
+			c = exec.Command("go", append([]string{"list"}, slices.DeleteFunc(words, func(w string) bool { return !strings.HasPrefix(w, "./") })...)...)
+		case "bin/sluicectl": // its help instead: only the arguments count
+			c = exec.Command(rig.Build(t, "./sluicectl"), append(words[1:], "--help")...)
+		case "bin/gateway":
+			c = exec.Command("sh", "-c", strings.Replace(line, "bin/gateway", rig.Build(t, "./gateway"), 1))
+			c.Env = append(os.Environ(), "ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01")
+		default:
+			t.Errorf("nobody tests %q", line)
+			continue
+		}
+		if output, err := c.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, output)
+		}
+	}
+}
+
+// What the code knows is written by it: the settings of every binary, and all metrics.
+func TestTablesAreMadeFromTheCode(t *testing.T) {
+	for file, text := range rig.Pages(t) {
+		want := made.ReplaceAllStringFunc(text, func(block string) string {
+			what, _, _ := strings.Cut(strings.TrimPrefix(block, "<!-- "), " -->")
+			return "<!-- " + what + " -->\n\n" + table(t, what)
+		})
+		if *update {
+			if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		} else if want != text {
+			t.Errorf("%s is not what the code says: run `make docs`", file)
+		}
+	}
+}
+
+func TestEverySettingAndMetricNamedExists(t *testing.T) {
+	pages := rig.Pages(t)
+	known := map[string]bool{}
+	for _, pkg := range binaries {
+		if name := filepath.Base(pkg); !regexp.MustCompile(`<!-- settings of [a-z, ]*\b` + name + `\b`).MatchString(pages["docs/settings.md"]) {
+			t.Errorf("docs/settings.md has no table of %s", name)
+		}
+		for _, name := range setting.FindAllStringSubmatch(help(t, pkg), -1) {
+			known[name[1]] = true
+		}
+	}
+	for _, m := range metrics(t) {
+		known[m.name] = true
+	}
+	for file, text := range sources(t, ".go") {
+		for _, literal := range regexp.MustCompile(`"(sluice_[a-z_]+)"`).FindAllStringSubmatch(text, -1) {
+			if metricsOf(file) != "" && !strings.HasSuffix(file, "_test.go") && !known[literal[1]] {
+				t.Errorf("%s: %s is declared in a way that tables_test.go does not understand", file, literal[1])
+			}
+		}
+	}
+	for file, text := range pages {
+		for _, name := range append(ours.FindAllString(text, -1), metric.FindAllString(text, -1)...) {
+			if !known[name] {
+				t.Errorf("%s: there is no %s", file, name)
+			}
+		}
+	}
+}
+
+// The consumer and the test of its handler, as they stand there.
+func TestTheConsumerShownPassesItsTest(t *testing.T) {
+	dir, err := os.MkdirTemp(".", "docs-consumer-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	programs := program.FindAllStringSubmatch(rig.Pages(t)["docs/consumers.md"], -1)
+	for i, name := range []string{"main.go", "main_test.go"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(programs[i][1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, command := range [][]string{{"vet", "./" + dir}, {"test", "./" + dir}} {
+		if output, err := exec.Command("go", command...).CombinedOutput(); err != nil {
+			t.Errorf("go %s: %v\n%s", command[0], err, output)
+		}
+	}
+}
+
+func TestEveryTestNamedExists(t *testing.T) {
+	tests := map[string]bool{}
+	for _, text := range sources(t, "_test.go") {
+		for _, name := range testFunc.FindAllStringSubmatch(text, -1) {
+			tests[name[1]] = true
+		}
+	}
+	for file, text := range rig.Pages(t) {
+		for _, name := range testName.FindAllStringSubmatch(text, -1) {
+			if !tests[name[1]] {
+				t.Errorf("%s: there is no test %s", file, name[1])
+			}
+		}
+	}
+}
+
+func TestEveryFileAndHeadingNamedExists(t *testing.T) {
+	pages := rig.Pages(t)
+	for file, text := range pages {
+		for _, to := range link.FindAllStringSubmatch(text, -1) {
+			target, anchor, _ := strings.Cut(to[1], "#")
+			target = filepath.Join(filepath.Dir(file), target)
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+			if anchor != "" && !slices.Contains(anchors(pages[target]), anchor) {
+				t.Errorf("%s: %s has no heading #%s", file, target, anchor)
+			}
+		}
+		for _, to := range namedFile.FindAllStringSubmatch(text, -1) {
+			if _, err := os.Stat(to[1]); err != nil {
+				t.Errorf("%s: %v", file, err)
+			}
+		}
+	}
+}
+
+// anchors are what a page's headings are called in links.
+func anchors(page string) (all []string) {
+	for line := range strings.Lines(page) {
+		if heading, is := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); is && strings.HasPrefix(line, "#") {
+			kept := regexp.MustCompile(`[^a-z0-9 _-]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), "")
+			all = append(all, strings.ReplaceAll(kept, " ", "-"))
+		}
+	}
+	return all
+}
+
+// Every page is one that a reader of the README finds.
+func TestTheREADMELeadsToEveryPage(t *testing.T) {
+	pages := rig.Pages(t)
+	for file := range pages {
+		if file != "README.md" && !strings.Contains(pages["README.md"], "]("+file+")") {
+			t.Errorf("the README does not link to %s", file)
+		}
+	}
+	if lines := strings.Count(pages["README.md"], "\n"); lines > 100 {
+		t.Errorf("the README has %d lines: it is a screen and a half, and docs/ has room", lines)
+	}
+}
+
+func TestEveryPromiseNamesItsTest(t *testing.T) {
+	rows := 0
+	for line := range strings.Lines(rig.Pages(t)["docs/promises.md"]) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "|") || line == "| promise | test |" || line == "|---|---|" {
+			continue
+		}
+		if rows++; !promise.MatchString(line) {
+			t.Errorf("no test, or more than its name: %s", line)
+		}
+	}
+	if rows == 0 {
+		t.Error("there is no table of promises")
+	}
+}
+
+// One environment may be shared by all: no binary takes another's setting for a slip of the keyboard.
+func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
+	targets := filepath.Join(t.TempDir(), "targets.yaml")
+	if err := os.WriteFile(targets, []byte("targets: [{name: crm, url: http://crm.internal, secret: 0123456789abcdef}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	own := map[string][]string{}
+	for _, pkg := range binaries {
+		for _, name := range setting.FindAllStringSubmatch(help(t, pkg), -1) {
+			own[pkg] = append(own[pkg], name[1])
+		}
+	}
+	for _, pkg := range binaries {
+		environment := rig.Environment("ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01", "SLUICE_TARGETS="+targets)
+		for _, other := range binaries {
+			for _, name := range own[other] {
+				if !slices.Contains(own[pkg], name) {
+					environment = append(environment, name+"=1")
+				}
+			}
+		}
+		check := exec.Command(rig.Build(t, pkg), "--check")
+		check.Env = environment
+		if output, err := check.CombinedOutput(); err != nil || strings.Contains(string(output), "is no setting") {
+			t.Errorf("%s: %v\n%s", pkg, err, output)
+		}
+	}
+}
+
+// sources are the Go files of this module whose names end so, by path.
+func sources(t *testing.T, suffix string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, suffix) {
+			return err
+		}
+		text, err := os.ReadFile(file)
+		all[file] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func help(t *testing.T, pkg string) string {
+	t.Helper()
+	output, err := exec.Command(rig.Build(t, pkg), "--help").Output()
+	if err != nil {
+		t.Fatal(fmt.Errorf("%s --help: %w", pkg, err))
+	}
+	return string(output)
+}
