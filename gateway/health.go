@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -45,6 +47,9 @@ func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string,
 	if !h.nc.IsConnected() {
 		return telemetry.Down, startNATS + h.url, errLost
 	}
+	if err := h.absent.Load(); err != nil {
+		return telemetry.Down, mendStore + h.url, *err
+	}
 	if err := h.publisher.Outcome().Failing(time.Now()); err != nil {
 		if errors.Is(err, stream.ErrRefused) {
 			return telemetry.Down, mendStore + h.url, err
@@ -74,14 +79,24 @@ func (h *hub) full() error {
 func (h *hub) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
-	events, err := h.js.Stream(ctx, stream.Events)
+	events, err := h.events(ctx)
 	if err != nil {
 		return err
 	}
-	if cluster := events.CachedInfo().Cluster; cluster != nil && cluster.Leader == "" {
+	if cluster := events.Cluster; cluster != nil && cluster.Leader == "" {
 		return fmt.Errorf("stream %s has no leader", stream.Events)
 	}
 	return nil
+}
+
+// events asks for the stream, and tells which one it is.
+func (h *hub) events(ctx context.Context) (*jetstream.StreamInfo, error) {
+	events, err := h.js.Stream(ctx, stream.Events)
+	if err != nil {
+		return nil, err
+	}
+	h.follow(events.CachedInfo().Created)
+	return events.CachedInfo(), nil
 }
 
 // note keeps the state and since when it lasts, and logs what begins and ends after the start.

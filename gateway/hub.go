@@ -29,9 +29,11 @@ type hub struct {
 	nc        *nats.Conn
 	js        jetstream.JetStream
 	publisher *stream.Publisher
+	follow    func(created time.Time) // is told which stream EVENTS is; safe for concurrent use
 
-	opened chan struct{} // closed when the streams are there
-	failed chan error    // takes why they never will be
+	opened chan struct{}         // closed when the streams are there
+	failed chan error            // takes why they never will be
+	absent atomic.Pointer[error] // why streams that vanished are not made again; nil where none are missing
 	state  atomic.Pointer[telemetry.Health]
 	stop   context.CancelFunc
 	done   sync.WaitGroup
@@ -55,8 +57,10 @@ func newHub(s *Settings, log *slog.Logger) *hub {
 	return h
 }
 
-// start makes the connection, which is not there yet when it returns, and opens the hub behind it.
-func (h *hub) start(ctx context.Context) (err error) {
+// start makes the connection, which is not there yet when it returns, and opens the hub behind it. It tells follow when
+// the stream EVENTS was made, zero while it is gone, before it opens and from time to time.
+func (h *hub) start(ctx context.Context, follow func(created time.Time)) (err error) {
+	h.follow = follow
 	if h.nc, err = stream.Connect(ctx, h.options); err != nil {
 		return err
 	}
@@ -74,6 +78,7 @@ func (h *hub) start(ctx context.Context) (err error) {
 		}
 		h.note(telemetry.OK, nil, "")
 		close(h.opened)
+		h.done.Go(func() { h.keepStreams(ctx) })
 		h.watch(ctx)
 	})
 	return nil
@@ -99,7 +104,12 @@ func (h *hub) open(ctx context.Context) error {
 
 func (h *hub) tryOpen(ctx context.Context) error {
 	if h.embedded == nil {
-		return h.declare(ctx)
+		if err := h.declare(ctx); err != nil {
+			return err
+		}
+		h.warnOfSmallMessages()
+		h.warnUnlessSynced(ctx)
+		return nil
 	}
 	if h.embedded.Room() == nil {
 		if err := h.embedded.Start(); err != nil {
@@ -109,6 +119,7 @@ func (h *hub) tryOpen(ctx context.Context) error {
 	if err := h.declare(ctx); err != nil {
 		return errors.Join(err, h.embedded.Room().Full()) // the reason, if it is
 	}
+	h.warnOfSmallMessages()
 	return nil
 }
 
@@ -123,11 +134,8 @@ func (h *hub) declare(ctx context.Context) error {
 	if err := stream.Declare(ctx, h.js, s); err != nil {
 		return err
 	}
-	h.warnOfSmallMessages()
-	if h.embedded == nil {
-		h.warnUnlessSynced(ctx)
-	}
-	return nil
+	_, err := h.events(ctx)
+	return err
 }
 
 // wait returns when the hub is open, or the error of ctx when that ends before.

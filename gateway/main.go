@@ -58,16 +58,15 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer admin.Shutdown(context.WithoutCancel(ctx))
 
 	defer hub.close()
-	if err := hub.start(ctx); err != nil {
-		return err
-	}
-	defer watchLevels(hub, admin.Registry(), log)()
-
 	memory, err := openMemory(s, hub, admin, log)
 	if err != nil {
 		return err
 	}
 	defer memory.close()
+	if err := hub.start(ctx, memory.of); err != nil {
+		return err
+	}
+	defer watchLevels(hub, admin.Registry(), log)()
 
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),

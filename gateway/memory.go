@@ -20,6 +20,7 @@ import (
 // has gaps.
 type memory struct {
 	ingest.Seen
+	of   func(created time.Time) // says which stream it is about
 	stop func()
 }
 
@@ -37,7 +38,7 @@ func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) 
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
 	m.Missed(time.Now().Add(-seen.TTL))
-	return &memory{Seen: m, stop: background(func(ctx context.Context) {
+	return &memory{Seen: m, of: m.Of, stop: background(func(ctx context.Context) {
 		m.run(ctx, func(since time.Time) error { return refill(ctx, hub, m, log, since) }, log)
 	})}
 }
@@ -55,6 +56,13 @@ const (
 	refillMargin = 10 * time.Second // between clocks, and between a publish and its place in the stream
 	refillAgain  = 2 * time.Second  // after one that failed
 )
+
+// Of is [seen.Memory.Of], and what was stored since the stream was made is a gap.
+func (m *refillable) Of(created time.Time) {
+	if m.Memory.Of(created) && !created.IsZero() {
+		m.Missed(created)
+	}
+}
 
 // Missed implements [ingest.Seen].
 func (m *refillable) Missed(since time.Time) {
@@ -117,7 +125,7 @@ func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*
 			return refill(ctx, hub, into, log, since)
 		})
 	})
-	return &memory{Seen: r, stop: func() { stop(); _ = r.Close() }}, nil
+	return &memory{Seen: r, of: func(created time.Time) { r.Of(created) }, stop: func() { stop(); _ = r.Close() }}, nil
 }
 
 func redisHealth(s seen.State) telemetry.Health {

@@ -37,6 +37,7 @@ type Server struct {
 	options        Options
 	lock           *os.File
 	room           *Room
+	store          sync.Mutex // held while it is started again
 	stop           context.CancelFunc
 	kept           sync.WaitGroup
 }

@@ -54,8 +54,18 @@ func (s *Server) broken() error {
 	return nil
 }
 
+// Steady calls f while the store is not being started again: then streams that lie on the disk are not there for a moment,
+// and whoever made them anew would take their place.
+func (s *Server) Steady(f func()) {
+	s.store.Lock()
+	defer s.store.Unlock()
+	f()
+}
+
 // restartJetStream reads the streams back from the disk, as a start of the server does; connections stay.
 func (s *Server) restartJetStream(ctx context.Context) error {
+	s.store.Lock()
+	defer s.store.Unlock()
 	if err := s.ShutdownJetStream(); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ func (r *Redis) Find(ctx context.Context, delivery string) (sequence uint64, err
 	defer cancel()
 	values, err := r.get(ctx, []string{delivery}, func(string) string { return keyPrefix + delivery })
 	_, digits, _ := strings.Cut(values[0], ":")
+	digits, _, _ = strings.Cut(digits, ofStream)
 	sequence, _ = strconv.ParseUint(digits, 10, 64) // anything else is not a mark of ours
 	return sequence, err
 }

@@ -20,6 +20,7 @@ type Memory struct {
 	until   map[digest]uint32 // when it is forgotten, in seconds since 1970
 	order   fifo              // as they were marked
 	evicted uint64
+	stream  time.Time // when the stream was made that they are about; zero before the first word
 }
 
 type digest [24]byte
@@ -78,6 +79,19 @@ func (m *Memory) forgetExpired(now uint32) {
 }
 
 func (m *Memory) forgetFirst() { delete(m.until, m.order.pop()) }
+
+// Of says by the time when it was made which stream the marks are about, zero while there is none. It reports whether
+// that is another one than before: then nothing is remembered any more.
+func (m *Memory) Of(created time.Time) (other bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	other = !m.stream.IsZero() && !m.stream.Equal(created)
+	m.stream = created
+	if other {
+		m.until, m.order = map[digest]uint32{}, fifo{}
+	}
+	return other
+}
 
 // Len is how many deliveries are remembered.
 func (m *Memory) Len() int {

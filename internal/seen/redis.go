@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,9 +25,10 @@ const keyPrefix = "zorio:delivery:"
 const commandTimeout = 60 * time.Millisecond
 
 // Redis remembers deliveries in Redis: a single one, behind Sentinels, or a Cluster. A delivery lies under
-// zorio:delivery:<id> with the value <first 16 digits of the signature>:<sequence in EVENTS>. Another body under an id
-// that is taken lies under zorio:delivery:<id>/<digits>; values that are not of this form, such as the "1" of a
-// receiver that marks before it stores, count for nothing.
+// zorio:delivery:<id> with the value <first 16 digits of the signature>:<sequence in EVENTS>@<when EVENTS was made>.
+// Another body under an id that is taken lies under zorio:delivery:<id>/<digits>; values that are not of this form, such
+// as the "1" of a receiver that marks before it stores, count for nothing, and neither do those about a stream that is
+// gone.
 //
 // The first command that fails makes its shard away: from then on nothing is asked about the keys of that shard, and
 // about the others as ever, until a probe of Run's comes through. It is safe for concurrent use.
@@ -38,6 +38,7 @@ type Redis struct {
 	log     *slog.Logger
 	process string // a name of this process, for its own keys
 	shards  atomic.Pointer[shards]
+	stream  atomic.Int64 // when EVENTS was made, in milliseconds since 1970; 0 before the first word of Of
 }
 
 // NewRedis makes a Redis of a REDIS_URL. It does not connect: whether Redis is there shows in Run. The error names
@@ -76,7 +77,7 @@ func (r *Redis) Lookup(ctx context.Context, identities []string, seen []bool) er
 func (r *Redis) lookup(ctx context.Context, identities []string, seen []bool, key func(string) string) (taken []int, err error) {
 	values, err := r.get(ctx, identities, key)
 	for i, value := range values {
-		seen[i] = isMarkOf(value, identities[i])
+		seen[i] = r.isMarkOf(value, identities[i])
 		if value != "" && !seen[i] {
 			taken = append(taken, i)
 		}
@@ -139,7 +140,7 @@ func (r *Redis) Mark(ctx context.Context, marks []Mark) error {
 		return err
 	}
 	values, _ := r.get(bounded, identitiesOf(refused), shortKey) // what it cannot read is tried below
-	_, err2 := r.mark(bounded, othersThan(values, refused), longKey)
+	_, err2 := r.mark(bounded, r.othersThan(values, refused), longKey)
 	return cmp.Or(err, err2)
 }
 
@@ -151,7 +152,7 @@ func (r *Redis) mark(ctx context.Context, marks []Mark, key func(string) string)
 		pipe := r.client.Pipeline()
 		for _, at := range which {
 			_, signature := event.SplitIdentity(marks[at].Identity)
-			pipe.SetNX(ctx, keys[at], signature+":"+strconv.FormatUint(marks[at].Sequence, 10), max(time.Second, marks[at].left(now)))
+			pipe.SetNX(ctx, keys[at], r.valueOf(signature, marks[at].Sequence), max(time.Second, marks[at].left(now)))
 		}
 		commands, err := exec(ctx, pipe)
 		for i, command := range commands {
@@ -231,12 +232,6 @@ func shortKey(identity string) string {
 
 func longKey(identity string) string { return keyPrefix + identity }
 
-func isMarkOf(value, identity string) bool {
-	_, signature := event.SplitIdentity(identity)
-	rest, same := strings.CutPrefix(value, signature)
-	return same && strings.HasPrefix(rest, ":")
-}
-
 func keysOf(identities []string, key func(string) string) []string {
 	keys := make([]string, len(identities))
 	for i, identity := range identities {
@@ -277,9 +272,9 @@ func identitiesOf(marks []Mark) []string {
 }
 
 // othersThan leaves out the marks that the values already are.
-func othersThan(values []string, marks []Mark) (others []Mark) {
+func (r *Redis) othersThan(values []string, marks []Mark) (others []Mark) {
 	for i, m := range marks {
-		if !isMarkOf(values[i], m.Identity) {
+		if !r.isMarkOf(values[i], m.Identity) {
 			others = append(others, m)
 		}
 	}

@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 type memory interface {
 	Lookup(ctx context.Context, identities []string, seen []bool) error
 	Mark(ctx context.Context, marks []Mark) error
+	Of(created time.Time) (other bool)
 }
 
 // every runs a test against each implementation.
@@ -114,6 +115,27 @@ func TestAnotherBodyUnderAKnownIDIsAnotherDelivery(t *testing.T) {
 		expect(t, lookup(t, m, "id/"+digitsB, "id/"+digitsA), false, true)
 		mark(t, m, time.Now(), "id/"+digitsB)
 		expect(t, lookup(t, m, "id/"+digitsB, "id/"+digitsA, "id/cccccccccccccccc"), true, true, false)
+	})
+}
+
+// What lay in a stream that is gone is not stored any more.
+func TestMarksAboutAnotherStreamCountForNothing(t *testing.T) {
+	every(t, func(t *testing.T, m memory) {
+		one, two := time.Now().Add(-time.Hour), time.Now()
+		if m.Of(one) {
+			t.Error("the first stream is another one")
+		}
+		mark(t, m, time.Now(), "id/"+digitsA)
+		if m.Of(one) {
+			t.Error("the same stream is another one")
+		}
+		expect(t, lookup(t, m, "id/"+digitsA), true)
+		if !m.Of(two) {
+			t.Error("another stream is the same")
+		}
+		expect(t, lookup(t, m, "id/"+digitsA), false)
+		mark(t, m, time.Now(), "id/"+digitsA, "id/"+digitsB)
+		expect(t, lookup(t, m, "id/"+digitsA, "id/"+digitsB), true, true)
 	})
 }
 

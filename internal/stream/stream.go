@@ -171,6 +171,19 @@ func declareBuckets(ctx context.Context, js jetstream.JetStream, settings Settin
 	return nil
 }
 
+// Absent are the streams that [Declare] makes and that are not there.
+func Absent(ctx context.Context, js jetstream.JetStream) (absent []string, err error) {
+	for _, d := range (Settings{}).declarations() {
+		absent = append(absent, d.Name)
+	}
+	absent = append(absent, "KV_"+Replays, "KV_"+Processes)
+	found := js.StreamNames(ctx)
+	for name := range found.Name() {
+		absent = slices.DeleteFunc(absent, func(a string) bool { return a == name })
+	}
+	return absent, found.Err()
+}
+
 func notSomebodyElses(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
 	found, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

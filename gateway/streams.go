@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+const (
+	keepEvery  = time.Second
+	makeWithin = 10 * time.Second
+)
+
+// keepStreams makes streams again that vanish while the gateway runs, because somebody removed them or NATS came back
+// with another store: without EVENTS nothing can be stored, and without the others teams cannot try again or give up.
+func (h *hub) keepStreams(ctx context.Context) {
+	again := telemetry.NewLimiter(h.log, 30*time.Second)
+	for stream.Pause(ctx, keepEvery); ctx.Err() == nil; stream.Pause(ctx, keepEvery) {
+		var err error
+		if h.embedded == nil {
+			err = h.makeAbsent(ctx)
+		} else {
+			h.embedded.Steady(func() { err = h.makeAbsent(ctx) })
+		}
+		switch {
+		case ctx.Err() != nil:
+		case err == nil:
+			h.absent.Store(nil)
+		default:
+			h.absent.Store(&err)
+			again.Warn(err.Error(), "cannot make the streams again that were removed from NATS", err, "the gateway goes on trying")
+		}
+	}
+}
+
+// makeAbsent makes what is not there. A NATS that does not tell what is there is watched for elsewhere, and is no error.
+func (h *hub) makeAbsent(ctx context.Context) error {
+	bounded, cancel := context.WithTimeout(ctx, makeWithin)
+	defer cancel()
+	absent, err := stream.Absent(bounded, h.js)
+	if err != nil || len(absent) == 0 {
+		return nil
+	}
+	if slices.Contains(absent, stream.Events) {
+		h.follow(time.Time{}) // or the first repetition of what it held would be a duplicate
+	}
+	if err := h.declare(bounded); err != nil {
+		return err
+	}
+	h.log.Warn("streams were removed from NATS, or it came back with another store: made again, without what was in them", "streams", absent)
+	return nil
+}
