@@ -46,8 +46,8 @@ func TestTheQuickStartFromAFreshClone(t *testing.T) {
 	})
 	run.WaitFor("Ctrl-C stops everything", 4*time.Minute) // without a warm build cache it builds for minutes
 	run.WaitFor(`"team":"pbx"`, 20*time.Second)
-	if !strings.Contains(run.Output(), "made a webhook secret") {
-		t.Errorf("it does not say that it made a secret:\n%s", run.Output())
+	if !strings.Contains(run.Output(), "generated a webhook secret") {
+		t.Errorf("it does not say that it generated a secret:\n%s", run.Output())
 	}
 
 	next := regexp.MustCompile(`(?m)^    (bin/sluicectl send .*)$`).FindStringSubmatch(run.Output())

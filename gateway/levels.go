@@ -56,12 +56,12 @@ func (l *levels) run(ctx context.Context, every time.Duration) {
 }
 
 var (
-	streamMessages = levelDesc("sluice_stream_messages", "Messages in a stream: of DEAD what teams gave up, of RETRY what waits to be tried again, of QUARANTINE what was not routable or late.", "stream")
+	streamMessages = levelDesc("sluice_stream_messages", "Messages in a stream: DEAD has the dead letters, RETRY the events that wait for a retry, QUARANTINE what was unroutable, late or replayed.", "stream")
 	streamBytes    = levelDesc("sluice_stream_bytes", "Bytes in a stream.", "stream")
-	streamLimit    = levelDesc("sluice_stream_limit_bytes", "Bytes that a stream may hold before its oldest messages are dropped; +Inf where only the store bounds it.", "stream")
+	streamLimit    = levelDesc("sluice_stream_limit_bytes", "Maximum bytes of a stream; beyond it, the oldest messages are dropped; +Inf where only the store limits it.", "stream")
 	storeBytes     = levelDesc("sluice_store_bytes", "Bytes that all streams of this NATS account hold on disk.")
-	storeLimit     = levelDesc("sluice_store_limit_bytes", "Bytes that they may hold before deliveries are refused: the account's limit, +Inf where it has none, or with the embedded NATS what the disk has room for.")
-	teamLag        = levelDesc("sluice_team_lag", "Events in EVENTS that a team has not processed, whether a process of its runs or not.", "team")
+	storeLimit     = levelDesc("sluice_store_limit_bytes", "Maximum of sluice_store_bytes; beyond it, deliveries are refused: the account's limit, +Inf if it has none, or with the embedded NATS what fits on the disk.")
+	teamLag        = levelDesc("sluice_team_lag", "Events in EVENTS that a team has not processed, whether a process of the team runs or not.", "team")
 )
 
 func levelDesc(name, help string, labels ...string) *prometheus.Desc {

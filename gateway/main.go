@@ -98,7 +98,7 @@ func serve(ctx context.Context, path *ingest.Path, server *fasthttp.Server, webh
 		err = fmt.Errorf("the server for webhooks ended by itself: %w", err)
 	case err = <-failed:
 	case <-ctx.Done():
-		log.Info("stopping: taking no more, answering what is inside")
+		log.Info("stopping: accepting no more, answering the requests in flight")
 	}
 	admin.Stopping()
 	finish(path, server)

@@ -36,7 +36,7 @@ func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) 
 	m := &refillable{Memory: seen.NewMemory(s.SeenMax), gap: make(chan struct{}, 1)}
 	f := promauto.With(admin.Registry())
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
-	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours were over: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
 	m.Missed(time.Now().Add(-seen.TTL))
 	return &memory{Seen: m, of: m.Of, stop: background(func(ctx context.Context) {
 		m.run(ctx, func(since time.Time) error { return refill(ctx, hub, m, log, since) }, log)
@@ -113,7 +113,7 @@ func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "Whether the breaker keeps requests from asking Redis, or a shard of it."}, func() float64 {
+	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the circuit breaker keeps requests from asking Redis, or a shard of it."}, func() float64 {
 		if r.State().Away {
 			return 1
 		}

@@ -110,7 +110,7 @@ func sharedEnvironment(out io.Writer) ([]string, error) {
 		return nil, fmt.Errorf("cannot keep a secret in the data folder: %w: set SLUICE_DATA to a folder that this user may write", err)
 	}
 	if made {
-		fmt.Fprintf(out, "made a webhook secret and keep it in %s; set %s to use the one of Zorio's console\n", secretFile(), secretVariable)
+		fmt.Fprintf(out, "generated a webhook secret, saved in %s; set %s to use the one from Zorio's console\n", secretFile(), secretVariable)
 	}
 	return append(environment, secretVariable+"="+secret), nil
 }

@@ -59,7 +59,7 @@ func (e *everything) ctl(args ...string) (string, int) {
 
 func TestANewcomerSeesAnEventHappen(t *testing.T) {
 	e := runEverything(t)
-	if !strings.Contains(e.Output(), "made a webhook secret") {
+	if !strings.Contains(e.Output(), "generated a webhook secret") {
 		t.Error("it does not say that it made a secret")
 	}
 	fax := filepath.Join(t.TempDir(), "fax.json")

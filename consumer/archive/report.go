@@ -44,13 +44,13 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	}
 	return &metrics{
 		events:   counter("sluice_archive_events_total", "Events written into files."),
-		repeated: counter("sluice_archive_repeated_total", "Events that came again and were in a file already."),
+		repeated: counter("sluice_archive_repeated_total", "Redelivered events that were in a file already."),
 		files:    counter("sluice_archive_files_total", "Files written."),
 		bytes:    counter("sluice_archive_bytes_total", "Bytes of the files written."),
-		held:     gauge("sluice_archive_held", "Events in memory."),
-		waiting:  gauge("sluice_archive_waiting", "Events in the stream behind the one that came last."),
-		last:     gauge("sluice_archive_last_file_seconds", "When a file was written last, in seconds since 1970."),
-		seconds:  f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_archive_file_seconds", Help: "Duration of making and writing a file.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+		held:     gauge("sluice_archive_held", "Events in memory, not written yet."),
+		waiting:  gauge("sluice_archive_waiting", "Pending events in the stream."),
+		last:     gauge("sluice_archive_last_file_seconds", "Time of the last written file, in seconds since 1970."),
+		seconds:  f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_archive_file_seconds", Help: "Duration of building and writing a file.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
 	}
 }
 

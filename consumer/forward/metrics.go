@@ -18,7 +18,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	f := promauto.With(registry)
 	return &metrics{
 		answers: f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_forward_answers_total", Help: "Requests to a target by its answer: 2xx, 3xx, 4xx, 410, 429, 5xx, or none."}, []string{"target", "answer"}),
-		paused:  f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_forward_paused", Help: "1 while nothing is posted to a target, because it is gone or its worker cannot work."}, []string{"target"}),
+		paused:  f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_forward_paused", Help: "1 while nothing is posted to a target, because it answered 410 or its worker cannot run."}, []string{"target"}),
 	}
 }
 

@@ -48,7 +48,7 @@ func TestAConsumerThatIsKilledHasEachEffectOnce(t *testing.T) {
 		consumer.Kill()
 		consumer.Start()
 	}
-	// What it held when it was killed comes again after 30 s without a word.
+	// What it held when it was killed is redelivered after 30 s.
 	rig.Eventually(t, 90*time.Second, "every event has its effect", func() bool { return count("calls") >= events })
 	durable, err := js.Consumer(t.Context(), stream.Events, "pbx")
 	if err != nil {

@@ -42,18 +42,18 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 		return f.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 	}
 	memory := f.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "sluice_seen_seconds", Help: "One batched look-up or mark in the memory of seen deliveries (Redis).", Buckets: latency,
+		Name: "sluice_seen_seconds", Help: "Duration of one batch of look-ups or marks in Redis or memory.", Buckets: latency,
 	}, []string{"op"})
 	m := &metrics{
 		requests: map[*answer]prometheus.Counter{}, quarantined: map[reason]prometheus.Counter{},
-		seconds:     histogram("sluice_request_seconds", "From the first look at a request to its answer.", latency),
-		bytes:       histogram("sluice_request_bytes", "Body sizes.", prometheus.ExponentialBuckets(128, 4, 8)),
-		groups:      histogram("sluice_group_deliveries", "How many deliveries are committed together.", prometheus.ExponentialBuckets(1, 2, 10)),
-		publish:     histogram("sluice_publish_seconds", "From a publish to its own acknowledgement.", latency),
+		seconds:     histogram("sluice_request_seconds", "Duration of a request, from its headers to its answer.", latency),
+		bytes:       histogram("sluice_request_bytes", "Size of a body.", prometheus.ExponentialBuckets(128, 4, 8)),
+		groups:      histogram("sluice_group_deliveries", "Deliveries that are committed together.", prometheus.ExponentialBuckets(1, 2, 10)),
+		publish:     histogram("sluice_publish_seconds", "Duration of a publish, until NATS acknowledges it.", latency),
 		lookup:      memory.WithLabelValues("lookup"),
 		mark:        memory.WithLabelValues("mark"),
-		memoryFails: f.NewCounter(prometheus.CounterOpts{Name: "sluice_seen_failures_total", Help: "Look-ups that the memory of seen deliveries did not answer: the stream's duplicate window decided."}),
-		marksMissed: f.NewCounter(prometheus.CounterOpts{Name: "sluice_marks_missed_total", Help: "Stored deliveries that could not be marked at once; they are refilled from the stream."}),
+		memoryFails: f.NewCounter(prometheus.CounterOpts{Name: "sluice_seen_failures_total", Help: "Look-ups that Redis did not answer: the stream's duplicate window decided."}),
+		marksMissed: f.NewCounter(prometheus.CounterOpts{Name: "sluice_marks_missed_total", Help: "Stored deliveries that could not be marked as seen at once; they are marked later, from the stream."}),
 	}
 	requests := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_requests_total", Help: "Requests by answer."}, []string{"answer"})
 	for _, a := range p.answers.all {
@@ -65,9 +65,9 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 	}
 	m.matches = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them: the first 8 hex digits of its SHA-256."}, []string{"secret"})
 	m.lastMatch = f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_secret_last_match_timestamp_seconds", Help: "When a secret last signed an authentic delivery."}, []string{"secret"})
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight", Help: "Requests inside."}, func() float64 { return float64(p.inside.Load()) })
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight_bytes", Help: "Memory of the bodies inside."}, func() float64 { return float64(p.bytes.used.Load()) })
-	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_resent_total", Help: "Messages published again for want of an acknowledgement."}, func() float64 { return float64(p.hub.Resent()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight", Help: "Concurrent requests now."}, func() float64 { return float64(p.inside.Load()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight_bytes", Help: "Memory used by the bodies of concurrent requests."}, func() float64 { return float64(p.bytes.used.Load()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_resent_total", Help: "Messages published again because NATS did not acknowledge them in time."}, func() float64 { return float64(p.hub.Resent()) })
 	return m
 }
 

@@ -46,9 +46,9 @@ type Seen interface {
 type Config struct {
 	Source       source.Source
 	URLPath      string        // the one path that webhooks come to
-	MaxInflight  int           // requests inside; one more is answered 503
+	MaxInflight  int           // maximum concurrent requests; beyond it, 503
 	MaxBody      int           // bytes
-	MaxBytes     int64         // bytes of bodies inside; one more is answered 503
+	MaxBytes     int64         // maximum memory for the bodies of concurrent requests; beyond it, 503
 	BodyIdentity bool          // deduplicate on the signature alone
 	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
@@ -150,7 +150,7 @@ func (p *Path) receive(r *request, ctx *fasthttp.RequestCtx) (refusal *answer) {
 	return nil
 }
 
-// admit bounds how many requests are inside, and lets none take the others down with it.
+// admit limits the concurrent requests, and contains a panic in one of them.
 func (p *Path) admit(r *request, now time.Time) (given *answer) {
 	defer p.inside.Add(-1)
 	defer func() {

@@ -14,7 +14,7 @@ import (
 )
 
 // refusals keep the last refused requests of each cause, so that there is something to look at: a few a second, beside
-// the way of a request, and without a word when NATS is away.
+// the way of a request. While NATS is away they are dropped.
 type refusals struct {
 	keep   func(*nats.Msg) error
 	pace   *telemetry.Limiter

@@ -83,7 +83,7 @@ func (p *Path) greet(r *request, h *fasthttp.RequestHeader) (refusal *answer) {
 }
 
 func (p *Path) overloaded(r *request) *answer {
-	return r.refuse(p.answers.overloaded, "more requests inside than SLUICE_MAX_INFLIGHT")
+	return r.refuse(p.answers.overloaded, "more concurrent requests than SLUICE_MAX_INFLIGHT")
 }
 
 func knownVersion(v []byte) bool { return string(v) == "HTTP/1.1" || string(v) == "HTTP/1.0" }

@@ -21,7 +21,7 @@ const (
 	Dead       = "DEAD"       // what a team gave up on, with the reason
 	Retry      = "RETRY"      // events that wait until a team tries them again
 	Replay     = "REPLAY"     // copies that an operator asked for, for one team
-	Begun      = "BEGUN"      // how often a handler has begun an event that came back, without a word since
+	Begun      = "BEGUN"      // how often a handler has begun a redelivered event and not returned
 	History    = "HISTORY"    // what teams did with events, and operators with dead letters
 	Audit      = "AUDIT"      // what operators did
 	Refused    = "REFUSED"    // the last requests that the gateway refused, of each cause

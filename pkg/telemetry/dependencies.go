@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type dependencies struct{ admin *Admin }
 
 var dependencyStatus = prometheus.NewDesc("sluice_dependency_status",
-	"1 for the status that a dependency has now, 0 for the others; /readyz says why and what to do.", []string{"dependency", "status"}, nil)
+	"1 for the current status of a dependency, 0 for the others; /readyz says why and what to do.", []string{"dependency", "status"}, nil)
 
 // Describe implements [prometheus.Collector].
 func (dependencies) Describe(all chan<- *prometheus.Desc) { all <- dependencyStatus }

@@ -14,19 +14,19 @@ import (
 
 // How often an event was given out says nothing about it: a stop, a deploy or an outage gives events back that no
 // handler ever saw. So, once an event has come back, each start of its handler is noted in NATS before it, and the note
-// is taken back when the handler returns: what is left are the starts that were followed by no word, because the process
-// died meanwhile. Notes end by themselves.
+// is taken back when the handler returns: what is left are the starts without a return, because the process died
+// meanwhile. Notes end by themselves.
 
-// errNoWord counts as a failed attempt of an event whose handler began several times without a word: the processes that
-// held it have died, and it may be why. Waiting to be tried again sets it apart from those it was with.
-var errNoWord = errors.New("begun several times without a word: the processes that handled it, or their connections, have ended meanwhile")
+// errDied counts as a failed attempt of an event whose handler began several times and never returned: the processes
+// that handled it have died, and it may be why. Waiting for a retry sets it apart from the events it was with.
+var errDied = errors.New("redelivered: earlier workers died, or lost their connections, before acknowledging")
 
 const (
-	maxBegun   = 3 // starts without a word that count as a failed attempt
+	maxBegun   = 3 // starts without a return that count as a failed attempt
 	noteWithin = 2 * time.Second
 )
 
-// begin notes that the handler of an event is about to be called. It returns errNoWord where it must not be. Where NATS
+// begin notes that the handler of an event is about to be called. It returns errDied where it must not be. Where NATS
 // does not take the note the event is handled without one.
 func (w *worker) begin(ctx context.Context, h *held) error {
 	if !h.again {
@@ -38,7 +38,7 @@ func (w *worker) begin(ctx context.Context, h *held) error {
 		w.log.Debug("cannot see how often an event was begun", "delivery", h.event.Delivery, "error", err)
 		return nil
 	case begun >= maxBegun:
-		return errNoWord
+		return errDied
 	}
 	h.begun = begun
 	h.noted.Store(true)

@@ -45,7 +45,7 @@ type laterError struct {
 
 func (e *laterError) Unwrap() error { return e.error }
 
-// Unavailable says that what the handler depends on is not there, so that no event is to blame: the worker holds what it
+// Unavailable says that what the handler depends on is away, so that no event is to blame: the worker holds what it
 // has taken, counts no attempt, and tries one event again after d, or sooner when d is less than its own pause. It is
 // for what a handler knows for certain, such as a 503 with a Retry-After; an outage that shows in errors alone is
 // recognised without it.
@@ -135,14 +135,14 @@ const (
 	permanent   class = "permanent"
 	panicked    class = "panic"
 	timeout     class = "timeout"
-	noWord      class = "no_word" // the handler was not called
+	died        class = "died" // the handler was not called
 )
 
 // decide is the outcome of an attempt, counted from 1. draw is a number in [0, 1) that spreads the pauses of events
 // that failed together.
 func decide(attempt int, err error, p policy, draw float64) outcome {
 	o := outcome{class: classOf(err)}
-	if o.class == noWord { // which may not be this event's fault: it is not given up before it was set apart
+	if o.class == died { // which may not be this event's fault: it is not given up before it was set apart
 		p.attempts++
 	}
 	var later *laterError
@@ -185,8 +185,8 @@ func classOf(err error) class {
 		return panicked
 	case errors.Is(err, errTimeout):
 		return timeout
-	case errors.Is(err, errNoWord):
-		return noWord
+	case errors.Is(err, errDied):
+		return died
 	}
 	return failed
 }

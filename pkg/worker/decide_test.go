@@ -24,7 +24,7 @@ func TestDecide(t *testing.T) {
 		"nothing to do":              {1, fmt.Errorf("no: %w", Skip), 0.5, outcome{kind: done, class: passedOver}},
 		"unavailable":                {1, Unavailable(time.Minute, boom), 0.5, outcome{kind: retry, class: unavailable, pause: 500 * time.Millisecond, asked: time.Minute}},
 		"out of time":                {1, fmt.Errorf("%w of 1s", errTimeout), 0.5, outcome{kind: retry, class: timeout, pause: 500 * time.Millisecond}},
-		"no word":                    {1, errNoWord, 0.5, outcome{kind: retry, class: noWord, pause: 500 * time.Millisecond}},
+		"died":                       {1, errDied, 0.5, outcome{kind: retry, class: died, pause: 500 * time.Millisecond}},
 		"first failure":              {1, boom, 0.5, outcome{kind: retry, class: failed, pause: 500 * time.Millisecond}},
 		"second failure":             {2, boom, 0.5, outcome{kind: retry, class: failed, pause: time.Second}},
 		"no draw":                    {2, boom, 0, outcome{kind: retry, class: failed}},

@@ -21,7 +21,7 @@ type held struct {
 
 	note  string      // the handler's word about its last attempt
 	noted atomic.Bool // that its handler has begun
-	begun int         // how often it had, without a word, before this process took it
+	begun int         // how often it had, without returning, before this process took it
 
 	waited  bool // in front of a shut gate
 	tried   int  // attempts that were made while it is held; only the last one counts

@@ -28,22 +28,22 @@ func newMetrics(w *worker) *metrics {
 	gauge := func(name, help string) prometheus.Gauge {
 		return f.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 	}
-	attempts := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_attempts_total", Help: "Attempts by what became of the event: processed, failed (tried again), dead (given up), or not_counted (the world was down)."}, []string{"outcome"})
+	attempts := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_attempts_total", Help: "Attempts by outcome: processed, failed (to be retried), dead (dead-lettered), or not_counted (something that the handler depends on was away)."}, []string{"outcome"})
 	for _, k := range []kind{done, retry, dead, notCounted} {
 		m.attempts[k] = attempts.WithLabelValues(string(k))
 	}
-	m.failures = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_failures_total", Help: "Failed attempts by class: error, retry_after, permanent, panic, timeout, or no_word (its processes died)."}, []string{"class"})
+	m.failures = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_consumer_failures_total", Help: "Failed attempts by class: error, retry_after, permanent, panic, timeout, or died (the processes that handled it)."}, []string{"class"})
 	m.seconds = f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_consumer_seconds", Help: "Duration of an attempt.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 18)})
 	m.lag = gauge("sluice_consumer_lag", "Events in EVENTS that this team has not processed.")
-	m.oldest = gauge("sluice_consumer_oldest_seconds", "Age of the oldest of them.")
+	m.oldest = gauge("sluice_consumer_oldest_seconds", "Age of the oldest event that this team has not processed.")
 	m.atRisk = gauge("sluice_consumer_at_risk_seconds", "Time until retention drops an event that this team has not processed; +Inf when there is none.")
 	m.atRisk.Set(math.Inf(1))
-	m.paused = gauge("sluice_consumer_paused", "1 while the team waits because many different events fail in a row; /readyz says why.")
-	m.pauses = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_pauses_total", Help: "How often it began to wait so."})
-	m.forgotten = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_history_lost_total", Help: "Events whose history is not kept, because NATS did not take it."})
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_running", Help: "Events being handled now."}, func() float64 { return float64(w.lanes.active()) })
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events taken from the stream and not yet settled."}, func() float64 { return float64(w.lanes.held()) })
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_stuck", Help: "Handlers that go on although their time is over (SLUICE_TIMEOUT); each holds a place."}, func() float64 { n, _ := w.stuck.state(); return float64(n) })
+	m.paused = gauge("sluice_consumer_paused", "1 while the team is paused because many different events fail in a row; /readyz says why.")
+	m.pauses = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_pauses_total", Help: "How often the team was paused because many different events failed in a row."})
+	m.forgotten = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_history_lost_total", Help: "Events whose history is lost because NATS did not store it."})
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_running", Help: "Events that are handled now."}, func() float64 { return float64(w.lanes.active()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events in flight: delivered to this process and not acknowledged yet."}, func() float64 { return float64(w.lanes.held()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_stuck", Help: "Handlers that still run although their time is over (SLUICE_TIMEOUT); each occupies one of SLUICE_CONCURRENCY."}, func() float64 { n, _ := w.stuck.state(); return float64(n) })
 	return m
 }
 

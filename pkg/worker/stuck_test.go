@@ -23,7 +23,7 @@ func TestAStopDoesNotWaitForHandlersThatIgnoreIt(t *testing.T) {
 	defer release.Done()
 	var begun, processed atomic.Int32
 	hangs := func(context.Context, *event.Event) error { begun.Add(1); release.Wait(); return nil }
-	for range maxBegun + 2 { // more often than may be without a word
+	for range maxBegun + 2 { // more often than may be without returning
 		w := quickly(h.url, Team{Name: "team"}, Settings{Concurrency: 2, Attempts: 1}, hangs)
 		w.ackWait, w.grace = time.Second, 100*time.Millisecond
 		begun.Store(0)

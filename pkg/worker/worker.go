@@ -18,8 +18,8 @@
 // one process, events of the same [Team.Key] are never handled at the same time and start in the order of the stream,
 // except that an event that waits to be tried again may be overtaken. What is not: order between keys, between
 // instances, or across retries. After a lost connection or a pause of the process of more than 15 s an event may be
-// handled again while it still is, also in another instance. Handlers must therefore stand repetition, for which package
-// inbox is made, and events out of order.
+// handled again while it still is, also in another instance. Handlers must therefore tolerate repeated events, for which
+// package inbox is made, and events out of order.
 package worker
 
 import (
@@ -62,8 +62,8 @@ type Team struct {
 // by several goroutines at once, and must not change the event.
 type Handler func(ctx context.Context, e *event.Event) error
 
-// Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more, lets the
-// handlers that run come to their end, for 5 s at most, and gives back what did not begin. A handler that goes on although
+// Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more events, waits
+// up to 5 s for running handlers to finish, and gives back what did not begin. A handler that goes on although
 // its context has ended is left behind, and its event is handled again 15 s later: end the process then. Run is configured by the
 // environment alone, see [Settings]. It waits for NATS and for the stream as long as they are not there; an error says
 // what is wrong with the team or the settings, and what to do.
@@ -165,7 +165,7 @@ func (w *worker) run(ctx context.Context) (err error) {
 	defer w.admin.Watch(w.prefix+"handler", w.handlerHealth)()
 
 	err = w.takeAll(ctx)
-	w.log.Info("stopping: letting the handlers that run come to their end")
+	w.log.Info("stopping: waiting for running handlers to finish")
 	w.leaveBehind(w.lanes.close(w.grace))
 	w.history.Close()
 	if flushed := w.nc.FlushTimeout(flushTimeout); flushed != nil { // acknowledgements are on their way only now

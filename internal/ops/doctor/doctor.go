@@ -94,7 +94,7 @@ func (o *Options) redis(ctx context.Context, all *finding.List) {
 	}
 	defer r.Close()
 	if err != nil {
-		all.Fail(check, err.Error(), "start Redis, or correct REDIS_URL; until then repetitions are known for five minutes, and nothing is lost")
+		all.Fail(check, err.Error(), "start Redis, or correct REDIS_URL; until then duplicates are recognised for five minutes only, and nothing is lost")
 		return
 	}
 	all.OK(check, fmt.Sprintf("answers within %.1f ms", float64(took)/float64(time.Millisecond)))

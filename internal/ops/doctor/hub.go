@@ -82,7 +82,7 @@ func (h *hub) stream(all *finding.List, info *jetstream.StreamInfo) {
 	case c.Name == stream.Replay && !c.AllowAtomicPublish:
 		all.Warn(check, c.Name+" takes no batches: replays are slow", "use nats-server 2.12 or newer, and start the gateway again")
 	case c.Name == stream.Events && c.Duplicates < stream.DuplicateWindow:
-		all.Warn(check, fmt.Sprintf("%s knows repetitions for %s only", c.Name, c.Duplicates), "start the gateway again: it sets five minutes")
+		all.Warn(check, fmt.Sprintf("%s recognises duplicates for %s only", c.Name, c.Duplicates), "start the gateway again: it sets five minutes")
 	}
 	if info.Cluster == nil {
 		return

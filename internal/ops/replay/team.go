@@ -97,7 +97,7 @@ func (t *Team) Close() { t.publisher.Close() }
 const purgeAtOnce = 32
 
 // Purge removes what a replay has queued and its team has not taken yet, and returns how many. Copies that are in the
-// team's hands come to their end.
+// team's hands finish.
 func Purge(ctx context.Context, js jetstream.JetStream, team, replay string) (removed int, err error) {
 	group, bounded := errgroup.WithContext(ctx)
 	group.SetLimit(purgeAtOnce)
