@@ -83,11 +83,33 @@ func TestAStartOnAFullDiskWaitsForRoom(t *testing.T) {
 	disk.Fill(0)
 	g := beginGateway(t, "SLUICE_DATA="+disk.Path)
 	g.waits(t, "too little room on the disk")
+	if nats, _ := g.nats(); !strings.Contains(nats.Remedy, "SLUICE_EVENTS_MAX_BYTES") {
+		t.Errorf("the remedy: %s", nats.Remedy)
+	}
 	disk.Empty()
 	g.ready()
 	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
 		t.Error(got)
 	}
+}
+
+// So does one whose streams are there already, and it keeps no sender waiting.
+func TestAStartOnADiskThatWasFilledAnswersAtOnce(t *testing.T) {
+	t.Parallel()
+	disk := rig.SmallDisk(t, 64*mebi)
+	g := startGateway(t, "SLUICE_DATA="+disk.Path)
+	g.sendUntil("200 OK", 5*time.Second)
+	disk.Fill(0)
+	g.Stop(10 * time.Second)
+	g.Start()
+	g.waits(t, "too little room on the disk")
+	begin := time.Now()
+	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Starting, try again" || time.Since(begin) > 2*time.Second {
+		t.Errorf("%s after %s", got, time.Since(begin))
+	}
+	disk.Empty()
+	g.ready()
+	g.sendUntil("200 OK", 5*time.Second)
 }
 
 // As many events are kept as there is room for, and the oldest are dropped first: without a bound that anybody set.

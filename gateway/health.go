@@ -69,7 +69,7 @@ func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string,
 
 // full says that nothing more may be stored where the server is ours and its disk is full.
 func (h *hub) full() error {
-	if h.embedded == nil {
+	if h.embedded == nil || h.embedded.Room() == nil {
 		return nil
 	}
 	return h.embedded.Room().Full()

@@ -96,10 +96,18 @@ func (h *hub) open(ctx context.Context) error {
 		if err == nil || !stream.Passes(err) {
 			return err
 		}
-		h.note(telemetry.Down, err, startNATS+h.url)
+		h.note(telemetry.Down, err, h.remedy(err))
 		again.Warn(err.Error(), "waiting for NATS: until it can store, deliveries are answered 503", err, "the gateway goes on by itself")
 		stream.Pause(ctx, openAgain)
 	}
+}
+
+// remedy is what is done about a hub that does not open.
+func (h *hub) remedy(err error) string {
+	if errors.Is(err, stream.ErrNoRoom) {
+		return makeRoom
+	}
+	return startNATS + h.url
 }
 
 func (h *hub) tryOpen(ctx context.Context) error {

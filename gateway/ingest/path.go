@@ -194,6 +194,9 @@ func (p *Path) waitUntilOpen(d *delivery) *answer {
 		return nil
 	default:
 	}
+	if p.Full != nil && p.Full() != nil {
+		return p.refuse(p.answers.starting, "NATS has no room to start: see /readyz")
+	}
 	tooLong := time.NewTimer(time.Until(d.Deadline))
 	defer tooLong.Stop()
 	select {
