@@ -25,6 +25,7 @@ type backlog struct {
 	waiting uint64        // events
 	oldest  time.Time     // when the first of them was stored
 	left    time.Duration // until retention drops it
+	paused  bool          // by an operator: NATS gives nothing out
 }
 
 // watch measures the backlog from time to time, until ctx ends: for the metrics, for a line about the progress of a
@@ -48,7 +49,7 @@ func (w *worker) watch(ctx context.Context) {
 		}
 		every = w.watchEvery
 		w.metrics.show(b)
-		now := look{at: time.Now(), waiting: b.waiting, total: w.metrics.total.Load()}
+		now := look{at: time.Now(), waiting: b.waiting, total: w.metrics.total.Load(), paused: b.paused}
 		w.reportProgress(before, now)
 		before = now
 		warned = w.warnOfLoss(b, warned)
@@ -64,7 +65,7 @@ func (w *worker) backlog(ctx context.Context) (b backlog, err error) {
 		return b, err
 	}
 	info := durable.CachedInfo()
-	b.waiting = info.NumPending + uint64(info.NumAckPending)
+	b.waiting, b.paused = info.NumPending+uint64(info.NumAckPending), info.Paused
 	if b.waiting == 0 {
 		return b, nil
 	}
@@ -99,12 +100,13 @@ type look struct {
 	at      time.Time
 	waiting uint64
 	total   uint64
+	paused  bool
 }
 
 // reportProgress says how a long backlog has changed between two looks: what comes in counts as well as what is settled,
 // by whatever process of the team.
 func (w *worker) reportProgress(before, now look) {
-	if before.at.IsZero() || w.gate.state().cause != nil {
+	if before.at.IsZero() || before.paused || now.paused || w.gate.state().cause != nil {
 		return
 	}
 	seconds := now.at.Sub(before.at).Seconds()
@@ -133,8 +135,12 @@ func (w *worker) warnOfLoss(b backlog, warned time.Duration) time.Duration {
 	if b.left > warned-time.Hour {
 		return warned
 	}
+	remedy := speedUp
+	if b.paused {
+		remedy = "let the team go on: sluicectl teams resume " + w.team.Name
+	}
 	w.log.Warn("events that this team has not processed are close to being dropped by retention", "waiting", b.waiting,
 		"oldest", b.oldest.UTC(), "dropped_in", max(b.left, 0).Round(time.Minute).String(),
-		"remedy", speedUp+", or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
+		"remedy", remedy+", or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
 	return b.left
 }

@@ -24,6 +24,12 @@ func TestTheWarningComesOnceAnHour(t *testing.T) {
 	if len(lines) != 24 || !strings.Contains(lines[0], "dropped_in=23h50m0s") || !strings.Contains(lines[0], "SLUICE_EVENTS_MAX_AGE") {
 		t.Errorf("%d lines, the first: %s", len(lines), lines[0])
 	}
+	out.Reset()
+	w.team.Name = "pbx"
+	w.warnOfLoss(backlog{waiting: 1, left: time.Hour, paused: true}, math.MaxInt64)
+	if !strings.Contains(out.String(), "teams resume pbx") || strings.Contains(out.String(), "SLUICE_CONCURRENCY") {
+		t.Errorf("of a team that is paused: %s", out.String())
+	}
 	if got := w.warnOfLoss(backlog{}, time.Hour); got != math.MaxInt64 {
 		t.Error("the next danger would be passed over in silence")
 	}
@@ -107,14 +113,15 @@ func TestTheProgressCountsWhatComesIn(t *testing.T) {
 		before, now look
 		want        string // in the line; none when empty
 	}{
-		"first look":         {look{}, look{begin, 10_000, 100}, ""},
-		"nothing comes in":   {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 9_000, 1_000}, `"catching up" waiting=9000 per_second=100 time_left=1m30s`},
-		"half as much comes": {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 9_500, 1_000}, `"catching up" waiting=9500 per_second=100 time_left=3m10s`},
-		"more comes in":      {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 10_320, 1_000}, `"falling behind by 32/s: more comes in than is processed" waiting=10320 per_second=100`},
-		"none is processed":  {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 10_320, 0}, `"falling behind by 32/s`},
-		"as much comes in":   {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 10_000, 1_000}, ""},
-		"a normal day":       {look{begin, 3, 0}, look{begin.Add(10 * time.Second), 40, 1_000}, ""},
-		"by another process": {look{begin, 10_000, 0}, look{begin.Add(10 * time.Second), 9_000, 0}, `time_left=1m30s`},
+		"first look":         {look{}, look{at: begin, waiting: 10_000, total: 100}, ""},
+		"nothing comes in":   {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 9_000, 1_000, false}, `"catching up" waiting=9000 per_second=100 time_left=1m30s`},
+		"half as much comes": {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 9_500, 1_000, false}, `"catching up" waiting=9500 per_second=100 time_left=3m10s`},
+		"more comes in":      {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 10_320, 1_000, false}, `"falling behind by 32/s: more comes in than is processed" waiting=10320 per_second=100`},
+		"none is processed":  {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 10_320, 0, false}, `"falling behind by 32/s`},
+		"as much comes in":   {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 10_000, 1_000, false}, ""},
+		"a normal day":       {look{begin, 3, 0, false}, look{begin.Add(10 * time.Second), 40, 1_000, false}, ""},
+		"paused":             {look{begin, 10_000, 0, true}, look{begin.Add(10 * time.Second), 10_320, 0, true}, ""},
+		"by another process": {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 9_000, 0, false}, `time_left=1m30s`},
 	} {
 		var out strings.Builder
 		w := &worker{log: slog.New(slog.NewTextHandler(&out, nil)), gate: newGate(func(down) {}, inDoubt)}
