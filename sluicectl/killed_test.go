@@ -92,6 +92,7 @@ func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestAReplayOutlivesNATS(t *testing.T) {
+	t.Parallel()
 	const events = 1500
 	server := rig.StartNats(t, "")
 	js := server.Declared()

@@ -17,6 +17,7 @@ import (
 
 // A second one in the same place must not take the first one's gateway for its own.
 func TestASecondRunNamesTheFirstAndStartsNothing(t *testing.T) {
+	t.Parallel()
 	first := runEverything(t)
 	second := rig.Start(t, rig.Build(t, "./sluicectl"), []string{"run"}, append(first.environment, "SLUICE_DATA="+t.TempDir(), "NATS_URL="))
 	if code := second.Wait(20 * time.Second); code != 1 {
