@@ -69,7 +69,7 @@ func (a *auditing) do(ctx context.Context, s *session) (err error) {
 	case s.json():
 		return object(s.out, entries)
 	case len(entries) == 0:
-		return nothing("nothing of the kind was done")
+		return nothing("no such action was written down")
 	}
 	s.showActions(entries)
 	return nil

@@ -22,6 +22,7 @@ import (
 // says why it sees nothing.
 type follower struct {
 	wait  time.Duration
+	url   string // of NATS
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	words *nats.Subscription // what consumers say about messages
@@ -32,7 +33,7 @@ type follower struct {
 
 // follow begins to watch, before the event is sent.
 func (s *sender) follow(ctx context.Context) *follower {
-	f := &follower{wait: s.wait}
+	f := &follower{wait: s.wait, url: s.nats}
 	if s.nats == "" {
 		return f
 	}
@@ -70,7 +71,7 @@ func (f *follower) close() {
 // tell prints the event's way.
 func (f *follower) tell(ctx context.Context, d delivery, out io.Writer) {
 	if f.err != nil {
-		fmt.Fprintf(out, "  not followed: %v\n", f.err)
+		fmt.Fprintf(out, "  not followed: %v\n", unreachable(f.err, f.url))
 		return
 	}
 	if f.nc == nil {
@@ -148,7 +149,7 @@ func (f *follower) listen(ctx context.Context, sequence uint64, teams []string, 
 	for len(teams) > 0 {
 		m, err := f.words.NextMsgWithContext(ctx)
 		if err != nil {
-			fmt.Fprintf(out, "  not processed by %s within %s: is it running? The event waits in the stream\n", strings.Join(teams, ", "), f.wait)
+			fmt.Fprintf(out, "  not processed by %s within %s: `sluicectl teams` says why; the event waits in the stream\n", strings.Join(teams, ", "), f.wait)
 			return
 		}
 		team, about, ok := parseWord(m.Subject)

@@ -45,7 +45,10 @@ func (s *sender) load(ctx context.Context, names []string) error {
 	if s.bodyFile != "" {
 		fmt.Fprintln(s.out, "all had the same bytes: of those a gateway makes at most SLUICE_MAX_COPIES events in half an hour, the rest is in quarantine")
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return account.taken()
 }
 
 // pace waits until it is delivery n's turn; false when the command is stopped.
@@ -75,6 +78,16 @@ func (a *account) add(answer string, took time.Duration) {
 	a.answers[answer]++
 	a.times = append(a.times, took)
 	_ = a.bar.Add(1) // a bar that cannot be drawn stops nothing
+}
+
+// taken is what is to be said about the first kind of answer that is not 200.
+func (a *account) taken() error {
+	for _, answer := range slices.Sorted(maps.Keys(a.answers)) {
+		if err := taken(answer); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *account) summary(took time.Duration) string {

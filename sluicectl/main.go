@@ -2,8 +2,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,11 +14,20 @@ import (
 
 func main() {
 	root, reached := newRoot()
-	err := root.ExecuteContext(telemetry.StopContext())
+	err := execute(telemetry.StopContext(), root, reached)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "sluicectl: %v\n", err)
 	}
 	os.Exit(exitCode(err, *reached))
+}
+
+// execute runs a command line. What was not understood is an error that names the help.
+func execute(ctx context.Context, root *cobra.Command, reached *bool) error {
+	c, err := root.ExecuteContextC(ctx)
+	if err != nil && !*reached && !strings.HasSuffix(err.Error(), "\n") { // after which cobra says what was meant
+		return fmt.Errorf("%w: see %s --help", err, c.CommandPath())
+	}
+	return err
 }
 
 // newRoot makes the command line. What reached points to becomes true when a command was understood and begins.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,13 +34,16 @@ func refusedListCommand() *cobra.Command {
 		Example: "  sluicectl refused list\n  sluicectl refused list --cause invalid -o json",
 	}, func(ctx context.Context, s *session, _ []string) error { return s.listRefused(ctx, cause) })
 	c.Flags().StringVar(&cause, "cause", "", "for this cause, as the list and the metrics call it: invalid, stale, malformed, …")
-	complete(c, "cause", cobra.FixedCompletions([]string{"invalid", "stale", "malformed", "not_found", "wrong_method", "unexpected", "too_large", "header_too_large"}, cobra.ShellCompDirectiveNoFileComp))
+	complete(c, "cause", cobra.FixedCompletions(refused.Causes, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
 func (s *session) listRefused(ctx context.Context, cause string) error {
 	all := []refusedJSON{}
 	var rows [][]any
+	if cause != "" && !slices.Contains(refused.Causes, cause) {
+		return nothing("nothing is refused for the cause %q: use %s", cause, oneOf(refused.Causes))
+	}
 	err := refused.Each(ctx, s.js, cause, func(r *refused.Request) error {
 		j := newRefusedJSON(r)
 		j.Header, j.Body, j.Base64 = nil, nil, nil

@@ -70,7 +70,7 @@ func (r *replaying) flags(c *cobra.Command) {
 	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team's inbox has (DATABASE_URL, or SLUICE_DATA)")
 	f.Float64Var(&r.rate, "rate", defaultRate, "events a second to a team or a URL; 0: as fast as they are stored")
 	f.StringVar(&r.url, "url", "", "replay to this URL")
-	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that `make run` keeps)")
+	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that \"make run\" keeps)")
 	r.waitFlag(c)
 	f.BoolVar(&r.dryRun, "dry-run", false, "count, and replay nothing")
 	f.BoolVar(&r.yes, "yes", false, "do not ask")
@@ -125,7 +125,7 @@ func (r *replaying) check(s *session) (err error) {
 	}
 	switch {
 	case targets != 1:
-		return misused("say where to: --team, --url, or -o ndjson for stdout, and one of them")
+		return misused("say where to, with one of --team, --url, and -o ndjson for stdout")
 	case !r.Until.IsZero() && !r.Until.After(r.Since), r.To > 0 && r.To < r.From:
 		return misused("there is nothing in that range: it ends before it begins")
 	case r.onlyMissing && r.team == "":

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -48,7 +47,7 @@ func sendCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL")
-	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that `make run` keeps in its data folder)")
+	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that \"make run\" keeps in its data folder)")
 	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample, byte for byte")
 	completeFiles(c, "body")
@@ -66,8 +65,8 @@ func (s *sender) send(ctx context.Context, args []string) (err error) {
 	if s.all {
 		names = zorio.Names()
 	}
-	if len(names) == 0 {
-		return misused("name an event, or use --all: %s", strings.Join(zorio.Names(), ", "))
+	if err := s.check(names); err != nil {
+		return err
 	}
 	if s.secret == "" {
 		if s.secret, err = findSecret(); err != nil {
@@ -84,6 +83,18 @@ func (s *sender) send(ctx context.Context, args []string) (err error) {
 		}
 	}
 	return nil
+}
+
+func (s *sender) check(names []string) error {
+	switch {
+	case len(names) == 0:
+		return misused("name an event, or use --all: %s", strings.Join(zorio.Names(), ", "))
+	case s.count < 1:
+		return misused("--count %d: use 1 or more", s.count)
+	case s.rate < 0:
+		return misused("--rate %g: use deliveries a second, or 0 for as fast as they are answered", s.rate)
+	}
+	return checkURL(s.url)
 }
 
 // delivery is one event on its way.
@@ -157,11 +168,25 @@ func (s *sender) deliver(ctx context.Context, d delivery) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "  answered %s in %s\n", answer, milliseconds(took))
-	switch {
-	case strings.HasPrefix(answer, "200 "):
+	return taken(answer)
+}
+
+// remedies say what to do where a gateway did not take a delivery.
+var remedies = map[string]string{
+	"400": "the clock here and the gateway's may differ by more than 300 s: set them by NTP; `sluicectl refused list` shows what it refused",
+	"401": "the gateway has another secret: sign with its own (--secret or " + secretVariable + ")",
+	"404": "the gateway takes webhooks at another path: use its SLUICE_PATH in --url",
+	"503": "it cannot store, or is at a bound: `sluicectl ready` says what is wrong",
+}
+
+// taken is nil for a 200, and otherwise an error that says what to do.
+func taken(answer string) error {
+	status, _, _ := strings.Cut(answer, " ")
+	if status == "200" {
 		return nil
-	case strings.HasPrefix(answer, "401 "):
-		return errors.New("the gateway has another secret: sign with its own (--secret or " + secretVariable + ")")
+	}
+	if remedy, known := remedies[status]; known {
+		return fmt.Errorf("the gateway did not take it (%s): %s", answer, remedy)
 	}
 	return fmt.Errorf("the gateway did not take it: %s", answer)
 }

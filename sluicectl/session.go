@@ -85,18 +85,18 @@ func (s *session) open(ctx context.Context) (err error) {
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if s.nc, err = stream.Connect(ctx, stream.Options{URL: s.url, Creds: s.creds, Name: "sluicectl", Log: log}); err != nil {
-		return s.unreachable(err)
+		return unreachable(err, s.url)
 	}
 	s.js, err = jetstream.New(s.nc)
 	return err
 }
 
 // unreachable says in the words of this command what to do where NATS is not there.
-func (s *session) unreachable(err error) error {
+func unreachable(err error, url string) error {
 	if !errors.Is(err, stream.ErrUnreachable) {
 		return err
 	}
-	return alias{fmt.Errorf("NATS is not reachable at %s: start it, or the gateway that runs it, or say where it is with --nats or NATS_URL", mask.Address(s.url)), err}
+	return alias{fmt.Errorf("NATS is not reachable at %s: start it, or the gateway that runs it, or say where it is with --nats or NATS_URL", mask.Address(url)), err}
 }
 
 func (s *session) json() bool { return s.output == "json" }
@@ -109,7 +109,10 @@ func (s *session) confirm(yes bool, format string, v ...any) error {
 		return nil
 	}
 	fmt.Fprintf(s.err, "%s\ngo on? [y/N] ", question)
-	answer, _ := bufio.NewReader(s.in).ReadString('\n') // the end of the input is a no
+	answer, err := bufio.NewReader(s.in).ReadString('\n') // the end of the input is a no
+	if err != nil {
+		fmt.Fprintln(s.err)
+	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":
 		return nil

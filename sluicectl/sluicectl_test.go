@@ -80,10 +80,12 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		{[]string{"stats"}, `(?m)^pbx\.call\.ringing +201 `, 0}, // each is an event of its own, and none in quarantine
 		{[]string{"send", "fax.page.received", "--url", e.url, "--body", fax, "--count", "2"}, `200 OK: 2\nall had the same bytes: .*SLUICE_MAX_COPIES`, 0},
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret"}, `401 Invalid signature(?s).*another secret`, 1},
+		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret", "--count", "2"}, `401 Invalid signature: 2\n.*another secret`, 1},
+		{[]string{"send", "pbx.call.ringing", "--url", strings.TrimSuffix(e.url, "/webhook")}, `404 Not found(?s).*SLUICE_PATH`, 1},
 		{[]string{"refused", "list", "--cause", "invalid"}, `1 +invalid .* 127\.0\.0\.1:\d+ .* 401 Invalid signature`, 0},
 		{[]string{"refused", "show", "1"}, `(?s)no secret made this signature.*POST /webhook HTTP/1.1.*body, \d+ bytes, whole.*pbx\.call\.ringing`, 0},
 		{[]string{"verify", "--refused", "1"}, `(?m)^fail +signature`, 1},
-		{[]string{"refused", "show", "2"}, `no refused request is #2`, 3},
+		{[]string{"refused", "show", "99"}, `no refused request is #99`, 3},
 		{[]string{"refused", "list", "--cause", "stale"}, `no refused request is kept`, 3},
 		{[]string{"send", "pbx.call.nonsense", "--url", e.url}, `pbx\.call\.hangup`, 1},
 		{[]string{"send", "pbx.call.ringing", "--url", "http://" + rig.Address(t)}, `make run`, 1},

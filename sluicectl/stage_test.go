@@ -246,7 +246,7 @@ func (g *stage) ctl(ctx context.Context, input string, args ...string) (stdout, 
 	root.SetIn(strings.NewReader(input))
 	root.SetOut(&out)
 	root.SetErr(&err)
-	failed := root.ExecuteContext(ctx)
+	failed := execute(ctx, root, reached)
 	if failed != nil {
 		fmt.Fprintf(&err, "sluicectl: %v\n", failed)
 	}

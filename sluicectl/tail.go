@@ -46,6 +46,9 @@ func (t *tailing) follow(ctx context.Context, s *session) error {
 	if err := checkPatterns(t.patterns); err != nil {
 		return err
 	}
+	if t.count < 0 {
+		return misused("--count %d: use a number of events, or 0 for all until Ctrl-C", t.count)
+	}
 	messages, err := t.open(ctx, s)
 	if err != nil {
 		return err

@@ -21,7 +21,7 @@ func teamsCommand() *cobra.Command {
 		Long: `Show how far each team is.
 
 STATE      working; catching up or falling behind, where there is a backlog; held: its processes wait for what their
-           handler needs; hung: they run and get nowhere; paused by an operator; no process runs or is heard of
+           handler needs; hung: they run and finish nothing; paused by an operator; no process
 LAG        events that it has not processed, those in flight among them
 OLDEST     how long the oldest of them has waited
 FLIGHT     given out to its processes
@@ -33,6 +33,9 @@ RATE       events processed a second, measured over --sample
 DROPPED    when retention drops the oldest, where that is less than a day away`,
 		Example: "  sluicectl teams\n  sluicectl teams --sample 0 -o json",
 	}, func(ctx context.Context, s *session, _ []string) error {
+		if watch && every < leastEvery {
+			return misused("--every %s: use %s or more", every, leastEvery)
+		}
 		if watch {
 			return s.watchTeams(ctx, sample, every)
 		}
@@ -52,6 +55,9 @@ func (s *session) listTeams(ctx context.Context, sample time.Duration) error {
 	}
 	return s.showTeams(all)
 }
+
+// leastEvery is between two looks at the teams, which ask NATS a few questions each.
+const leastEvery = 10 * time.Millisecond
 
 // home moves to the upper left corner of a terminal and wipes what is below.
 const home = "\x1b[H\x1b[J"

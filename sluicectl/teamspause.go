@@ -52,7 +52,15 @@ func teamsResumeCommand() *cobra.Command {
 		Use: "resume <team>", Short: "Let a team that was paused go on where it was",
 		Example: "  sluicectl teams resume pbx",
 	}, func(ctx context.Context, s *session, t *team.Team) error {
-		return s.did(ctx, t, audit.TeamResume, t.Resume(ctx, s.js))
+		before, err := s.status(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		err = t.Resume(ctx, s.js)
+		if err == nil && before.State != team.Paused { // nothing was done that is to be written down
+			return s.say(t, "not paused")
+		}
+		return s.did(ctx, t, audit.TeamResume, err)
 	})
 }
 
@@ -127,6 +135,10 @@ func (s *session) did(ctx context.Context, t *team.Team, action audit.Action, fa
 		return fmt.Errorf("%s %s: %w: do it again", verb, t.Name, failed)
 	}
 	done := map[audit.Action]string{audit.TeamPause: "paused", audit.TeamResume: "resumed", audit.TeamRemove: "removed"}[action]
+	return s.say(t, done)
+}
+
+func (s *session) say(t *team.Team, done string) error {
 	if s.json() {
 		return object(s.out, map[string]string{"team": t.Name, "done": done})
 	}

@@ -55,7 +55,7 @@ func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
 		fmt.Fprintf(s.err, "what is over is not known: %v\n", life.Untold)
 	}
 	if len(life.Events) == 0 && len(life.Quarantine) == 0 {
-		return nothing("no delivery %s since %s: it never came, was refused (see the gateway's log and metrics), or is older (--since)", delivery, clock(since))
+		return nothing("no delivery %s since %s: it never came, was refused (`sluicectl refused list`), or is older (--since)", delivery, clock(since))
 	}
 	if s.json() {
 		return object(s.out, life)

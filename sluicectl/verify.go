@@ -35,7 +35,7 @@ beginning is printed, and of secrets nothing. A request that sluicectl refused l
 	f.StringVar(&v.body, "body", "", "file with the request's body, byte for byte")
 	completeFiles(c, "headers", "body")
 	f.StringVar(&v.refused, "refused", "", "instead of files: the id of a request that sluicectl refused list shows")
-	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that `make run` keeps)")
+	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that \"make run\" keeps)")
 	f.StringVar(&v.at, "at", "", "verify as of this time instead of now, or of when it came: 2026-01-31T08:00:00Z, or 2h for so long ago")
 	_ = errors.Join(c.MarkFlagFilename("headers"), c.MarkFlagFilename("body")) // fail for flags that are not there
 	c.RunE = func(c *cobra.Command, _ []string) error {

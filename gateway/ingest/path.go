@@ -273,7 +273,7 @@ func (p *Path) quarantine(r *request, why reason, now time.Time) *delivery {
 // putAside turns an event into a delivery for quarantine, where the copies of one signature become one within the stream's
 // duplicate window.
 func (p *Path) putAside(d *delivery) {
-	p.refuse(p.answers.quarantinedReplayed, "an authentic body came under more delivery ids than SLUICE_MAX_COPIES, of which one is kept in QUARANTINE every 5 minutes: somebody sends a captured request again, or the sender's events have the same bytes")
+	p.refuse(p.answers.quarantinedReplayed, "an authentic body came under more delivery ids than SLUICE_MAX_COPIES allows, and goes to QUARANTINE, where one copy every 5 minutes is kept: somebody sends a captured request again, or the sender's events have the same bytes")
 	d.quarantined = replayed
 	d.identity = signature.Hex(d.Msg.Header.Get(p.source.HeaderSignature))
 	d.Msg.Header.Set(event.HeaderID, d.identity)

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // Options say where the embedded server keeps its files and listens.
@@ -91,7 +93,7 @@ const (
 
 func (o Options) start(host string, port int, room *Room) (*server.Server, error) {
 	s, err := server.NewServer(&server.Options{
-		ServerName: "sluice", Host: host, Port: port,
+		ServerName: stream.EmbeddedName, Host: host, Port: port,
 		JetStream: true, StoreDir: o.Dir, SyncAlways: true, JetStreamMaxStore: room.disk + reservable, JetStreamMaxMemory: maxMemory, MaxPayload: MaxPayload,
 		NoSigs: true, NoSystemAccount: false,
 	})

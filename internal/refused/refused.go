@@ -16,6 +16,9 @@ import (
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
+// Causes are what they are refused for, as the metrics call it.
+var Causes = []string{"invalid", "stale", "malformed", "not_found", "wrong_method", "unexpected", "too_large", "header_too_large"}
+
 // Request is one of them.
 type Request struct {
 	Sequence uint64 // in REFUSED

@@ -13,15 +13,23 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/internal/mask"
 )
 
 const monitorTimeout = time.Second
 
+// EmbeddedName is the name of the server inside a gateway.
+const EmbeddedName = "sluice-embedded"
+
 // SyncsAlways reports whether NATS syncs every write to disk before it acknowledges it, and every server of a cluster that
 // answers does. It asks their monitoring ports, the only place where that can be seen without the system account; monitors
 // are their addresses, separated by commas, or empty for port 8222 of every address in urls. The server that nc is connected
-// to has to be one of them.
+// to has to be one of them. The server inside a gateway always does, and is known by its name.
 func SyncsAlways(ctx context.Context, nc *nats.Conn, urls, monitors string) (bool, error) {
+	if nc.ConnectedServerName() == EmbeddedName {
+		return true, nil
+	}
 	addresses, err := monitorsOf(urls, monitors)
 	if err != nil {
 		return false, err
@@ -37,7 +45,8 @@ func SyncsAlways(ctx context.Context, nc *nats.Conn, urls, monitors string) (boo
 		all = all && synced
 	}
 	if !connected {
-		return false, fmt.Errorf("%s: %w", strings.Join(addresses, ", "), other)
+		list := strings.Join(addresses, ",")
+		return false, fmt.Errorf("%s: %s", mask.Address(list), mask.Text(other.Error(), list))
 	}
 	return all, nil
 }

@@ -81,7 +81,7 @@ func (c command) misused(how string) (int, bool) {
 func (c command) help() {
 	fmt.Fprintf(c.out, "%s %s\n\nIt is configured by its environment:\n\n", c.binary, c.summary)
 	for _, f := range fields(c.settings) {
-		fmt.Fprintf(c.out, "  %s%s\n      %s\n", f.name, f.defaults(), f.tag.Get("help"))
+		fmt.Fprintf(c.out, "  %s%s\n      %s%s\n", f.name, f.defaults(), f.tag.Get("help"), f.choices())
 	}
 	fmt.Fprintf(c.out, `
 Arguments:
@@ -105,6 +105,14 @@ func (f field) defaults() string {
 		text.WriteString(" (default " + value + ")")
 	}
 	return text.String()
+}
+
+// choices are the values that are allowed, where there are few.
+func (f field) choices() string {
+	if f.tag.Get("oneof") == "" {
+		return ""
+	}
+	return "; " + f.allowed()
 }
 
 // Teller is a struct of settings with more to tell than its fields, such as what a file says that one of them names. It

@@ -158,7 +158,7 @@ func (o *Options) server(ctx context.Context, all *finding.List, nc *nats.Conn) 
 	}
 	switch synced, err := stream.SyncsAlways(ctx, nc, o.NATSURL, o.Monitor); {
 	case err != nil:
-		all.Warn("sync", "cannot see whether it syncs every write: "+err.Error(), "set SLUICE_NATS_MONITOR to its monitoring address; the server inside a gateway always syncs")
+		all.Warn("sync", "cannot see whether it syncs every write: "+err.Error(), "set SLUICE_NATS_MONITOR to its monitoring address")
 	case !synced:
 		all.Warn("sync", "a 200 survives a crash of the process, not a power cut", "set sync_interval: always in the jetstream block of its configuration")
 	default:

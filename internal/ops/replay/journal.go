@@ -43,7 +43,7 @@ func (j *Journal) Get(ctx context.Context, id string) (*Entry, error) {
 func (j *Journal) get(ctx context.Context, id string) (*Entry, uint64, error) {
 	found, err := j.bucket.Get(ctx, id)
 	if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
-		return nil, 0, fmt.Errorf("%w: %s", ErrNotFound, id)
+		return nil, 0, fmt.Errorf("%w: %s: sluicectl replay list shows those that there are", ErrNotFound, id)
 	}
 	if err != nil {
 		return nil, 0, err

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is wrong with a command line is named with its remedy, before anything is done.
+func TestMisuseNamesTheRemedy(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"nosuch", "see sluicectl --help"},
+		{"teams pause", "see sluicectl teams pause --help"},
+		{"teams --nosuch", "see sluicectl teams --help"},
+		{"teams --watch --every 0s", "--every 0s: use 10ms or more"},
+		{"tail --count -1", "--count -1: use a number of events, or 0"},
+		{"send", "--all"},
+		{"send pbx.call.hangup --count 0", "--count 0: use 1 or more"},
+		{"send pbx.call.hangup --rate -1", "--rate -1: use deliveries a second, or 0"},
+		{"send pbx.call.hangup --url ftp://u:GEHEIM@h", `--url "ftp://xxxxx@h" is no URL: use http://host/path`},
+		{"replay --since 1h", "with one of --team, --url, and -o ndjson"},
+		{"replay --team pbx --since 1h --rate -1", "or 0 for as fast"},
+	} {
+		g := newStage(t)
+		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(c.args)...)
+		if code != exitMisused || stdout != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("sluicectl %s: exit code %d\n%s%s", c.args, code, stdout, stderr)
+		}
+	}
+}
+
+func TestUnknownCausesAndTeamsThatAreNotPausedAreSaid(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	for _, c := range []struct {
+		args, want string
+		code       int
+	}{
+		{"refused list --cause forged", `nothing is refused for the cause "forged": use invalid, stale`, exitNothing},
+		{"refused list --cause forged -o json", `use invalid, stale`, exitNothing},
+		{"replay show nosuch", "sluicectl replay list shows", exitNothing},
+		{"teams resume telesales", "telesales is not paused", exitDone},
+		{"audit --action team.resume", "no such action was written down", exitNothing},
+	} {
+		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
+			t.Errorf("sluicectl %s: exit code %d\n%s%s", c.args, code, stdout, stderr)
+		}
+	}
+}
