@@ -276,6 +276,7 @@ func TestRequestHygiene(t *testing.T) {
 		{"a way round", "POST /a/../webhook HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
 		{"a slash more", "POST /webhook/ HTTP/1.1\r\n{H}Content-Length: {L}\r\n\r\n{B}", "404 Not found"},
 		{"an expectation that is unknown", "POST /webhook HTTP/1.1\r\n{H}Expect: a-miracle\r\nContent-Length: {L}\r\n\r\n{B}", "417 Expectation failed"},
+		{"an expectation that is unknown before one that is not", "POST /webhook HTTP/1.1\r\n{H}Expect: a-miracle\r\nExpect: 100-continue\r\nContent-Length: {L}\r\n\r\n{B}", "417 Expectation failed"},
 		{"an expectation in HTTP/1.0, which has none", "POST /webhook HTTP/1.0\r\n{H}Expect: a-miracle\r\nContent-Length: {L}\r\n\r\n{B}", "200 OK"},
 		{"100 is not said to another path", "POST /other HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: {L}\r\n\r\n", "404 Not found"},
 		{"100 is not said to another method", "PUT /webhook HTTP/1.1\r\n{H}Expect: 100-continue\r\nContent-Length: {L}\r\n\r\n", "405 Method not allowed"},

@@ -86,6 +86,16 @@ func TestRefusedRequestsAreKept(t *testing.T) {
 			t.Errorf("a secret is kept: %s", text)
 		}
 	}
+	for raw, want := range map[string]struct{ cause, line string }{
+		strings.Repeat("A", 5000) + " /webhook HTTP/1.1":    {"wrong_method", strings.Repeat("A", 16) + " /webhook HTTP/1.1"},
+		"POST http://u:hunter2@sluice/webhook?a=b HTTP/1.1": {"malformed", "POST sluice/webhook HTTP/1.1"},
+		"POST /webhook": {"malformed", "not readable"}, // and not what the HTTP server takes for it
+	} {
+		rig.Eventually(t, 10*time.Second, fmt.Sprintf("%.50s is kept as %s", raw, want.line), func() bool {
+			_, _ = g.begun("127.0.0.1", raw+"\r\nHost: sluice\r\n\r\n").Read(make([]byte, 1)) // it is answered
+			return g.kept(want.cause) > 0 && g.last("REFUSED", "refused.zorio."+want.cause).Header.Get(event.HeaderRequest) == want.line
+		})
+	}
 	if m := g.last("REFUSED", "refused.zorio.invalid"); m.Header.Get(zorio.HeaderSignature) != signature.Sign("another secret", large) || m.Header.Get(zorio.HeaderDelivery) != "id" {
 		t.Errorf("kept are %v", m.Header)
 	}

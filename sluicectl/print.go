@@ -12,9 +12,9 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
-	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/internal/harmless"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -54,33 +54,17 @@ func object(out io.Writer, v any) error {
 
 // encoder writes JSON that does nothing to a terminal.
 func encoder(out io.Writer) *json.Encoder {
-	e := json.NewEncoder(harmless{out})
+	e := json.NewEncoder(harmless.JSON{Out: out})
 	e.SetEscapeHTML(false)
 	return e
 }
 
-// harmless escapes what is no letter, sign or space in JSON that is written to it, a value at a time: control characters
-// beyond those that JSON escapes by itself, and what is no UTF-8.
-type harmless struct{ out io.Writer }
-
-// Write implements [io.Writer].
-func (h harmless) Write(text []byte) (int, error) {
-	safe := make([]byte, 0, len(text))
-	for _, r := range string(text) {
-		switch {
-		case r == '\n' || unicode.IsPrint(r) && r != utf8.RuneError:
-			safe = utf8.AppendRune(safe, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			safe = fmt.Appendf(safe, `\u%04x\u%04x`, high, low)
-		default:
-			safe = fmt.Appendf(safe, `\u%04x`, r)
-		}
+// cut is the beginning of a text that a stranger may have made long.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	if _, err := h.out.Write(safe); err != nil {
-		return 0, err
-	}
-	return len(text), nil
+	return text[:most] + "…"
 }
 
 // clock is a time for people, where they are, with the zone.

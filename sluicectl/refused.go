@@ -48,7 +48,7 @@ func (s *session) listRefused(ctx context.Context, cause string) error {
 		j := newRefusedJSON(r)
 		j.Header, j.Body, j.Base64 = nil, nil, nil
 		all = append(all, j)
-		rows = append(rows, []any{j.ID, j.Cause, clock(j.Received), j.Peer, j.Delivery, j.Answer})
+		rows = append(rows, []any{j.ID, j.Cause, clock(j.Received), j.Peer, cut(j.Delivery, 64), j.Answer})
 		return nil
 	})
 	switch {

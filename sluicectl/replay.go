@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/internal/harmless"
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/team"
@@ -86,7 +87,7 @@ func (r *replaying) do(ctx context.Context, s *session) error {
 		return err
 	}
 	if s.output == "ndjson" {
-		run := replay.Run{Selection: r.Selection, Target: replay.Lines{Out: harmless{s.out}}}
+		run := replay.Run{Selection: r.Selection, Target: replay.Lines{Out: harmless.JSON{Out: s.out}}}
 		return run.Play(ctx, s.js, func(replay.Progress) {})
 	}
 	if r.team != "" {

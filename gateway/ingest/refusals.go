@@ -27,6 +27,7 @@ type refusals struct {
 const (
 	keptEvery  = 500 * time.Millisecond // of one cause
 	keptBody   = 64 << 10               // bytes
+	keptMethod = 16
 	keptTarget = 256
 	keptQueue  = 8
 )
@@ -95,16 +96,21 @@ func (r *request) captured(h *fasthttp.RequestHeader, source string, given *answ
 	m.Header.Set(event.HeaderReason, r.why)
 	m.Header.Set(event.HeaderAnswer, fmt.Sprintf("%d %s", given.Status, given.Text))
 	m.Header.Set(event.HeaderPeer, r.peer())
-	m.Header.Set(event.HeaderRequest, firstLine(h))
+	m.Header.Set(event.HeaderRequest, r.firstLine(h))
 	m.Header.Set(event.HeaderBody, state)
 	return m
 }
 
-// firstLine is a request's first line without its query.
-func firstLine(h *fasthttp.RequestHeader) string {
-	if len(h.Protocol()) == 0 {
+// firstLine is a request's first line without its query, and without what may be a password.
+func (r *request) firstLine(h *fasthttp.RequestHeader) string {
+	if r.torn {
 		return "not readable"
 	}
-	target, _, _ := bytes.Cut(h.RequestURI(), []byte("?"))
-	return fmt.Sprintf("%s %s %s", h.Method(), target[:min(len(target), keptTarget)], h.Protocol())
+	target := h.RequestURI()
+	if at := bytes.LastIndexByte(target, '@'); at > 0 && target[0] != '/' { // as in http://user:password@host/path
+		target = target[at+1:]
+	}
+	target, _, _ = bytes.Cut(target, []byte("?"))
+	method := h.Method()
+	return fmt.Sprintf("%s %s %s", method[:min(len(method), keptMethod)], target[:min(len(target), keptTarget)], h.Protocol())
 }

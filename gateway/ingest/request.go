@@ -12,6 +12,7 @@ import (
 type request struct {
 	conn *connection
 	why  string // it is refused or put aside; empty for one that is not
+	torn bool   // its head could not be read: what stands in it is not what came
 
 	timestamp, delivery, signature []byte
 	traceparent, encoding          []byte
@@ -106,7 +107,7 @@ func (p *Path) read(r *request, h *fasthttp.RequestHeader) bool {
 		case string(key) == fasthttp.HeaderContentEncoding:
 			r.encoding = value
 		case string(key) == fasthttp.HeaderExpect:
-			r.expects = !bytes.EqualFold(value, []byte("100-continue"))
+			r.expects = r.expects || !bytes.EqualFold(value, []byte("100-continue"))
 		}
 	}
 	return true

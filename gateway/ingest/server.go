@@ -66,7 +66,7 @@ func (p *Path) mayContinue(ctx *fasthttp.RequestCtx) int {
 
 // serveError answers what never became a request.
 func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) {
-	r := request{conn: ctx.Conn().(*connection), length: chunked}
+	r := request{conn: ctx.Conn().(*connection), length: chunked, torn: true}
 	p.sayLast(ctx, &r, p.answerTo(&r, err))
 }
 

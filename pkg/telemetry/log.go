@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/sluicehq/sluice/internal/harmless"
 )
 
-// Logger logs to w: text when it is a terminal, JSON otherwise. Level is debug, info, warn or error. Durations are
+// Logger logs to w: text when it is a terminal, JSON otherwise, neither with control characters. Level is debug, info, warn or error. Durations are
 // logged as time.Duration, and stand there as 1.23ms or 4.2s.
 func Logger(w io.Writer, level string) (*slog.Logger, error) {
 	var least slog.Level
@@ -24,7 +26,7 @@ func Logger(w io.Writer, level string) (*slog.Logger, error) {
 	if f, isFile := w.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}
-	return slog.New(slog.NewJSONHandler(w, options)), nil
+	return slog.New(slog.NewJSONHandler(harmless.JSON{Out: w}, options)), nil
 }
 
 // readable writes durations as people and the settings do, such as 1.23ms, 4.2s or 1h2m0s: JSON would have nanoseconds.

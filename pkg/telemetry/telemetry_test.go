@@ -62,10 +62,13 @@ func TestLoggerWritesJSONUnlessOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Info("quiet")
-	log.Warn("loud", "team", "pbx")
-	var line struct{ Msg, Team string }
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Msg != "loud" || line.Team != "pbx" {
+	log.Warn("loud", "team", "pbx", "delivery", "\u009b31m\u202e")
+	var line struct{ Msg, Team, Delivery string }
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Msg != "loud" || line.Team != "pbx" || line.Delivery != "\u009b31m\u202e" {
 		t.Errorf("%q: %v", out.String(), err)
+	}
+	if strings.ContainsAny(out.String(), "\u009b\u202e") {
+		t.Errorf("it moves the terminal of who reads it: %q", out.String())
 	}
 	if _, err := Logger(&out, "loud"); err == nil || !strings.Contains(err.Error(), "SLUICE_LOG") {
 		t.Errorf("level loud: %v", err)
