@@ -54,10 +54,13 @@ func TestAHealthyDeployment(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := js.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: "archive", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Fatal(err) // it reads no other stream
+	}
 	redis := rig.StartRedis(t, "--maxmemory-policy", "volatile-ttl")
 	t.Setenv("ZORIO_WEBHOOK_SECRET", "0123456789abcdefghijABCDEFGHIJ01")
 	text := examine(t, Options{NATSURL: js.Conn().ConnectedUrl(), RedisURL: redis.URL(), Gateway: rig.Build(t, "./gateway")})
-	expect(t, text, "ok settings", "ok disk", "ok redis", "ok nats", "ok jetstream", "ok streams EVENTS 0", "ok clock", "ok permissions", "ok teams pbx")
+	expect(t, text, "ok settings", "ok disk", "ok redis", "ok nats", "ok jetstream", "ok streams EVENTS 0", "ok clock", "ok permissions", "ok teams archive, pbx")
 	if strings.Contains(text, "fail") {
 		t.Error(text)
 	}

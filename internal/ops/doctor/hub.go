@@ -182,7 +182,7 @@ func (h *hub) team(all *finding.List, s *team.Status) {
 		all.Warn(check, fmt.Sprintf("%s is %s: %s", s.Team, s.State, s.Why), "mend what its handler depends on; nothing is lost meanwhile")
 	case s.Lag > 0 && s.State == team.NoProcess:
 		all.Warn(check, fmt.Sprintf("%s: %d events wait, and none of its processes asks for them", s.Team, s.Lag), "start it; if the team is gone for good: sluicectl teams remove "+s.Team)
-	case s.NoReplays:
-		all.Warn(check, s.Team+": no process of its has ever read REPLAY", "run it with a worker of this version: redriven and replayed events wait")
+	case s.NoReplays && s.Replaying > 0: // the archive reads none, and gets none
+		all.Warn(check, fmt.Sprintf("%s: %d redriven or replayed events wait, and no process of its has ever read REPLAY", s.Team, s.Replaying), "run it with a worker of this version")
 	}
 }
