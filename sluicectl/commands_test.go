@@ -304,7 +304,7 @@ func TestATeamIsPausedResumedAndRemoved(t *testing.T) {
 	expect(0, "pbx is paused by "+operator(), "doctor")
 	expect(0, "pbx is resumed", "teams", "resume", "pbx")
 	expect(0, "pbx: no process: start it", "teams", "--sample", "0")
-	expect(0, "would remove the place of telesales: 3 events that it has not processed, 0 that wait to be tried again and 0 replayed are not given to it any more; its dead letters stay: 1 in DEAD", "teams", "remove", "telesales", "--yes")
+	expect(0, "would remove the place of telesales: 3 events that it has not processed, 0 that wait for a retry and 0 replayed are not given to it any more; its dead letters stay: 1 in DEAD", "teams", "remove", "telesales", "--yes")
 	expect(3, "there is no such team: telesales: use pbx", "teams", "pause", "telesales")
 	expect(0, "team.remove", "audit")
 	for _, action := range []string{"team.pause", "team.resume", "team.remove"} {

@@ -34,7 +34,7 @@ func deadRedriveCommand() *cobra.Command {
 		Long: `Send dead letters back to their teams, and to nobody else, with their attempts counted from the beginning.
 
 A letter is removed from DEAD when the stream REPLAY has acknowledged its copy; redriving again after a crash in between
-does not double it. An effect that did happen before it was given up does not happen again: the team's inbox knows the
+does not double it. An effect that did happen before it was dead-lettered does not happen again: the team's inbox knows the
 event. What failed so far stays with the event: ` + "`dead show`" + ` has it, should it die again.`,
 		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --error 'no such extension' --rate 50 --yes\n  sluicectl dead redrive --all --yes",
 	}, func(ctx context.Context, s *session, args []string) error {

@@ -55,7 +55,7 @@ func (s *session) showLetter(l *dead.Letter) {
 	fmt.Fprintf(s.out, "dead letter #%d of %s\n", l.Sequence, l.Team)
 	fields(s.out, "event", l.Name, "delivery", l.Delivery, "identity", l.Identity, "received", clock(l.Received),
 		"stored as", fmt.Sprintf("EVENTS #%d", l.Event.Sequence), "replay", l.Replay, "reason", l.Reason, "error", l.Error,
-		"attempts", l.Attempt, "given up", clock(l.Failed), "redriven", redriven(l.Header))
+		"attempts", l.Attempt, "dead since", clock(l.Failed), "redriven", redriven(l.Header))
 	fmt.Fprintln(s.out, "\nattempts")
 	printFailures(s.out, "  ", l.Failures)
 	if history := event.History(l.Header); len(history) > 0 {

@@ -159,13 +159,13 @@ func (f *follower) listen(ctx context.Context, sequence uint64, teams []string, 
 		took := milliseconds(time.Since(f.begin))
 		switch {
 		case (len(m.Data) == 0 || bytes.HasPrefix(m.Data, []byte("+ACK"))) && f.postponed(ctx, team, sequence):
-			fmt.Fprintf(out, "  failed in %s after %s, and is tried again: sluicectl trace shows when\n", team, took)
+			fmt.Fprintf(out, "  failed in %s after %s, and will be retried: sluicectl trace shows when\n", team, took)
 		case len(m.Data) == 0 || bytes.HasPrefix(m.Data, []byte("+ACK")):
 			fmt.Fprintf(out, "  processed by %s in %s\n", team, took)
 		case bytes.HasPrefix(m.Data, []byte("+TERM")):
-			fmt.Fprintf(out, "  given up by %s after %s: it is in %s, with the reason\n", team, took, stream.Dead)
+			fmt.Fprintf(out, "  dead-lettered by %s after %s: it is in %s, with the reason\n", team, took, stream.Dead)
 		case bytes.HasPrefix(m.Data, []byte("-NAK")):
-			fmt.Fprintf(out, "  failed in %s after %s, and is tried again\n", team, took)
+			fmt.Fprintf(out, "  failed in %s after %s, and will be retried\n", team, took)
 			continue
 		default:
 			continue

@@ -29,7 +29,7 @@ func TestForeignMessagesBreakNoCommand(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]string{
-		{"trace " + stageDelivery, `pbx: given up`},
+		{"trace " + stageDelivery, `pbx: dead-lettered`},
 		{"tail --since 1h --count 9", `(?s)#9 .*telesales`},
 		{"replay --since 1h -o ndjson", `^(\{.*\}\n){9}$`},
 		{"replay --team pbx --since 1h --dry-run", `would replay 6 events`},

@@ -68,7 +68,7 @@ func (r *replaying) flags(c *cobra.Command) {
 	f.StringArrayVar(&r.Events, "event", nil, "events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
 	complete(c, "event", completeEvents)
 	f.StringVar(&r.Delivery, "delivery", "", "the event of this delivery id")
-	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team's inbox has (DATABASE_URL, or SLUICE_DATA)")
+	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team has already processed (set its DATABASE_URL or SLUICE_DATA)")
 	f.Float64Var(&r.rate, "rate", defaultRate, "events a second to a team or a URL; 0: as fast as they are stored")
 	f.StringVar(&r.url, "url", "", "replay to this URL")
 	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that \"make run\" keeps)")
@@ -177,7 +177,7 @@ func (r *replaying) openInbox(ctx context.Context, s *session) (*inbox.Reader, r
 	case r.onlyMissing:
 		return nil, nil, fmt.Errorf("--only-missing: %w: set DATABASE_URL or SLUICE_DATA to where %s keeps its own", err, r.team)
 	}
-	fmt.Fprintf(s.err, "no inbox of %s within reach (DATABASE_URL, SLUICE_DATA): not known what it has processed\n", r.team)
+	fmt.Fprintf(s.err, "set the DATABASE_URL or SLUICE_DATA of %s to see what it has already processed\n", r.team)
 	return nil, nil, nil
 }
 

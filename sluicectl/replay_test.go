@@ -32,11 +32,11 @@ func TestAReplayThatWasRefusedIsNotDone(t *testing.T) {
 	}))
 	t.Cleanup(receiver.Close)
 	stdout, stderr, code := g.ctl(t.Context(), "", "replay", "--url", receiver.URL, "--since", "1h", "--yes")
-	resume := regexp.MustCompile("5 events were not taken, see above: `sluicectl (replay resume \\S+ --yes)` tries them again").FindStringSubmatch(stderr)
+	resume := regexp.MustCompile("5 events were refused, see above: `sluicectl (replay resume \\S+ --yes)` tries them again").FindStringSubmatch(stderr)
 	if code != exitFailed || !strings.Contains(stdout, "replayed 0 events to "+receiver.URL) || resume == nil {
 		t.Fatalf("exit code %d\n%s%s", code, stdout, stderr)
 	}
-	if stdout, _, _ := g.ctl(t.Context(), "", "replay", "list"); !regexp.MustCompile(`refused .* 0/5 .*5 not taken`).MatchString(stdout) {
+	if stdout, _, _ := g.ctl(t.Context(), "", "replay", "list"); !regexp.MustCompile(`refused .* 0/5 .*5 refused`).MatchString(stdout) {
 		t.Error(stdout)
 	}
 	if _, stderr, code := g.ctl(t.Context(), "n\n", strings.Fields(strings.TrimSuffix(resume[1], " --yes"))...); code != exitFailed || !strings.Contains(stderr, "5 of 5 events are left") {
@@ -73,7 +73,7 @@ func TestAReplayToATeamTellsWhatItCameTo(t *testing.T) {
 	})
 	g.traced(6, `pbx: processed`)
 	stdout, stderr, code := g.ctl(t.Context(), "", "replay", "--team", "pbx", "--since", "1h", "--rate", "0", "--yes")
-	const came = "3 processed (Duplicate: 3), 1 passed over, 1 given up, 1 failed and tried again"
+	const came = "3 processed (Duplicate: 3), 1 skipped, 1 dead-lettered, 1 failed and retried"
 	if code != 0 || stdout != "replayed 6 events to pbx\npbx: "+came+"\n" || !strings.Contains(stderr, "sluicectl replay show "+g.theReplay().ID) {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
@@ -81,6 +81,6 @@ func TestAReplayToATeamTellsWhatItCameTo(t *testing.T) {
 	g.run("dead redrive --all --yes")
 	rig.Eventually(t, 20*time.Second, "the redriven one is processed", func() bool {
 		stdout, _, _ = g.ctl(t.Context(), "", "replay", "show", g.theReplay().ID)
-		return strings.Contains(stdout, "4 processed (Duplicate: 3), 1 passed over, 1 failed and tried again")
+		return strings.Contains(stdout, "4 processed (Duplicate: 3), 1 skipped, 1 failed and retried")
 	})
 }

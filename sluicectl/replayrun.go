@@ -85,7 +85,7 @@ func (r *replaying) target(s *session, e replay.Entry) (target replay.Target, do
 	return replay.NewURL(r.url, r.secret, func(e *event.Event, err error) {
 		mu.Lock()
 		defer mu.Unlock()
-		fmt.Fprintf(s.err, "not taken: #%d %s, delivery %s: %v\n", e.Sequence, e.Name, printable(e.Delivery), err)
+		fmt.Fprintf(s.err, "refused: #%d %s, delivery %s: %v\n", e.Sequence, e.Name, printable(e.Delivery), err)
 	}), func() {}, nil
 }
 
@@ -104,7 +104,7 @@ func (s *session) notDone(e replay.Entry, err error) error {
 	}
 	refused := ""
 	if p.Refused > 0 {
-		refused = fmt.Sprintf(" (%d were not taken)", p.Refused)
+		refused = fmt.Sprintf(" (%d were refused)", p.Refused)
 	}
 	return fmt.Errorf("replay %s: %s after %d of %d events%s: `sluicectl replay resume %s --yes` goes on from there", e.ID, why, p.Settled(), e.Events, refused, e.ID)
 }
@@ -121,7 +121,7 @@ func (s *session) tellReplay(e replay.Entry, came *replay.Came) error {
 		s.tellCame(e, came)
 	}
 	if p.Refused > 0 {
-		return fmt.Errorf("replay %s: %s were not taken, see above: `sluicectl replay resume %s --yes` tries them again", e.ID, plural(p.Refused, "event"), e.ID)
+		return fmt.Errorf("replay %s: %s were refused, see above: `sluicectl replay resume %s --yes` tries them again", e.ID, plural(p.Refused, "event"), e.ID)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (s *session) tellCame(e replay.Entry, came *replay.Came) {
 	}
 	fmt.Fprintf(s.out, "%s: %s\n", e.Team, printable(came.String()))
 	if !came.Settled() {
-		fmt.Fprintf(s.err, "`sluicectl replay show %s` tells later what it came to\n", e.ID)
+		fmt.Fprintf(s.err, "`sluicectl replay show %s` shows the result later\n", e.ID)
 	}
 }
 

@@ -62,7 +62,7 @@ func what(e *replay.Entry) string {
 func whatAndWhy(e *replay.Entry) string {
 	w := words{what(e)}
 	if e.Progress.Refused > 0 {
-		w = append(w, fmt.Sprintf("%d not taken", e.Progress.Refused))
+		w = append(w, fmt.Sprintf("%d refused", e.Progress.Refused))
 	}
 	if e.Error != "" {
 		w = append(w, "("+e.Error+")")

@@ -45,9 +45,9 @@ func (s *session) showReplay(e *replay.Entry, came *replay.Came) error {
 		refused = plural(e.Progress.Refused, "event")
 	}
 	fields(s.out, "to", e.Target(), "what", what(e), "by", e.By, "started", clock(e.Started), "state", e.State, "error", e.Error,
-		"brought", fmt.Sprintf("%d of %s", e.Progress.Settled(), plural(e.Events, "event")), "not taken", refused)
+		"brought", fmt.Sprintf("%d of %s", e.Progress.Settled(), plural(e.Events, "event")), "refused", refused)
 	if came != nil {
-		fields(s.out, "came to", came)
+		fields(s.out, "result", came)
 	}
 	return nil
 }
@@ -59,7 +59,7 @@ func (s *session) came(ctx context.Context, e *replay.Entry) *replay.Came {
 	}
 	came, err := e.Came(ctx, s.js)
 	if err != nil {
-		fmt.Fprintf(s.err, "what %s did with the copies is not known: %v\n", e.Team, err)
+		fmt.Fprintf(s.err, "cannot see what %s did with the copies: %v\n", e.Team, err)
 		return nil
 	}
 	return came

@@ -92,7 +92,7 @@ func (t *tailing) print(s *session, m jetstream.Msg) error {
 	}
 	e, err := event.Parse(m.Subject(), m.Headers(), m.Data())
 	if err != nil {
-		fmt.Fprintf(s.err, "#%d is passed over: %v\n", meta.Sequence.Stream, err)
+		fmt.Fprintf(s.err, "#%d is skipped: %v\n", meta.Sequence.Stream, err)
 		return nil
 	}
 	e.Sequence = meta.Sequence.Stream

@@ -20,17 +20,17 @@ func teamsCommand() *cobra.Command {
 		Use: "teams", Short: "Show how far each team is", Args: cobra.NoArgs,
 		Long: `Show how far each team is.
 
-STATE      working; catching up or falling behind, where there is a backlog; held: its processes wait for what their
-           handler needs; hung: they run and finish nothing; paused by an operator; no process
-LAG        events that it has not processed, those in flight among them
+STATE      working; catching up or falling behind (there is a backlog); held (its processes wait for what their handler
+           needs); hung (its processes run and finish nothing); paused (by an operator); no process
+LAG        events that it has not processed, including those in flight
 OLDEST     how long the oldest of them has waited
-FLIGHT     given out to its processes
-RETRY      failed, and waiting to be tried again
-REPLAY     replayed or redriven, and waiting
-DEAD       given up
-AGAIN      given out a second time because nothing was heard of them
+FLIGHT     in flight: given to its processes and not acknowledged
+RETRY      failed, and waiting for a retry
+REPLAY     replayed or redriven, and pending
+DEAD       dead-lettered
+AGAIN      redelivered, because they were not acknowledged in time
 RATE       events processed a second, measured over --sample
-DROPPED    when retention drops the oldest, where that is less than a day away`,
+DROPPED    when retention drops the oldest, if that is less than a day away`,
 		Example: "  sluicectl teams\n  sluicectl teams --sample 0 -o json",
 	}, func(ctx context.Context, s *session, _ []string) error {
 		if watch && every < leastEvery {

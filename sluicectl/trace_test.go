@@ -73,15 +73,15 @@ func TestALifeOutlivesItsEnd(t *testing.T) {
 	at := `\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+`
 	g.traced(1, `(?m)^  pbx: processed `+at+`\n\z`)
 	g.traced(2, `(?m)^  pbx: processed `+at+`\n    `+at+`  no such table\n    `+at+`  processed, attempt 2, took [\d.]+ ms\n\z`)
-	g.traced(5, `(?m)^  pbx: passed over: nothing to do for it `+at+`\n\z`)
-	rig.Eventually(t, 30*time.Second, "two are given up", func() bool { return g.messages(stream.Dead) == 2 })
-	g.traced(3, `pbx: given up\n    DEAD #\d, 2 failed attempts, exhausted\n      `+at+`  no such table\n      `+at+`  no such table\n\z`)
+	g.traced(5, `(?m)^  pbx: skipped: nothing to do for it `+at+`\n\z`)
+	rig.Eventually(t, 30*time.Second, "two are dead-lettered", func() bool { return g.messages(stream.Dead) == 2 })
+	g.traced(3, `pbx: dead-lettered\n    DEAD #\d, 2 failed attempts, exhausted\n      `+at+`  no such table\n      `+at+`  no such table\n\z`)
 	mended.Store(true)
 	g.run("dead drop " + deliveryID(3) + " --yes")
 	g.run("dead redrive " + deliveryID(4) + " --yes")
 	by := regexp.QuoteMeta(operator())
-	died := at + `  no such table\n    ` + at + `  no such table\n    ` + at + `  given up after 2 attempts, exhausted\n    `
-	g.traced(3, `pbx: given up, and dropped\n    `+died+at+`  dropped from DEAD #\d by `+by+`\n\z`)
+	died := at + `  no such table\n    ` + at + `  no such table\n    ` + at + `  dead-lettered after 2 attempts, exhausted\n    `
+	g.traced(3, `pbx: dead-lettered, and dropped\n    `+died+at+`  dropped from DEAD #\d by `+by+`\n\z`)
 	g.traced(4, `pbx: processed `+at+`\n    `+died+at+`  redriven from DEAD #\d by `+by+`\n    `+at+`  processed, took [\d.]+ ms, redriven from DEAD #\d\n\z`)
 	g.run("replay --team pbx --from 1 --to 1 --yes")
 	g.traced(1, `pbx: processed `+at+`\n    `+at+`  processed\n    `+at+`  processed, of replay \S+ by `+by+`\n\z`)
@@ -95,7 +95,7 @@ func TestATraceWithoutHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.work("pbx", 1, func(context.Context, *event.Event) error { return errors.New("no such table") })
-	g.traced(1, `pbx: given up\n`)
+	g.traced(1, `pbx: dead-lettered\n`)
 	stdout, stderr, code := g.ctl(t.Context(), "", "dead", "drop", "1", "--yes")
 	if code != 0 || !strings.Contains(stderr, "the history of the events does not know of it: the stream HISTORY is not there") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)

@@ -12,8 +12,8 @@ import (
 
 // fates are the states in words.
 var fates = map[trace.State]string{
-	trace.Waiting: "waiting in EVENTS", trace.InFlight: "in flight", trace.Retrying: "failed, and is tried again", trace.Dead: "given up",
-	trace.Dropped: "given up, and dropped", trace.Redriven: "given up, and redriven", trace.Processed: "processed", trace.Skipped: "passed over: nothing to do for it",
+	trace.Waiting: "waiting in EVENTS", trace.InFlight: "in flight", trace.Retrying: "failed, and will be retried", trace.Dead: "dead-lettered",
+	trace.Dropped: "dead-lettered, and dropped", trace.Redriven: "dead-lettered, and redriven", trace.Processed: "processed", trace.Skipped: "skipped: nothing to do for it",
 	trace.Acknowledged: "acknowledged; its history does not say how it ended", trace.Before: "stored before the team began: not given to it",
 }
 
@@ -79,7 +79,7 @@ func aboutPast(h *history.Entry, replayed map[string]string) string {
 	case history.Dropped:
 		return fmt.Sprintf("dropped from DEAD #%d by %s", h.Letter, h.By)
 	case history.Dead:
-		words = append(words, fmt.Sprintf("given up after %s, %s", plural(h.Attempts, "attempt"), h.Reason))
+		words = append(words, fmt.Sprintf("dead-lettered after %s, %s", plural(h.Attempts, "attempt"), h.Reason))
 	default:
 		words = append(words, string(h.Outcome))
 		if h.Attempts > 1 {
@@ -116,7 +116,7 @@ func aboutCopy(c *trace.Copy, replayed map[string]string) string {
 		words = append(words, plural(c.Attempts, "failed attempt"))
 	}
 	if c.Next != nil {
-		words = append(words, "tried again at "+clock(*c.Next))
+		words = append(words, "retry at "+clock(*c.Next))
 	}
 	if c.Reason != "" {
 		words = append(words, c.Reason)

@@ -104,7 +104,7 @@ func TestEveryAnswerHasItsMeaning(t *testing.T) {
 	}
 }
 
-// A body that is too large stays so: it is given up soon, with a reason that names both sizes' owners. Once is no proof.
+// A body that is too large stays so: it is dead-lettered soon, with a reason that names both sizes' owners. Once is no proof.
 func TestABodyThatIsTooLargeIsGivenUpSoon(t *testing.T) {
 	for attempt, permanent := range map[int]bool{1: false, 2: false, 3: true, 9: true} {
 		e := sampleEvent()

@@ -272,7 +272,7 @@ func TestReloadsAndRestartsUseUpNoAttempts(t *testing.T) {
 	})
 	dead, err := h.js.Stream(t.Context(), stream.Dead)
 	if err != nil || dead.CachedInfo().State.Msgs != 0 {
-		t.Errorf("%d events were given up, %v", dead.CachedInfo().State.Msgs, err)
+		t.Errorf("%d events were dead-lettered, %v", dead.CachedInfo().State.Msgs, err)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 
 // Limits bound what one connection, and all of them together, may take.
 type Limits struct {
-	Connections      int // at once; one more makes one end that idles, or is answered 503
-	ConnectionsPerIP int // at once from one address; 0 means no bound of its own; one more is answered 429 likewise
+	Connections      int // maximum open connections; beyond it, an idle one is closed, or the new one gets 503
+	ConnectionsPerIP int // the same for one address, with 429; 0 means no limit of its own
 }
 
 // Timeouts of slow clients. A request that trickles in is closed after readTimeout, headers and body together.

@@ -127,7 +127,7 @@ func (s *Selection) filters() []string {
 }
 
 // Each calls take for each selected action, the oldest first, and ends with its first error. What is no entry of ours is
-// passed over.
+// skipped.
 func Each(ctx context.Context, js jetstream.JetStream, s Selection, take func(*Entry) error) error {
 	return stream.Read(ctx, js, stream.Audit, stream.Range{Filters: s.filters(), Since: s.Since}, func(m *jetstream.RawStreamMsg) error {
 		var e Entry

@@ -21,7 +21,7 @@ type Letter struct {
 	Team     string
 	Reason   string    // see event.HeaderReason
 	Error    string    // the last one
-	Failed   time.Time // when it was given up
+	Failed   time.Time // when it was dead-lettered
 	*event.Event
 }
 

@@ -80,7 +80,7 @@ type Group struct {
 	Event  string    `json:"event"`
 	Reason string    `json:"reason"`
 	Count  int       `json:"count"`
-	First  time.Time `json:"first"` // when the first of them was given up
+	First  time.Time `json:"first"` // when the first of them was dead-lettered
 	Last   time.Time `json:"last"`
 	Error  string    `json:"last_error"`
 }

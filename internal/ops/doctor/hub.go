@@ -78,7 +78,7 @@ func (h *hub) stream(all *finding.List, info *jetstream.StreamInfo) {
 	c := info.Config
 	switch {
 	case c.Name == stream.Retry && !c.AllowMsgSchedules:
-		all.Fail(check, c.Name+": this NATS cannot schedule messages: no event is tried again", "use nats-server 2.12 or newer, and start the gateway again")
+		all.Fail(check, c.Name+": this NATS cannot schedule messages: no event can be retried", "use nats-server 2.12 or newer, and start the gateway again")
 	case c.Name == stream.Replay && !c.AllowAtomicPublish:
 		all.Warn(check, c.Name+" takes no batches: replays are slow", "use nats-server 2.12 or newer, and start the gateway again")
 	case c.Name == stream.Events && c.Duplicates < stream.DuplicateWindow:

@@ -20,7 +20,7 @@ type Came struct {
 	Notes     map[string]int `json:"notes,omitempty"` // of Processed: what the handler said about them, such as Duplicate
 	Skipped   int            `json:"skipped,omitempty"`
 	Retrying  int            `json:"retrying,omitempty"` // failed, and are tried again
-	Dead      int            `json:"dead,omitempty"`     // were given up; those that are dropped by now among them
+	Dead      int            `json:"dead,omitempty"`     // were dead-lettered; those that are dropped by now among them
 	Waiting   int            `json:"waiting,omitempty"`  // were not taken yet
 	Unknown   int            `json:"unknown,omitempty"`  // were taken; what became of them is not told, or not yet
 }
@@ -65,7 +65,7 @@ func (c *Came) add(h history.Entry) {
 	}
 }
 
-// retrying counts the copies that wait to be tried again.
+// retrying counts the copies that wait for a retry.
 func (e *Entry) retrying(ctx context.Context, js jetstream.JetStream) (count int, err error) {
 	err = stream.Scan(ctx, js, stream.Retry, "retry."+e.Team+".>", func(m *jetstream.RawStreamMsg) error {
 		if m.Header.Get(event.HeaderReplay) == e.ID {
@@ -104,11 +104,11 @@ func (c *Came) String() string {
 		}
 	}
 	add(c.Processed, "processed"+c.notes())
-	add(c.Skipped, "passed over")
-	add(c.Dead, "given up")
-	add(c.Retrying, "failed and tried again")
-	add(c.Waiting, "waiting")
-	add(c.Unknown, "not known")
+	add(c.Skipped, "skipped")
+	add(c.Dead, "dead-lettered")
+	add(c.Retrying, "failed and retried")
+	add(c.Waiting, "pending")
+	add(c.Unknown, "unknown")
 	if len(words) == 0 {
 		return "nothing"
 	}

@@ -32,10 +32,10 @@ type State string
 const (
 	Waiting      State = "waiting"      // not given out yet
 	InFlight     State = "in flight"    // given out, not settled, as far as the durable's position tells
-	Retrying     State = "retrying"     // failed, and waits to be tried again
-	Dead         State = "dead"         // given up
-	Dropped      State = "dropped"      // given up, and removed by an operator
-	Redriven     State = "redriven"     // given up, and on its way once more
+	Retrying     State = "retrying"     // failed, and waits for a retry
+	Dead         State = "dead"         // dead-lettered
+	Dropped      State = "dropped"      // dead-lettered, and removed by an operator
+	Redriven     State = "redriven"     // dead-lettered, and on its way once more
 	Processed    State = "processed"    // the team said so
 	Skipped      State = "skipped"      // the team had no use for it
 	Acknowledged State = "acknowledged" // the team is through with it; how is not known
@@ -177,7 +177,7 @@ const (
 	headerTarget   = "Nats-Schedule-Target" // the subject on which it appears then
 )
 
-// waiting collects copies from a work queue. What is no copy of an event is passed over.
+// waiting collects copies from a work queue. What is no copy of an event is skipped.
 func (s *Search) waiting(ctx context.Context, js jetstream.JetStream, name string, all *[]found) error {
 	return stream.Scan(ctx, js, name, strings.ToLower(name)+".>", func(m *jetstream.RawStreamMsg) error {
 		subject := m.Subject

@@ -13,7 +13,7 @@ import (
 type Headers map[string][]string
 
 // ParseHeaders reads lines of the form "Name: value", as `curl -D` writes them, with the "> " or "< " of `curl -v`
-// before them, or without. Lines that are no fields, such as the request line, are passed over.
+// before them, or without. Lines that are no fields, such as the request line, are skipped.
 func ParseHeaders(text []byte) Headers {
 	h := Headers{}
 	for lines := bufio.NewScanner(bytes.NewReader(text)); lines.Scan(); {
