@@ -132,12 +132,14 @@ func (f *forwarder) start(ctx context.Context, t target) {
 	f.metrics.paused.WithLabelValues(t.Name).Set(0)
 	f.log.Info("posting to a target", "target", t.Name, "url", mask.Address(t.URL), "events", strings.Join(t.Events, " "), "concurrency", s.Concurrency)
 	go func() {
+		defer close(r.done)
+		defer cancel()
 		r.work(ctx, worker.Host{Settings: s, Log: f.log, Admin: f.admin, Needs: "the receiver at " + mask.Address(t.URL)})
-		cancel()
 		select {
 		case f.ended <- struct{}{}:
 		default:
 		}
+		r.attend(ctx, s)
 	}()
 }
 

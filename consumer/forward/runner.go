@@ -6,6 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
@@ -15,8 +19,9 @@ import (
 type runner struct {
 	target target
 	poster *poster
-	cancel context.CancelFunc
-	done   chan struct{}        // closed when no handler runs any more
+	cancel context.CancelFunc   // stops it for good
+	halt   context.CancelFunc   // stops its worker
+	done   chan struct{}        // closed when nothing of it runs any more
 	paused func(*target, error) // is told when it ends by itself
 
 	mu    sync.Mutex
@@ -26,8 +31,9 @@ type runner struct {
 
 // work runs until ctx ends or the receiver is gone.
 func (r *runner) work(ctx context.Context, host worker.Host) {
-	defer close(r.done)
 	defer r.poster.close()
+	ctx, r.halt = context.WithCancel(ctx)
+	defer r.halt()
 	if err := host.Run(ctx, r.target.team(), r.handle); err != nil {
 		r.end(err)
 	}
@@ -41,7 +47,7 @@ func (r *runner) handle(ctx context.Context, e *event.Event) error {
 	err := r.poster.post(ctx, e)
 	if errors.Is(err, errGone) {
 		r.end(err)
-		r.cancel()
+		r.halt()
 		return giveBack(ctx)
 	}
 	return err
@@ -53,6 +59,30 @@ func giveBack(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
+
+// attend tells those who look at the teams, until ctx ends, that a target that ended by itself is held: its process
+// runs, and its place must not be taken for one that is left.
+func (r *runner) attend(ctx context.Context, s worker.Settings) {
+	since, ended := r.state()
+	if ended == nil {
+		return
+	}
+	held := func() team.Process {
+		return team.Process{State: team.Held, Since: since, Why: ended.Error() + ", and forward takes nothing for it until a SIGHUP or a restart"}
+	}
+	for ; ctx.Err() == nil; stream.Pause(ctx, attendAgain) {
+		nc, err := stream.Connect(ctx, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "forward"})
+		if err != nil {
+			continue // NATS is away: who looks sees nothing either
+		}
+		if js, err := jetstream.New(nc); err == nil {
+			team.Report(ctx, js, r.target.team().Name, held)
+		}
+		nc.Close()
+	}
+}
+
+const attendAgain = 5 * time.Second
 
 // end notes why the runner ended by itself. The first reason is it.
 func (r *runner) end(why error) {

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/zorio"
@@ -226,6 +228,13 @@ func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
 		return ready.Status == "degraded" && strings.Contains(fmt.Sprint(ready), "go is paused: it answered 410 Gone") && strings.Contains(fmt.Sprint(ready), "SIGHUP") &&
 			strings.Contains(scraped, `sluice_forward_paused{target="go"} 1`) && strings.Contains(scraped, `sluice_forward_paused{target="node"} 0`) &&
 			strings.Contains(scraped, `sluice_forward_answers_total{answer="none",target="php"}`)
+	})
+
+	js := rig.JetStream(t, gateway.nats)
+	rig.Eventually(t, 20*time.Second, "who looks at the teams sees that it is held, and that a process runs", func() bool {
+		all, err := team.Statuses(t.Context(), js, 0)
+		at := slices.IndexFunc(all, func(s *team.Status) bool { return s.Team == "forward-go" })
+		return err == nil && at >= 0 && all[at].State == team.Held && all[at].Runs && strings.Contains(all[at].Why, "410 Gone")
 	})
 
 	dead.restart()

@@ -87,9 +87,9 @@ func gone(processes []*Process) Condition {
 		return c
 	}
 	last := processes[0]
-	c.Since, c.Why = &last.Said, fmt.Sprintf("nothing is heard of %s, process %d", last.Host, last.PID)
+	c.Since, c.Why = &last.Said, fmt.Sprintf("nothing is heard of process %d on %s, which is dead or hangs", last.PID, last.Host)
 	if last.State == Stopped {
-		c.Why = fmt.Sprintf("it was stopped on %s, process %d", last.Host, last.PID)
+		c.Why = fmt.Sprintf("process %d on %s was stopped", last.PID, last.Host)
 	}
 	return c
 }

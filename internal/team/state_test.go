@@ -45,10 +45,10 @@ func TestATeamsStateIsWhatItsProcessesSay(t *testing.T) {
 		"one is held":                       {[]*Process{said(Held, "no database", 0)}, 1, 0, Held, "no database"},
 		"one of two is held":                {[]*Process{said(Held, "no database", 0), said(Working, "", 0)}, 1, 0, Held, "1 of 2 processes: no database"},
 		"one hangs, one is held":            {[]*Process{said(Held, "no database", 0), said(Hung, "stuck", 0)}, 0, 0, Hung, "1 of 2 processes: stuck"},
-		"it was stopped":                    {[]*Process{said(Stopped, "", time.Minute)}, 0, 0, NoProcess, "it was stopped on h, process 7"},
+		"it was stopped":                    {[]*Process{said(Stopped, "", time.Minute)}, 0, 0, NoProcess, "process 7 on h was stopped"},
 		"stopped, and another works":        {[]*Process{said(Stopped, "", 0), said(Working, "", 0)}, 0, 0, Working, ""},
 		"stopped, and an older version":     {[]*Process{said(Stopped, "", 0)}, 1, 0, Working, ""},
-		"killed or hanging, and holds some": {[]*Process{said(Working, "", time.Minute)}, 0, 3, NoProcess, "nothing is heard of h, process 7"},
+		"killed or hanging, and holds some": {[]*Process{said(Working, "", time.Minute)}, 0, 3, NoProcess, "nothing is heard of process 7 on h, which is dead or hangs"},
 	} {
 		team := &Team{info: &jetstream.ConsumerInfo{TimeStamp: now, NumWaiting: c.asking, NumAckPending: c.held}}
 		if got := team.judge(c.processes); got.State != c.state || got.Why != c.why {
