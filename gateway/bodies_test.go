@@ -73,3 +73,25 @@ func TestBytesInsideAreBounded(t *testing.T) {
 		t.Errorf("afterwards: %s", got)
 	}
 }
+
+// What a flood of bodies took is given back soon after it.
+func TestMemoryIsGivenBackAfterAFlood(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t)
+	before := g.value("process_resident_memory_bytes")
+	most := strings.Repeat(" ", 1<<20-1)
+	var flood []net.Conn
+	for n := range 120 {
+		conn := g.from(fmt.Sprintf("127.0.0.%d", n%4+1))
+		begin(t, conn, 1<<20, most)
+		flood = append(flood, conn)
+	}
+	rig.Eventually(t, 20*time.Second, "the bodies are inside", func() bool { return g.value("sluice_inflight_bytes") == 120<<20 })
+	for _, conn := range flood {
+		_ = conn.Close()
+	}
+	rig.Eventually(t, 25*time.Second, "the memory is given back", func() bool {
+		time.Sleep(2 * time.Second) // each look leaves garbage, and so may begin a collection by itself
+		return g.value("process_resident_memory_bytes") < before+90e6
+	})
+}
