@@ -19,7 +19,7 @@ type Settings struct {
 	NATSURL   string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	Admin     string `env:"SLUICE_ADMIN" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
-	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged: debug, info, warn or error; debug logs every file"`
+	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every file"`
 
 	Archive string         `env:"SLUICE_ARCHIVE" envDefault:"./data/archive" secret:"url" help:"where files are written: a folder, or an S3 bucket such as s3://name/folder?region=eu-central-1, with &endpoint=https://host if it is not Amazon's; credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the machine's role"`
 	Events  int            `env:"SLUICE_ARCHIVE_EVENTS" envDefault:"20000" min:"1" max:"1000000" help:"events in memory before files are written"`

@@ -67,7 +67,11 @@ func (f field) orFile() string {
 // allowed says in words what a value may be.
 func (f field) allowed() string {
 	if choices := f.tag.Get("oneof"); choices != "" {
-		return "use " + strings.ReplaceAll(choices, ",", " or ")
+		list := strings.ReplaceAll(choices, ",", ", ")
+		if last := strings.LastIndex(list, ", "); last >= 0 {
+			list = list[:last] + " or " + list[last+2:]
+		}
+		return "use " + list
 	}
 	words := map[reflect.Type]string{
 		reflect.TypeFor[time.Duration](): "use a duration such as 90s, 5m or 24h",

@@ -12,7 +12,7 @@ type Settings struct {
 	NATSURL   string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	Admin     string `env:"SLUICE_ADMIN" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011; unset: none"`
-	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged: debug, info, warn or error; debug logs every event"`
+	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 
 	Concurrency int           `env:"SLUICE_CONCURRENCY" envDefault:"16" min:"1" max:"1024" help:"maximum events that this process handles at once"`
 	Timeout     time.Duration `env:"SLUICE_TIMEOUT" envDefault:"15m" min:"1s" max:"24h" help:"time limit of an attempt; beyond it, the handler's context is cancelled and the event is tried again"`
