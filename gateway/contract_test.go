@@ -206,6 +206,13 @@ func TestSecretsAreRotatedWithoutARestart(t *testing.T) {
 	if got := signed(secret); got != "200 OK" {
 		t.Errorf("after a bad file: %s", got)
 	}
+	g.WaitFor("secret 1 has 5 characters, at least 16 are needed", 10*time.Second)
+	if r, code := g.readiness(); r.Status != "degraded" || code != http.StatusOK || !strings.Contains(fmt.Sprint(r), "a restart would fail") {
+		t.Errorf("/readyz after a bad file: %v", r)
+	}
+	write(t, file, secret)
+	g.Signal(syscall.SIGHUP)
+	rig.Eventually(t, 10*time.Second, "/readyz is well again", func() bool { r, _ := g.readiness(); return r.Status == "ready" })
 	if strings.Contains(g.Output(), next) || strings.Contains(g.Output(), secret) {
 		t.Error("a secret is in the log")
 	}

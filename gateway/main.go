@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -75,7 +73,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep,
 	})
 	admin.Watch("signatures", path.Signatures)
-	reloadOnHangup(ctx, path, log)
+	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}})
 
 	limits := s.limits(log)
 	go func() {
@@ -120,36 +118,4 @@ func finish(path *ingest.Path, server *fasthttp.Server) {
 	}
 	cancel()
 	_ = <-ended // the listener's own error, if any, is told when it is closed
-}
-
-// reloadOnHangup reads the secrets again on SIGHUP, for a rotation without a restart.
-func reloadOnHangup(ctx context.Context, path *ingest.Path, log *slog.Logger) {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	go func() {
-		defer signal.Stop(hangup)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-hangup:
-				reload(path, log)
-			}
-		}
-	}()
-}
-
-func reload(path *ingest.Path, log *slog.Logger) {
-	var again Settings
-	if err := settings.Load(&again); err != nil {
-		log.Error("SIGHUP: keeping the secrets as they were", "error", err)
-		return
-	}
-	keys, err := signature.Parse(again.Secret)
-	if err != nil {
-		log.Error("SIGHUP: keeping the secrets as they were", "error", fmt.Errorf("ZORIO_WEBHOOK_SECRET: %w", err))
-		return
-	}
-	path.SetKeys(keys)
-	log.Info("SIGHUP: read the secrets again", "secrets", keys.IDs())
 }

@@ -55,14 +55,14 @@ func (s *Settings) Check() error {
 const leastSecret = 16
 
 func checkSecrets(list string) error {
-	if _, err := signature.Parse(list); err != nil {
-		return fmt.Errorf("ZORIO_WEBHOOK_SECRET: %w", err)
-	}
 	n := 0
 	for secret := range strings.SplitSeq(list, ",") {
 		if n++; len(strings.TrimSpace(secret)) < leastSecret {
 			return fmt.Errorf("ZORIO_WEBHOOK_SECRET: secret %d has %d characters, at least %d are needed: Zorio's have 32 letters and digits", n, len(strings.TrimSpace(secret)), leastSecret)
 		}
+	}
+	if _, err := signature.Parse(list); err != nil {
+		return fmt.Errorf("ZORIO_WEBHOOK_SECRET: %w", err)
 	}
 	return nil
 }
