@@ -181,7 +181,7 @@ func (f *follower) postponed(ctx context.Context, team string, sequence uint64) 
 	if err != nil {
 		return false
 	}
-	if _, err := retry.GetLastMsgForSubject(ctx, event.WaitSubject(team, fmt.Sprintf("%s.%d", stream.Events, sequence))); err == nil {
+	if _, err := retry.GetLastMsgForSubject(ctx, event.WaitSubject(team, fmt.Sprintf("%s.%d.*", stream.Events, sequence))); err == nil {
 		return true
 	}
 	due, err := retry.GetLastMsgForSubject(ctx, event.RetryFilter(team)) // its time may have come already

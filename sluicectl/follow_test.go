@@ -22,7 +22,7 @@ func TestAnEventThatFailsIsNotSaidToBeProcessed(t *testing.T) {
 	}
 	defer f.close()
 	g.event("pbx.call.hangup")
-	copied := nats.NewMsg(event.WaitSubject("pbx", "EVENTS.1"))
+	copied := nats.NewMsg(event.WaitSubject("pbx", "EVENTS.1.dp8wz1mvp8g"))
 	copied.Header.Set("Nats-Schedule", "@at "+time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano))
 	copied.Header.Set("Nats-Schedule-Target", event.RetrySubject("pbx", "zorio", "pbx.call.hangup"))
 	g.publish(copied)

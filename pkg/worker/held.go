@@ -2,6 +2,7 @@ package worker
 
 import (
 	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,7 @@ type held struct {
 	msg    jetstream.Msg
 	event  *event.Event // its Attempt is the one to be made
 	from   *intake
-	origin string // the message's stream and sequence, "EVENTS.42"
+	origin string // the message: its stream, sequence and time, "EVENTS.42.dp8wz1mvp8g"
 	again  bool   // it was given out before
 	taken  time.Time
 
@@ -42,7 +43,13 @@ func newHeld(from *intake, msg jetstream.Msg) (*held, error) {
 	}
 	e.Attempt++ // of those that have failed, by the copy's headers
 	return &held{
-		msg: msg, event: e, from: from, origin: fmt.Sprintf("%s.%d", meta.Stream, meta.Sequence.Stream),
+		msg: msg, event: e, from: from, origin: originOf(meta),
 		again: meta.NumDelivered > 1, taken: time.Now(),
 	}, nil
+}
+
+// originOf names a message among all that there ever were: a stream that is made anew counts from 1 again, while copies of
+// what the old one had still wait.
+func originOf(m *jetstream.MsgMetadata) string {
+	return fmt.Sprintf("%s.%d.%s", m.Stream, m.Sequence.Stream, strconv.FormatInt(m.Timestamp.UnixNano(), 36))
 }

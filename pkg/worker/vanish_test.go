@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -128,6 +129,36 @@ func TestADeletedStreamIsWaitedFor(t *testing.T) {
 	h.declare()
 	h.publish("after", 2)
 	eventually(t, "the events of the new stream are handled", func() bool { return got.Load() == 5 })
+}
+
+// The sequences of a stream that is made anew begin with 1 again: what waits, or was given up, of the old one stays.
+func TestEventsOfANewStreamReplaceNoCopiesOfTheOld(t *testing.T) {
+	h := newHub(t)
+	w := quickly(h.url, Team{Name: "team"}, Settings{}, func(_ context.Context, e *event.Event) error {
+		if e.Name == "bad" {
+			return Permanent(errors.New("no"))
+		}
+		return RetryAfter(time.Hour, errors.New("later"))
+	})
+	run(t, w)
+	h.declared("team")
+	copies := func(name string) uint64 {
+		s, err := h.js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.CachedInfo().State.Msgs
+	}
+	for round := uint64(1); round <= 2; round++ {
+		h.publish("late", 1)
+		h.publish("bad", 1)
+		eventually(t, fmt.Sprintf("%d wait and %d are dead", round, round), func() bool { return copies(stream.Retry) == round && copies(stream.Dead) == round })
+		if err := h.js.DeleteStream(t.Context(), stream.Events); err != nil {
+			t.Fatal(err)
+		}
+		h.declare()
+		h.declared("team")
+	}
 }
 
 func dependency(w *worker, name string) telemetry.Dependency {

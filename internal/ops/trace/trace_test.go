@@ -78,7 +78,7 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 	wait := failed.Copy()
 	wait["Nats-Schedule"] = []string{"@at " + due.Format(time.RFC3339Nano)}
 	wait["Nats-Schedule-Target"] = []string{event.RetrySubject("retrying", "zorio", e.Name)}
-	publish(t, js, event.WaitSubject("retrying", "EVENTS.1"), wait)
+	publish(t, js, event.WaitSubject("retrying", "EVENTS.1.dp8wz1mvp8g"), wait)
 	letter := failed.Copy()
 	letter[event.HeaderReason] = []string{"permanent"}
 	publish(t, js, event.DeadSubject("dead", "zorio", e.Name), letter)
