@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -45,5 +46,27 @@ func TestUnknownCausesAndTeamsThatAreNotPausedAreSaid(t *testing.T) {
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {
 			t.Errorf("sluicectl %s: exit code %d\n%s%s", c.args, code, stdout, stderr)
 		}
+	}
+}
+
+func TestAReplayOfWhatIsMissingSaysHowMuchWas(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	replay := []string{"replay", "--team", "pbx", "--from", "1", "--to", "9", "--only-missing", "--yes", "--wait", "0s"}
+	_, stderr, code := g.ctl(t.Context(), "", replay...)
+	found := regexp.MustCompile(`would replay (\d+) events? .*; (\d+) it has already processed`).FindStringSubmatch(stderr)
+	id := regexp.MustCompile(`(?m)^replay (\S+)$`).FindStringSubmatch(stderr)
+	if code != exitDone || found == nil || id == nil {
+		t.Fatal(code, stderr)
+	}
+	shown, _, _ := g.ctl(t.Context(), "", "replay", "show", id[1])
+	for _, want := range []string{"brought +" + found[1] + " of ", "left out +" + found[2] + " event"} {
+		if !regexp.MustCompile(want).MatchString(shown) {
+			t.Errorf("no %q in\n%s", want, shown)
+		}
+	}
+	listed, _, _ := g.ctl(t.Context(), "", "audit", "--action", "replay.start")
+	if want := `replay\.start +pbx +` + found[1] + ` `; !regexp.MustCompile(want).MatchString(listed) {
+		t.Errorf("no %q in\n%s", want, listed)
 	}
 }

@@ -25,7 +25,11 @@ func (r *replaying) begin(ctx context.Context, s *session, v replay.Survey, miss
 	if err != nil {
 		return err
 	}
-	s.recordReplay(ctx, audit.ReplayStart, record.Entry(), v.Events)
+	count := v.Events
+	if r.onlyMissing {
+		count -= v.Handled
+	}
+	s.recordReplay(ctx, audit.ReplayStart, record.Entry(), count)
 	return r.run(ctx, s, record, missing)
 }
 

@@ -40,15 +40,19 @@ func (s *session) showReplay(e *replay.Entry, came *replay.Came) error {
 		return object(s.out, replayJSON{e, came})
 	}
 	fmt.Fprintf(s.out, "replay %s\n", e.ID)
-	refused := ""
-	if e.Progress.Refused > 0 {
-		refused = plural(e.Progress.Refused, "event")
+	some := func(count int, and string) string { // nothing is said about none
+		if count == 0 {
+			return ""
+		}
+		return plural(count, "event") + and
+	}
+	result := ""
+	if came != nil {
+		result = came.String()
 	}
 	fields(s.out, "to", e.Target(), "what", what(e), "by", e.By, "started", clock(e.Started), "state", e.State, "error", e.Error,
-		"brought", fmt.Sprintf("%d of %s", e.Progress.Settled(), plural(e.Events, "event")), "refused", refused)
-	if came != nil {
-		fields(s.out, "result", came)
-	}
+		"brought", fmt.Sprintf("%d of %s", e.Progress.Replayed, plural(e.Events, "event")),
+		"left out", some(e.Progress.Skipped, " that it had processed"), "refused", some(e.Progress.Refused, ""), "result", result)
 	return nil
 }
 
