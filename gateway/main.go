@@ -110,12 +110,15 @@ const lastWrites = 5 * time.Millisecond
 // place. It does not wait as fasthttp does, which looks every 100 ms, and for connections on which nothing was asked.
 func finish(path *ingest.Path, server *fasthttp.Server) {
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- server.ShutdownWithContext(ctx) }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.ShutdownWithContext(ctx) // the listener's own error, if any, is told when it is closed
+	}()
 	path.Close()
 	for deadline := time.Now().Add(lastWrites); server.GetOpenConnectionsCount() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
-	_ = <-ended // the listener's own error, if any, is told when it is closed
+	<-ended
 }
