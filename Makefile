@@ -63,8 +63,8 @@ lint: ## go vet and golangci-lint
 fmt: ## format the code
 	gofmt -w .
 
-docs: ## write the tables of docs/ that are made from the code
-	go test -count=1 -run TestTablesAreMadeFromTheCode . -update
+docs: ## write what is made from the code: the tables of docs/, and the names of all settings
+	go test -count=1 -run 'TestTablesAreMadeFromTheCode|TestEveryBinaryKnowsTheOthersSettings' . -update
 
 ci: ## what CI runs
 	.ci/run

@@ -97,6 +97,27 @@ func TestTablesAreMadeFromTheCode(t *testing.T) {
 	}
 }
 
+// A binary knows the others' settings from a list that the code writes too.
+func TestEveryBinaryKnowsTheOthersSettings(t *testing.T) {
+	var names []string
+	for _, pkg := range binaries {
+		for _, name := range setting.FindAllStringSubmatch(help(t, pkg), -1) {
+			if strings.HasPrefix(name[1], "SLUICE_") {
+				names = append(names, name[1])
+			}
+		}
+	}
+	slices.Sort(names)
+	want, file := strings.Join(slices.Compact(names), "\n")+"\n", filepath.Join(rig.Root(t), "pkg", "settings", "names.txt")
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	} else if have, err := os.ReadFile(file); err != nil || string(have) != want {
+		t.Errorf("%s is not what the code says (%v): run `make docs`", file, err)
+	}
+}
+
 func TestEverySettingAndMetricNamedExists(t *testing.T) {
 	pages := rig.Pages(t)
 	known := map[string]bool{}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"net"
@@ -175,7 +176,7 @@ func isLoopback(address string) bool {
 func Unknown(s any) []string { return unknown(s, env.ToMap(os.Environ())) }
 
 func unknown(s any, environment map[string]string) (warnings []string) {
-	known := slices.Clone(elsewhere)
+	known := strings.Fields(names)
 	for _, f := range fields(s) {
 		known = append(known, f.name)
 		if f.tag.Get("file") == "true" {
@@ -196,14 +197,10 @@ func unknown(s any, environment map[string]string) (warnings []string) {
 	return warnings
 }
 
-// elsewhere are settings of one Sluice binary that the others need not know: an environment may be shared by all.
-var elsewhere = []string{
-	"SLUICE_LISTEN", "SLUICE_PATH", "SLUICE_ADMIN", "SLUICE_DATA", "SLUICE_LOG", "SLUICE_NATS_MONITOR", "SLUICE_HUB_LISTEN",
-	"SLUICE_REPLICAS", "SLUICE_EVENTS_MAX_AGE", "SLUICE_EVENTS_MAX_BYTES", "SLUICE_IDENTITY", "SLUICE_LATE", "SLUICE_LATE_MAX",
-	"SLUICE_MAX_COPIES", "SLUICE_MAX_INFLIGHT", "SLUICE_MAX_INFLIGHT_BYTES", "SLUICE_MAX_BODY", "SLUICE_MAX_CONNECTIONS", "SLUICE_MAX_CONNECTIONS_PER_IP", "SLUICE_SEEN_MAX",
-	"SLUICE_CONCURRENCY", "SLUICE_ATTEMPTS", "SLUICE_BACKOFF_MIN", "SLUICE_BACKOFF_MAX", "SLUICE_TIMEOUT", "SLUICE_START",
-	"SLUICE_TARGETS", "SLUICE_ARCHIVE", "SLUICE_ARCHIVE_EVENTS", "SLUICE_ARCHIVE_BYTES", "SLUICE_ARCHIVE_EVERY",
-}
+// names are the settings of all of Sluice's binaries: an environment may be shared by all. `make docs` writes the file.
+//
+//go:embed names.txt
+var names string
 
 // Nearest is the known name with the fewest slips of the keyboard between, at most two, or "".
 func Nearest(name string, known []string) (near string) {
