@@ -87,7 +87,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	return serve(ctx, path, path.Server(limits), path.Listener(webhooks, limits), hub.failed, admin, log)
 }
 
-// serve answers until ctx ends or the hub fails, and then what is inside.
+// serve answers until ctx ends or the hub fails, and then the requests in flight.
 func serve(ctx context.Context, path *ingest.Path, server *fasthttp.Server, webhooks net.Listener, failed <-chan error, admin *telemetry.Admin, log *slog.Logger) (err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(webhooks) }()
@@ -106,7 +106,7 @@ func serve(ctx context.Context, path *ingest.Path, server *fasthttp.Server, webh
 // lastWrites is how long the last answers may take from the handler into the kernel, which sends them by itself.
 const lastWrites = 5 * time.Millisecond
 
-// finish stops listening and answers what is inside, as soon as that can be: until this process ends nobody takes its
+// finish stops listening and answers the requests in flight as soon as it can: until this process ends nobody takes its
 // place. It does not wait as fasthttp does, which looks every 100 ms, and for connections on which nothing was asked.
 func finish(path *ingest.Path, server *fasthttp.Server) {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -12,7 +12,7 @@ import (
 
 func deadCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "dead", Short: "See, redrive and drop the events that teams gave up on", Args: cobra.NoArgs,
+		Use: "dead", Short: "List, redrive and drop dead letters: events that teams gave up on", Args: cobra.NoArgs,
 		Example: "  sluicectl dead list\n  sluicectl dead redrive --team pbx --reason exhausted",
 	}
 	c.AddCommand(deadListCommand(), deadShowCommand(), deadRedriveCommand(), deadDropCommand())

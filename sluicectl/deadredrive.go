@@ -33,9 +33,9 @@ func deadRedriveCommand() *cobra.Command {
 		Use: "redrive [id or delivery id]…", Short: "Send dead letters back to their teams, with their attempts counted from the beginning",
 		Long: `Send dead letters back to their teams, and to nobody else, with their attempts counted from the beginning.
 
-A letter is removed from DEAD when the stream REPLAY has acknowledged its copy; redriving again after a crash in between
-does not double it. An effect that did happen before it was dead-lettered does not happen again: the team's inbox knows the
-event. What failed so far stays with the event: ` + "`dead show`" + ` has it, should it die again.`,
+A letter is removed from DEAD only when its copy is stored in REPLAY. After a crash in between, redrive again: nothing
+happens twice. An effect that happened before the event was dead-lettered does not happen again: the team's inbox knows
+the event. The event keeps its history: if it is dead-lettered again, ` + "`dead show`" + ` prints all of it.`,
 		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --error 'no such extension' --rate 50 --yes\n  sluicectl dead redrive --all --yes",
 	}, func(ctx context.Context, s *session, args []string) error {
 		if l.rate < 0 {

@@ -34,7 +34,7 @@ func execute(ctx context.Context, root *cobra.Command, reached *bool) error {
 func newRoot() (root *cobra.Command, reached *bool) {
 	reached = new(bool)
 	root = &cobra.Command{
-		Use: "sluicectl", Short: "See, test and mend Sluice", Long: "See, test and mend Sluice.\n\n" + exitCodes, Version: telemetry.Version(),
+		Use: "sluicectl", Short: "Watch, test and repair Sluice", Long: "Watch, test and repair Sluice.\n\n" + exitCodes, Version: telemetry.Version(),
 		SilenceUsage: true, SilenceErrors: true,
 		PersistentPreRun: func(*cobra.Command, []string) { *reached = true },
 	}

@@ -16,7 +16,7 @@ import (
 
 func quarantineCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "quarantine", Short: "See, release and drop authentic deliveries that could not be routed or came too late", Args: cobra.NoArgs,
+		Use: "quarantine", Short: "List, release and drop authentic deliveries that were unroutable, late or replayed", Args: cobra.NoArgs,
 		Example: "  sluicectl quarantine list\n  sluicectl quarantine release --reason late",
 	}
 	c.AddCommand(quarantineListCommand(), quarantineShowCommand(), quarantineReleaseCommand(), quarantineDropCommand())

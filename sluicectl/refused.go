@@ -18,9 +18,9 @@ import (
 
 func refusedCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "refused", Short: "See the last requests that the gateway refused", Args: cobra.NoArgs,
-		Long: `See the last requests that the gateway refused: a hundred of each cause, for seven days, and not more than two a second.
-What may be a secret in them is not kept, and of a large body 64 KiB.`,
+		Use: "refused", Short: "Show the last requests that the gateway refused", Args: cobra.NoArgs,
+		Long: `Show the last requests that the gateway refused: a hundred for each cause, for seven days, and at most two a second.
+What may be a secret in them is not kept. Of a large body 64 KiB are kept.`,
 		Example: "  sluicectl refused list\n  sluicectl verify --refused 1",
 	}
 	c.AddCommand(refusedListCommand(), refusedShowCommand())

@@ -31,20 +31,20 @@ const defaultRate = 200 // what the sender asks of a receiver
 func replayCommand() *cobra.Command {
 	r := &replaying{}
 	c := connected(&cobra.Command{
-		Use: "replay", Short: "Bring stored events once more to one team, to a URL, or to stdout", Args: cobra.NoArgs,
-		Long: `Bring stored events once more to one team, to a URL, or to stdout. Nobody else notices.
+		Use: "replay", Short: "Send stored events again to one team, to a URL, or to stdout", Args: cobra.NoArgs,
+		Long: `Send stored events again to one team, to a URL, or to stdout. No other team notices.
 
-It counts first and asks. A team gets copies in the stream REPLAY, which its workers read beside what happens now and
-with a quarter of their places, so that live events are not held up. A copy carries the id of its replay: the team's
-inbox lets its effect happen once more, and once a replay. Without --event a team gets the events that it takes anyway;
-with --event it gets those, whether it takes them or not.
+It counts first, and asks. A team gets copies in the stream REPLAY. Its workers use a quarter of their slots for them, so
+live events continue. Each effect happens once more in each replay, and only once, however often the replay is
+interrupted. Without --event a team gets those of its own events; with --event it gets the events that match, even if it
+does not take them otherwise.
 
-A URL gets each event as Zorio would post it, with the time of now and a new signature. Stdout (-o ndjson) gets a line
-of JSON an event: body, to be read, and body_base64, the bytes as they came, to check the signature again.
+A URL gets each event as Zorio would post it, with a new timestamp and signature. Stdout (-o ndjson) gets a line of JSON
+for each event: body is for reading, body_base64 has the exact bytes that the signature signs.
 
-A team's workers tell what they did with the copies, which is waited for: see --wait and ` + "`sluicectl replay show`" + `.
-Ctrl-C leaves a replay to a team or a URL resumable, and a resume begins with what the URL did not take. Who replayed what, and how far it came, is kept for a year:
-see ` + "`sluicectl replay list`.",
+The command waits for what the team does with the copies: see --wait, and ` + "`sluicectl replay show`" + `. Ctrl-C stops a
+replay to a team or a URL; a resume begins with the events that the URL refused. Who replayed what is kept for a year: see
+` + "`sluicectl replay list`.",
 		Example: `  sluicectl replay --team pbx --since 2h --dry-run
   sluicectl replay --team pbx --since 2h --event 'pbx.call.*' --yes
   sluicectl replay --team pbx --delivery 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --yes

@@ -13,7 +13,7 @@ import (
 
 func replayListCommand() *cobra.Command {
 	return connected(&cobra.Command{
-		Use: "list", Short: "List replays: who, when, what, and how far they came", Args: cobra.NoArgs,
+		Use: "list", Short: "List replays: who, when, what, and their progress", Args: cobra.NoArgs,
 		Example: "  sluicectl replay list\n  sluicectl replay list -o json",
 	}, func(ctx context.Context, s *session, _ []string) error {
 		journal, err := replay.OpenJournal(ctx, s.js)
@@ -76,8 +76,8 @@ func replayStopCommand() *cobra.Command {
 		Use: "stop <id>", Short: "Stop a replay; it can be resumed", Args: cobra.ExactArgs(1),
 		Long: `Stop a replay; it can be resumed. The command that runs it ends within a second.
 
-What it has queued for its team already is processed all the same, unless --purge removes it from REPLAY: what was
-purged is not replayed by a resume either.`,
+Copies that its team has not taken yet are processed all the same. --purge removes them from REPLAY; a resume does not
+replay them either.`,
 		Example: "  sluicectl replay stop 20261123-130205-k3f9\n  sluicectl replay stop 20261123-130205-k3f9 --purge",
 	}, func(ctx context.Context, s *session, args []string) error { return s.stopReplay(ctx, args[0], purge) })
 	c.ValidArgsFunction = completeFirst(completeReplays)
@@ -119,12 +119,12 @@ func (s *session) stopReplay(ctx context.Context, id string, purge bool) error {
 func replayResumeCommand() *cobra.Command {
 	r := &replaying{}
 	c := connected(&cobra.Command{
-		Use: "resume <id>", Short: "Go on with a replay that was stopped, interrupted, refused or failed", Args: cobra.ExactArgs(1),
-		Long:    "Go on with a replay that was stopped, interrupted, refused or failed: with what its URL did not take, and then with the rest. It asks first.",
+		Use: "resume <id>", Short: "Resume a replay that was stopped, interrupted, refused or failed", Args: cobra.ExactArgs(1),
+		Long:    "Resume a replay that was stopped, interrupted, refused or failed. It asks first, and begins with the events that the URL refused.",
 		Example: "  sluicectl replay resume 20261123-130205-k3f9 --yes",
 	}, func(ctx context.Context, s *session, args []string) error { return r.resume(ctx, s, args[0]) })
 	c.ValidArgsFunction = completeFirst(completeReplays)
-	c.Flags().StringVar(&r.url, "url", "", "the URL once more, where it has a password, which is not kept")
+	c.Flags().StringVar(&r.url, "url", "", "the URL, needed again if it has a password, which is not kept")
 	c.Flags().StringVar(&r.secret, "secret", "", "secret to sign with, for a replay to a URL")
 	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask")
 	r.waitFlag(c)

@@ -36,8 +36,8 @@ type sender struct {
 func sendCommand() *cobra.Command {
 	s := &sender{}
 	c := &cobra.Command{
-		Use: "send [event name]", Short: "Sign and post a sample event as Zorio would, and follow its way", Args: cobra.MaximumNArgs(1),
-		Long:              "Sign and post a sample event as Zorio would, and follow its way.\n\nEvents: " + strings.Join(zorio.Names(), ", "),
+		Use: "send [event name]", Short: "Sign and post a sample event as Zorio would, and follow it", Args: cobra.MaximumNArgs(1),
+		Long:              "Sign and post a sample event as Zorio would, and follow it.\n\nEvents: " + strings.Join(zorio.Names(), ", "),
 		Example:           "  sluicectl send pbx.call.hangup\n  sluicectl send --all\n  sluicectl send pbx.call.ringing --count 100 --rate 500",
 		ValidArgsFunction: cobra.FixedCompletions(zorio.Names(), cobra.ShellCompDirectiveNoFileComp),
 		RunE: func(c *cobra.Command, args []string) error {

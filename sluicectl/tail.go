@@ -27,7 +27,7 @@ func tailCommand() *cobra.Command {
 	t := &tailing{}
 	c := connected(&cobra.Command{
 		Use: "tail [pattern]…", Short: "Show events as they are stored", Args: cobra.ArbitraryArgs, ValidArgsFunction: completeEvents,
-		Long: "Show events as they are stored, those of the patterns that are named or all, until Ctrl-C.\n\n" +
+		Long: "Show events as they are stored, all or those that match the patterns, until Ctrl-C.\n\n" +
 			"Columns: when it was stored, its sequence in EVENTS, name, delivery id, and size in bytes.",
 		Example: "  sluicectl tail --since 1h --count 3\n  sluicectl tail 'pbx.>' 'telesales.lead.*' --since 1h --count 2 --body\n  sluicectl tail --since 1h --count 1 -o json",
 	}, func(ctx context.Context, s *session, args []string) error {

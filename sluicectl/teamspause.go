@@ -30,11 +30,11 @@ func onTeam(c *cobra.Command, do func(ctx context.Context, s *session, t *team.T
 func teamsPauseCommand() *cobra.Command {
 	var yes bool
 	c := onTeam(&cobra.Command{
-		Use: "pause <team>", Short: "Let a team wait: NATS gives it nothing until it is resumed",
-		Long: `Let a team wait: NATS gives it nothing until it is resumed, whatever is restarted meanwhile.
+		Use: "pause <team>", Short: "Pause a team: NATS gives it nothing until it is resumed",
+		Long: `Pause a team: NATS gives it nothing until it is resumed, across restarts.
 
-What its processes have taken already they bring to its end. Nothing is lost: events wait in the stream until retention
-drops them, see DROPPED in ` + "`sluicectl teams`" + `. Who paused it and since when is shown there, and on the /readyz of
+Its processes finish the events in flight. Nothing is lost: events wait in the stream until retention drops them, see
+DROPPED in ` + "`sluicectl teams`" + `. Who paused it and since when is shown there, and on the /readyz of
 its processes.`,
 		Example: "  sluicectl teams pause pbx\n  sluicectl teams pause pbx --yes -o json",
 	}, func(ctx context.Context, s *session, t *team.Team) error {
@@ -49,7 +49,7 @@ its processes.`,
 
 func teamsResumeCommand() *cobra.Command {
 	return onTeam(&cobra.Command{
-		Use: "resume <team>", Short: "Let a team that was paused go on where it was",
+		Use: "resume <team>", Short: "Resume a paused team where it was",
 		Example: "  sluicectl teams resume pbx",
 	}, func(ctx context.Context, s *session, t *team.Team) error {
 		before, err := s.status(ctx, t.Name)
@@ -67,10 +67,10 @@ func teamsResumeCommand() *cobra.Command {
 func teamsRemoveCommand() *cobra.Command {
 	var yes bool
 	c := onTeam(&cobra.Command{
-		Use: "remove <team>", Short: "Remove the place of a team that is gone for good",
-		Long: `Remove the place of a team that is gone for good, and what waits for it in RETRY and REPLAY. Its dead letters stay.
+		Use: "remove <team>", Short: "Remove the position of a team that is gone for good",
+		Long: `Remove the position of a team that is gone for good, and what is pending for it in RETRY and REPLAY. Its dead letters stay.
 
-The team may have no process that runs: it would begin anew with everything that is kept.`,
+The team must have no running process: that would start again from the oldest event kept.`,
 		Example: "  sluicectl teams remove pbx\n  sluicectl teams remove telesales --yes",
 	}, func(ctx context.Context, s *session, t *team.Team) error {
 		if err := s.askToRemove(ctx, t.Name, yes); err != nil {

@@ -25,7 +25,7 @@ func verifyCommand() *cobra.Command {
 		Long: `Say why a captured webhook's signature or timestamp is refused. It exits with 0 when the gateway would take it.
 
 The headers are lines of the form "Name: value", as curl -D or a proxy's log has them. Of expected signatures only the
-beginning is printed, and of secrets nothing. A request that sluicectl refused list shows is verified as of when it came.`,
+beginning is printed, of secrets nothing. A request of sluicectl refused list is verified as of the time it came.`,
 		Example: "  sluicectl verify --refused 1\n  sluicectl verify --headers headers.txt --body body.json\n  sluicectl verify --headers headers.txt --body body.json --at 2026-01-31T08:00:00Z -o json",
 	}
 	s.natsFlags(c)

@@ -143,7 +143,7 @@ func (f *forwarder) start(ctx context.Context, t target) {
 	}()
 }
 
-// stop lets every runner come to its end.
+// stop waits for every runner to finish.
 func (f *forwarder) stop() {
 	f.mu.Lock()
 	all := slices.Collect(maps.Values(f.runners))

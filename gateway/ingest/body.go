@@ -8,11 +8,11 @@ import (
 
 var (
 	errTooLarge = errors.New("body too large")
-	errNoRoom   = errors.New("too many bytes inside")
+	errNoRoom   = errors.New("the bodies of concurrent requests reach their limit")
 )
 
 // body reads the body of the request whose head was given out last, and is good until drop. Its memory grows as its
-// bytes come, whatever was announced, and counts as inside until release.
+// bytes come, whatever was announced, and counts towards the limit until release.
 func (c *connection) body(length, most int) (body []byte, err error) {
 	switch {
 	case length > most:
@@ -44,7 +44,7 @@ func (c *connection) countRest() bool {
 	return c.count(cap(*c.rest))
 }
 
-// count counts bytes as inside.
+// count counts bytes towards the limit.
 func (c *connection) count(n int) bool {
 	if !c.from.bytes.take(n) {
 		return false

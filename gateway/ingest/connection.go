@@ -13,15 +13,15 @@ import (
 type connection struct {
 	net.Conn
 	from  *peer
-	all   *room  // what all connections may have inside together
+	all   *room  // what the bodies of all connections may take together
 	leave func() // gives its place away
 
 	head    headEnd
 	fault   error   // once what was sent is not HTTP
 	unread  bool    // a head was given out, and the body that follows it was not read
 	rest    *[]byte // read, and not given out; nil where there is nothing
-	taken   int     // bytes of rest that are the body of the request inside
-	counted int     // bytes that count as inside
+	taken   int     // bytes of rest that are the body of the request in flight
+	counted int     // bytes that count towards the limit
 
 	waits   atomic.Int64 // since when it waits for a whole request, in nanoseconds since 1970; or one of those below
 	lingers atomic.Bool

@@ -158,7 +158,7 @@ func (b *bounded) forget(c *connection) {
 	}
 }
 
-// newPeer is an address that may have half of the bytes inside; what has no address may have them all.
+// newPeer is an address whose bodies may take half of the limit; what has no address may take all of it.
 func (p *Path) newPeer(address netip.Addr) *peer {
 	from := &peer{address: address}
 	if from.bytes.most = math.MaxInt64; address.IsValid() {

@@ -10,12 +10,12 @@ import (
 const patience = 2 * time.Millisecond
 
 // gathering is where deliveries wait for the committer. A group goes when it is as large as what is out: nobody waits
-// when nothing is, and under load half of what is inside gathers while the other half is on its way, so that many
+// when nothing is, and under load half of the requests gather while the other half is in flight, so that many
 // share a round trip, which costs nearly the same for one and for a hundred. It is safe for concurrent use; take is
 // one goroutine's.
 type gathering struct {
 	mu     sync.Mutex
-	queued []*delivery // as many as may be inside, at most
+	queued []*delivery // at most as many as the concurrent requests
 	out    int         // taken and not answered
 	closed bool
 	ready  chan struct{} // holds a token when a group may go

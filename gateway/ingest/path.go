@@ -53,7 +53,7 @@ type Config struct {
 	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
 
-	// Opened is closed when the streams are there: until then deliveries wait inside, within their Budget. Nil means
+	// Opened is closed when the streams are there: until then deliveries wait, within their Budget. Nil means
 	// that they are.
 	Opened <-chan struct{}
 	// Full says why nothing more may be stored now; nil where nothing says so. It must not block.
@@ -370,7 +370,7 @@ func (p *Path) refuse(a *answer, why string) *answer {
 	return a
 }
 
-// Close ends the path: what comes from now on is refused with 503, and what is inside is answered as ever, which takes
+// Close ends the path: new requests are refused with 503, and those in flight are answered as ever, which takes
 // [Budget] at most. On return every mark is written or given up.
 func (p *Path) Close() {
 	close(p.stopping)

@@ -178,8 +178,8 @@ func (l *lanes) held() int {
 
 func (l *lanes) active() int { return len(l.slots) }
 
-// close gives back what has not begun and lets what runs come to its end for the time of grace, then cancels it. It returns
-// what its handlers hold on to even so: nobody waits for them any longer.
+// close gives back what has not begun, and waits for running handlers to finish for the time of grace. Then it cancels
+// them, and returns what they hold on to even so: nobody waits for them any longer.
 func (l *lanes) close(grace time.Duration) (left []*held) {
 	close(l.closing)
 	l.gate.stop()

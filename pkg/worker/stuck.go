@@ -34,7 +34,7 @@ func (s *stuck) state() (count int, since time.Time) {
 	return s.count, s.since
 }
 
-// watchOver counts a handler as stuck when it does not come to its end; done is to be called when it did.
+// watchOver counts a handler as stuck when it does not finish; done is to be called when it did.
 func (w *worker) watchOver(e *event.Event) (done func()) {
 	found := make(chan struct{})
 	late := time.AfterFunc(w.settings.Timeout+w.ignores, func() {

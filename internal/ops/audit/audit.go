@@ -47,7 +47,7 @@ type Entry struct {
 	What     string    `json:"what,omitempty"`  // what was asked for, in words
 	IDs      []string  `json:"ids,omitempty"`   // what it was done to: the first of them
 	Count    int       `json:"count"`           // how many it was done to
-	Error    string    `json:"error,omitempty"` // why it did not come to its end
+	Error    string    `json:"error,omitempty"` // why it did not finish
 }
 
 // Bounds of an entry.
@@ -65,7 +65,7 @@ func (e *Entry) Add(id string) {
 	}
 }
 
-// Failed notes why the action did not come to its end; nil notes nothing.
+// Failed notes why the action did not finish; nil notes nothing.
 func (e *Entry) Failed(err error) {
 	if err != nil {
 		e.Error = err.Error()
