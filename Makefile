@@ -3,37 +3,48 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/sluicehq/sluice/pkg/telemetry.version=$(VERSION)
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Tests are built as the binaries are, so that the build cache holds everything once.
+# Tests are built as the binaries are, so that the build cache holds everything once. Without DWARF, which the linker
+# drops from the binaries anyway, the compiler needs an eighth less time and a fifth less memory; stack traces stay whole.
+FLAGS := -trimpath -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
-export GOFLAGS := -trimpath $(filter-out -trimpath,$(GOFLAGS))
+export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 
 .PHONY: help build run test race fuzz bench lint fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
+BUILD := go build -v -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/
+
 build: ## build all binaries into bin/
 	@mkdir -p bin
-	go build -ldflags '$(LDFLAGS)' -o bin/ ./gateway ./consumer/... ./sluicectl
+	@tools/build "all programs" $(BUILD) ./gateway ./consumer/... ./sluicectl
 
-run: build ## build, and run gateway and consumers together, with their data in ./data
+# What `sluicectl run` starts, and itself.
+RUN := ./gateway ./consumer/pbx ./consumer/telesales ./consumer/autocall ./sluicectl
+
+run: ## build, and run gateway and consumers together, with their data in ./data
+	@mkdir -p bin
+	@tools/build "$(words $(RUN)) programs" $(BUILD) $(RUN)
 	@exec bin/sluicectl run
 
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300
 RECEIVERS := consumer/forward/testdata/receivers
 
 deps: ## install what the tests need and is missing: servers and languages (Debian packages), Express and ioredis (npm)
-	@missing=; \
+	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node"; missing=; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	command -v php >/dev/null && php -m | grep -qx redis || missing="$$missing php-cli php-redis"; \
 	/usr/bin/python3 -c 'import fastapi, redis, uvicorn' 2>/dev/null || missing="$$missing python3-fastapi python3-redis python3-uvicorn"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
-	[ -z "$$missing" ] || { $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
+	[ -z "$$missing" ] || { echo "installing$$missing"; $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
 	@cmp -s $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed || { npm ci --prefix $(RECEIVERS)/node --no-audit --no-fund && \
 	cp $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed; }
 
 test: deps ## run all tests, against real servers
+	@tools/build "packages and their tests" go list -v -export -deps -test ./...
+	@echo "testing"
 	go test ./...
 
 # What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of

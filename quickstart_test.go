@@ -50,6 +50,14 @@ func TestTheQuickStartFromAFreshClone(t *testing.T) {
 		t.Errorf("it does not say that it generated a secret:\n%s", run.Output())
 	}
 
+	if !regexp.MustCompile(`(?s)^checking modules\nbuilding 5 programs\n.*starting the gateway`).MatchString(run.Output()) {
+		t.Errorf("it does not say from the beginning what it does:\n%s", run.Output())
+	}
+	built, err := os.ReadDir(filepath.Join(dir, "bin"))
+	if err != nil || len(built) != 5 {
+		t.Errorf("it builds something else than what it runs: %v, %v", built, err)
+	}
+
 	next := regexp.MustCompile(`(?m)^    (bin/sluicectl send .*)$`).FindStringSubmatch(run.Output())
 	if next == nil {
 		t.Fatalf("it does not say what to type:\n%s", run.Output())
@@ -73,6 +81,27 @@ func TestTheQuickStartFromAFreshClone(t *testing.T) {
 	}
 	if left := processes(t, dir); len(left) > 0 {
 		t.Errorf("left running: %v", left)
+	}
+}
+
+// What is wrong with the code has to be seen among what the build says of itself.
+func TestABuildThatFailsShowsTheCompilersWordsAlone(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module example.com/broken\n\ngo 1.26.0\n", "main.go": "package main\n\nfunc main() { missing() }\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script, err := filepath.Abs("tools/build")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command(script, "1 program", "go", "build", "-v", "-o", dir, "./...")
+	build.Dir = dir
+	output, err := build.CombinedOutput()
+	want := "checking modules\nbuilding 1 program\n# example.com/broken\n./main.go:3:15: undefined: missing\n"
+	if build.ProcessState.ExitCode() != 1 || string(output) != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, output, want)
 	}
 }
 
