@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -39,9 +40,23 @@ func addressesFree() error {
 		strings.Join(taken, ", "))
 }
 
-// freeAddress is one that nobody listens on now.
-func freeAddress() (string, error) {
-	probe, err := net.Listen("tcp", "127.0.0.1:0")
+// firstConsumerAdmin is the port of the first consumer's admin address. The others follow it.
+const firstConsumerAdmin = 3011
+
+// consumerAdmin is an address for the metrics of the nth consumer: a fixed one where the gateway has its default too,
+// so that a Prometheus finds it again, and any free one where that is in use or the gateway's is chosen.
+func consumerAdmin(n int) (string, error) {
+	if os.Getenv("SLUICE_ADMIN") == "" {
+		if fixed, err := freeAddress(firstConsumerAdmin + n); err == nil {
+			return fixed, nil
+		}
+	}
+	return freeAddress(0)
+}
+
+// freeAddress is one that nobody listens on now; port 0 is any.
+func freeAddress(port int) (string, error) {
+	probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return "", err
 	}

@@ -57,15 +57,16 @@ func run(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// everything starts the gateway, then the consumers, says what to do next, and stops the consumers before the gateway, in
+// everything starts the gateway, then the consumers, says where they are, and stops the consumers before the gateway, in
 // which NATS runs.
 func (r *runner) everything(ctx context.Context, environment []string) error {
-	gateway, err := r.start("gateway", environment)
+	r.say("starting the gateway, then the consumers " + strings.Join(teams, ", "))
+	gateway, err := r.start("gateway", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), environment)
 	if err != nil {
 		return err
 	}
 	defer stopAll(gateway)
-	if err := r.waitReady(ctx, gateway, cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin)); err != nil {
+	if err := r.waitReady(ctx, gateway); err != nil {
 		return err
 	}
 	consumers, err := r.startConsumers(ctx, environment)
@@ -73,27 +74,26 @@ func (r *runner) everything(ctx context.Context, environment []string) error {
 	if err != nil {
 		return err
 	}
-	r.sayNext()
+	r.say(whereEverythingIs(append([]*child{gateway}, consumers...)))
 	return r.wait(ctx)
 }
 
 // startConsumers returns those that it started, and when all of them are ready. They are given the gateway's NATS once
 // our own gateway is ready, and so never join somebody else's.
 func (r *runner) startConsumers(ctx context.Context, environment []string) (started []*child, err error) {
-	admins := map[*child]string{}
-	for _, name := range teams {
-		admin, err := freeAddress()
+	for n, name := range teams {
+		admin, err := consumerAdmin(n)
 		if err != nil {
 			return started, err
 		}
-		c, err := r.start(name, append(slices.Clone(environment), "SLUICE_ADMIN="+admin, "NATS_URL="+hubURL()))
+		c, err := r.start(name, admin, append(slices.Clone(environment), "SLUICE_ADMIN="+admin, "NATS_URL="+hubURL()))
 		if err != nil {
 			return started, err
 		}
-		started, admins[c] = append(started, c), admin
+		started = append(started, c)
 	}
 	for _, c := range started {
-		if err := r.waitReady(ctx, c, admins[c]); err != nil {
+		if err := r.waitReady(ctx, c); err != nil {
 			return started, err
 		}
 	}
@@ -124,11 +124,12 @@ type runner struct {
 
 // child is a process of ours in a process group of its own, so that a Ctrl-C reaches it through us alone.
 type child struct {
-	cmd  *exec.Cmd
-	done chan struct{}
+	name, admin string
+	cmd         *exec.Cmd
+	done        chan struct{}
 }
 
-func (r *runner) start(name string, environment []string) (*child, error) {
+func (r *runner) start(name, admin string, environment []string) (*child, error) {
 	cmd := exec.Command(filepath.Join(r.bin, name))
 	cmd.Env = environment
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -142,7 +143,7 @@ func (r *runner) start(name string, environment []string) (*child, error) {
 		return nil, fmt.Errorf("start %s: %w: `make build` makes it", name, err)
 	}
 	_ = write.Close() // the child has its own
-	c := &child{cmd: cmd, done: make(chan struct{})}
+	c := &child{name: name, admin: admin, cmd: cmd, done: make(chan struct{})}
 	go func() {
 		r.copyLines(name, read)
 		_ = cmd.Wait() // the state says more
@@ -166,10 +167,10 @@ func (r *runner) say(line string) {
 }
 
 // waitReady waits until a process of ours says that it is ready. What another says at that address counts for nothing.
-func (r *runner) waitReady(ctx context.Context, c *child, admin string) error {
+func (r *runner) waitReady(ctx context.Context, c *child) error {
 	client := http.Client{Timeout: time.Second}
 	defer client.CloseIdleConnections()
-	for !c.isReady(&client, admin) {
+	for !c.isReady(&client) {
 		select {
 		case err := <-r.ended:
 			return err
@@ -181,8 +182,8 @@ func (r *runner) waitReady(ctx context.Context, c *child, admin string) error {
 	return nil
 }
 
-func (c *child) isReady(client *http.Client, admin string) bool {
-	answer, err := client.Get("http://" + reachable(admin) + "/readyz")
+func (c *child) isReady(client *http.Client) bool {
+	answer, err := client.Get("http://" + reachable(c.admin) + "/readyz")
 	if err != nil {
 		return false
 	}
@@ -190,18 +191,6 @@ func (c *child) isReady(client *http.Client, admin string) bool {
 	var said telemetry.Readiness
 	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&said)
 	return err == nil && said.PID == c.cmd.Process.Pid && answer.StatusCode == http.StatusOK
-}
-
-func (r *runner) sayNext() {
-	url := "http://" + reachable(cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen)) + cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook")
-	next := "bin/sluicectl send pbx.call.hangup"
-	if url != defaultURL {
-		next += " --url " + url
-	}
-	if hub := os.Getenv("SLUICE_HUB_LISTEN"); hub != "" && os.Getenv("NATS_URL") == "" {
-		next += " --nats nats://" + hub
-	}
-	r.say(fmt.Sprintf("\nSluice listens on %s. In another terminal:\n\n    %s\n\nCtrl-C stops everything.\n", url, next))
 }
 
 func (r *runner) wait(ctx context.Context) error {

@@ -29,7 +29,7 @@ func TestASecondRunNamesTheFirstAndStartsNothing(t *testing.T) {
 			t.Errorf("%q is not in:\n%s", want, said)
 		}
 	}
-	if strings.Contains(said, "Sluice listens") || strings.Contains(said, " | ") || strings.Contains(said, "generated a webhook secret") {
+	if strings.Contains(said, "Sluice is up") || strings.Contains(said, " | ") || strings.Contains(said, "generated a webhook secret") {
 		t.Errorf("it did something first:\n%s", said)
 	}
 	if output, code := first.ctl("send", "pbx.call.hangup", "--url", first.url); code != 0 || !strings.Contains(output, "processed by pbx") {
@@ -70,11 +70,11 @@ func TestTheReadinessOfAnotherProcessDoesNotCount(t *testing.T) {
 	}
 	var out bytes.Buffer
 	r := &runner{bin: dir, out: &out, ended: make(chan error, 1)}
-	c, err := r.start("gateway", nil)
+	c, err := r.start("gateway", strings.TrimPrefix(other.URL, "http://"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = r.waitReady(t.Context(), c, strings.TrimPrefix(other.URL, "http://"))
+	err = r.waitReady(t.Context(), c)
 	if err == nil || !strings.Contains(err.Error(), "gateway has ended by itself") || !strings.Contains(out.String(), "choose another port") {
 		t.Errorf("%v\n%s", err, &out)
 	}

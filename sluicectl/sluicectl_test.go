@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -62,6 +64,7 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 	if !strings.Contains(e.Output(), "generated a webhook secret") {
 		t.Error("it does not say that it made a secret")
 	}
+	e.saysWhereMetricsAre()
 	fax := filepath.Join(t.TempDir(), "fax.json")
 	if err := os.WriteFile(fax, []byte(`{"event":"fax.page.received","timestamp":"2026-11-23T03:30:00Z","data":{}}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -105,6 +108,37 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	e.leavesNothing()
+}
+
+// saysWhereMetricsAre looks at each address that it names.
+func (e *everything) saysWhereMetricsAre() {
+	e.t.Helper()
+	for _, name := range append([]string{"gateway"}, teams...) {
+		line := regexp.MustCompile(`(?m)^    ` + name + ` +(http://\S+/readyz) +(http://\S+/metrics)$`).FindStringSubmatch(e.Output())
+		if line == nil {
+			e.t.Errorf("it does not say where %s is:\n%s", name, e.Output())
+			continue
+		}
+		for n, want := range []string{`"status": "ready"`, "sluice_dependency_status"} {
+			if text := get(e.t, line[1+n]); !strings.Contains(text, want) {
+				e.t.Errorf("%s has no %s:\n%s", line[1+n], want, text)
+			}
+		}
+	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	answer, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // leavesNothing waits until its addresses are free: whoever still holds one is a process left behind.

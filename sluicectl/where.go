@@ -1,0 +1,54 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sluicehq/sluice/internal/mask"
+)
+
+// whereEverythingIs are the last lines of `sluicectl run`: the addresses, the files, and the next command to type.
+func whereEverythingIs(processes []*child) string {
+	var said strings.Builder
+	said.WriteString("\nSluice is up:\n\n")
+	table := tabwriter.NewWriter(&said, 0, 0, 3, ' ', 0)
+	row := func(what, where string) { fmt.Fprintf(table, "    %s\t%s\n", what, where) }
+	row("webhooks", webhookURL())
+	row("secret", secretPlace())
+	row("NATS", mask.Address(hubURL()))
+	row("data", dataFolder())
+	for _, p := range processes {
+		admin := "http://" + reachable(p.admin)
+		row(p.name, admin+"/readyz\t"+admin+"/metrics")
+	}
+	_ = table.Flush() // a strings.Builder takes everything
+	fmt.Fprintf(&said, "\nIn another terminal:\n\n    %s\n\nCtrl-C stops everything.\n", nextCommand())
+	return said.String()
+}
+
+func webhookURL() string {
+	return "http://" + reachable(cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen)) + cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook")
+}
+
+// secretPlace says where the secret is, and never what it is.
+func secretPlace() string {
+	if os.Getenv(secretVariable) != "" {
+		return "the variable " + secretVariable
+	}
+	return cmp.Or(os.Getenv(secretVariable+"_FILE"), secretFile())
+}
+
+// nextCommand sends an event to what was started.
+func nextCommand() string {
+	next := "bin/sluicectl send pbx.call.hangup"
+	if url := webhookURL(); url != defaultURL {
+		next += " --url " + url
+	}
+	if hub := os.Getenv("SLUICE_HUB_LISTEN"); hub != "" && os.Getenv("NATS_URL") == "" {
+		next += " --nats nats://" + hub
+	}
+	return next
+}
