@@ -44,6 +44,7 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 
 test: deps ## run all tests, against real servers
 	@tools/build "packages and their tests" go list -v -export -deps -test ./...
+	@cd tools && ./build "tools of the tests: S3, compose" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw
 	@echo "testing"
 	go test ./...
 
