@@ -32,7 +32,7 @@ func TestWhetherAndWhyATeamIsHeldIsKnownInNATS(t *testing.T) {
 		return c.State == team.Held && strings.Contains(c.Why, "no database") && time.Since(*c.Since) < time.Minute
 	})
 	stop()
-	if c := h.condition("pbx"); c.State != team.NoProcess || !strings.Contains(c.Why, "it was stopped") {
+	if c := h.condition("pbx"); c.State != team.NoProcess || !strings.Contains(c.Why, "was stopped") {
 		t.Errorf("%+v", c)
 	}
 }
