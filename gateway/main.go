@@ -73,6 +73,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep,
 	})
 	admin.Watch("signatures", path.Signatures)
+	admin.Watch("clock", path.Clock)
 	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}})
 
 	limits := s.limits(log)

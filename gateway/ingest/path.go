@@ -71,6 +71,7 @@ type Path struct {
 	copies  *copies
 	marks   *marks
 	vigil   *vigil
+	clock   clock
 	doubts  *doubts
 	metrics *metrics
 	log     *slog.Logger
@@ -223,6 +224,7 @@ func (p *Path) verify(r *request, now time.Time) (*delivery, *answer) {
 	}
 	secrets.matched(secret, now)
 	p.vigil.saw(r.conn.from, now)
+	p.clock.saw(stale, age, now)
 	if acceptable := sent != 0 && age > 0 && age <= p.AcceptLate; stale && !acceptable {
 		r.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
 		return p.quarantine(r, late, now), nil
@@ -363,6 +365,9 @@ func (p *Path) tell(r *request, h *fasthttp.RequestHeader, given *answer) {
 
 // Signatures says whether what the sender signs is authentic.
 func (p *Path) Signatures() telemetry.Health { return p.vigil.health(time.Now()) }
+
+// Clock is whether what is authentic comes on time, for /readyz.
+func (p *Path) Clock() telemetry.Health { return p.clock.health(time.Now()) }
 
 // refuse says why a connection is refused or a delivery put aside, one line a cause and interval.
 func (p *Path) refuse(a *answer, why string) *answer {
