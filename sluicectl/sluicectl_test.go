@@ -93,7 +93,7 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		{[]string{"send", "pbx.call.nonsense", "--url", e.url}, `pbx\.call\.hangup`, 1},
 		{[]string{"send", "pbx.call.ringing", "--url", "http://" + rig.Address(t)}, `make run`, 1},
 		{[]string{"send"}, `--all`, 2},
-		{[]string{"ready"}, `^ready: nats ok, signatures ok\n$`, 0},
+		{[]string{"ready"}, `^ready: nats ok, signatures ok, clock ok\n$`, 0},
 		{[]string{"doctor"}, `(?s)ok    settings .*ok    permissions .*ok    teams         autocall, pbx, telesales`, 0},
 		{[]string{"teams"}, `(?m)^TEAM .*\nautocall +working +autocall\.> .*\npbx +working +pbx\.> .*\ntelesales +working +telesales\.> `, 0},
 		{[]string{"ready", "--admin", rig.Address(t)}, `SLUICE_ADMIN`, 1},

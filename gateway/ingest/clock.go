@@ -14,6 +14,7 @@ import (
 type clock struct {
 	late  atomic.Int64 // authentic deliveries out of tolerance since the last that was on time
 	first atomic.Int64 // when the first of those came, in nanoseconds since 1970
+	well  atomic.Int64 // since when deliveries are on time
 	off   atomic.Int64 // how old the last of them was, in nanoseconds; negative when it came from the future
 }
 
@@ -27,6 +28,9 @@ const (
 func (c *clock) saw(stale bool, age time.Duration, now time.Time) {
 	if !stale {
 		if c.late.Load() > 0 {
+			if c.wrong(now) {
+				c.well.Store(now.UnixNano())
+			}
 			c.late.Store(0)
 		}
 		return
@@ -37,13 +41,16 @@ func (c *clock) saw(stale bool, age time.Duration, now time.Time) {
 	}
 }
 
+func (c *clock) wrong(now time.Time) bool {
+	return c.late.Load() >= enoughLate && now.UnixNano()-c.first.Load() >= int64(lateFor)
+}
+
 func (c *clock) health(now time.Time) telemetry.Health {
-	first := time.Unix(0, c.first.Load())
-	if c.late.Load() < enoughLate || now.Sub(first) < lateFor {
-		return telemetry.Health{Status: telemetry.OK}
+	if !c.wrong(now) {
+		return telemetry.Health{Status: telemetry.OK, Since: time.Unix(0, c.well.Load())}
 	}
 	return telemetry.Health{
-		Status: telemetry.Degraded, Since: first,
+		Status: telemetry.Degraded, Since: time.Unix(0, c.first.Load()),
 		Detail: fmt.Sprintf("%d authentic deliveries in a row are stale, the last one by %s", c.late.Load(), time.Duration(c.off.Load()).Round(time.Second)),
 		Remedy: "compare this machine's clock with the sender's (timedatectl): stale deliveries are answered 400 and lie in QUARANTINE; sluicectl quarantine release --reason late makes events of them",
 	}

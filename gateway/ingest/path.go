@@ -107,6 +107,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	}
 	p.doubts = newDoubts(memory)
 	p.vigil = newVigil(p.log, p.refused, time.Now())
+	p.clock.well.Store(time.Now().UnixNano())
 	p.refusals = newRefusals(c.Source.Name, instruments.Keep)
 	p.done.Go(p.commitGroups)
 	return p
