@@ -45,7 +45,7 @@ func TestAPausedTeamSaysByWhomAndGoesOnWhenResumed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
-	defer func() { cancel(); _ = <-ended }()
+	defer func() { cancel(); <-ended }()
 	h.declared("pbx")
 	pbx, err := team.Find(t.Context(), h.js, "pbx")
 	if err != nil {
