@@ -40,7 +40,7 @@ func TestABodyTakesMemoryAsItComes(t *testing.T) {
 	}
 }
 
-// Bodies have SLUICE_MAX_INFLIGHT_BYTES together, and one address half of it.
+// Bodies have SLUICE_MAX_INFLIGHT_BYTES together, and one address half of it; a quarter is kept for small ones.
 func TestBytesInsideAreBounded(t *testing.T) {
 	g := startGateway(t, "SLUICE_MAX_INFLIGHT_BYTES=16MiB")
 	most := strings.Repeat(" ", 1<<20-1)
@@ -51,25 +51,29 @@ func TestBytesInsideAreBounded(t *testing.T) {
 			begin(t, held[len(held)-1], 1<<20, most)
 		}
 	}
+	over := func(ip, what string) {
+		conn := g.from(ip)
+		begin(t, conn, 1<<20, most[:8<<10])
+		if got := refused(t, conn); got != "503 Service Unavailable: Overloaded" {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
 	hold("127.0.0.1", 8)
 	rig.Eventually(t, 10*time.Second, "eight bodies are inside", func() bool { return g.value("sluice_inflight_bytes") == 8<<20 })
-	over := g.from("127.0.0.1")
-	begin(t, over, 100, "")
-	if got := refused(t, over); got != "503 Service Unavailable: Overloaded" {
-		t.Errorf("a ninth one of an address: %s", got)
-	}
-	hold("127.0.0.2", 8)
-	rig.Eventually(t, 10*time.Second, "sixteen bodies are inside", func() bool { return g.value("sluice_inflight_bytes") == 16<<20 })
-	over = g.from("127.0.0.3")
-	begin(t, over, 100, "")
-	if got := refused(t, over); got != "503 Service Unavailable: Overloaded" {
-		t.Errorf("a seventeenth one: %s", got)
+	over("127.0.0.1", "a ninth one of an address")
+	hold("127.0.0.2", 4)
+	rig.Eventually(t, 10*time.Second, "twelve bodies are inside", func() bool { return g.value("sluice_inflight_bytes") == 12<<20 })
+	over("127.0.0.3", "a thirteenth one")
+	for _, n := range []string{"1", "3"} {
+		if got := g.ask(g.from("127.0.0."+n), n); got != "200 OK" {
+			t.Errorf("a small one beside them: %s", got)
+		}
 	}
 	for _, conn := range held {
 		_ = conn.Close()
 	}
 	rig.Eventually(t, 10*time.Second, "nothing is inside", func() bool { return g.metric("sluice_inflight_bytes 0") })
-	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+	if got := g.send("pbx.call.hangup", "4", body("pbx.call.hangup", 1)); got != "200 OK" {
 		t.Errorf("afterwards: %s", got)
 	}
 }

@@ -39,7 +39,7 @@ type Settings struct {
 	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"maximum age of a delivery that SLUICE_LATE=accept accepts"`
 
 	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"maximum concurrent requests; beyond it, 503"`
-	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"maximum memory for the bodies of concurrent requests, of which one address gets at most half; beyond it, 503"`
+	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"maximum memory for the bodies of concurrent requests: a quarter is kept for bodies up to 4 KiB, and one address gets at most half beside that; beyond it, 503"`
 	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"maximum size of a body; beyond it, 413"`
 	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"maximum open connections; beyond it, the one without a complete request for longest is closed, or the new one gets 503"`
 	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"maximum open connections from one address; beyond it, its own without a complete request for longest is closed, or the new one gets 429; 0: half of SLUICE_MAX_CONNECTIONS"`

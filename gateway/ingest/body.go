@@ -46,10 +46,11 @@ func (c *connection) countRest() bool {
 
 // count counts bytes towards the limit.
 func (c *connection) count(n int) bool {
-	if !c.from.bytes.take(n) {
+	small := c.counted+n <= leastBuffer
+	if !c.from.bytes.take(n, small) {
 		return false
 	}
-	if !c.all.take(n) {
+	if !c.all.take(n, small) {
 		c.from.bytes.give(n)
 		return false
 	}

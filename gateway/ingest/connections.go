@@ -158,11 +158,13 @@ func (b *bounded) forget(c *connection) {
 	}
 }
 
-// newPeer is an address whose bodies may take half of the limit; what has no address may take all of it.
+// newPeer is an address whose bodies may take half of the limit, and half of what is kept for small ones; what has no
+// address may take all of it.
 func (p *Path) newPeer(address netip.Addr) *peer {
 	from := &peer{address: address}
-	if from.bytes.most = math.MaxInt64; address.IsValid() {
-		from.bytes.most = p.bytes.most / 2
+	if from.bytes.most, from.bytes.large = math.MaxInt64, math.MaxInt64; address.IsValid() {
+		from.bytes.large = p.bytes.most / 2
+		from.bytes.most = from.bytes.large + (p.bytes.most-p.bytes.large)/2
 	}
 	return from
 }

@@ -97,7 +97,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 		close(opened)
 		p.Opened = opened
 	}
-	p.bytes.most = c.MaxBytes
+	p.bytes.most, p.bytes.large = c.MaxBytes, c.MaxBytes-c.MaxBytes/keptForSmall
 	p.metrics = newMetrics(instruments.Registry, p)
 	p.secrets.Store(p.metrics.secrets(keys))
 	p.marks = newMarks(memory, p.metrics)

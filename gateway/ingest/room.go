@@ -6,15 +6,23 @@ import (
 	"sync/atomic"
 )
 
-// room counts bytes up to a bound. It is safe for concurrent use.
+// room counts bytes up to a bound, and those of large bodies up to a lower one. It is safe for concurrent use.
 type room struct {
-	most int64
-	used atomic.Int64
+	most, large int64
+	used        atomic.Int64
 }
 
+// keptForSmall is the part of the limit that large bodies leave alone: by default as many small ones fit into it as there
+// are connections.
+const keptForSmall = 4
+
 // take counts n more bytes, or none when they do not fit.
-func (r *room) take(n int) bool {
-	if r.used.Add(int64(n)) <= r.most {
+func (r *room) take(n int, small bool) bool {
+	most := r.large
+	if small {
+		most = r.most
+	}
+	if r.used.Add(int64(n)) <= most {
 		return true
 	}
 	r.give(n)

@@ -91,7 +91,7 @@ func (p *Path) answerTo(r *request, err error) *answer {
 	case errors.Is(err, errTooLarge):
 		return r.refuse(p.answers.tooLarge, "the body is larger than SLUICE_MAX_BODY")
 	case errors.Is(err, errNoRoom):
-		return r.refuse(p.answers.overloaded, "more bytes of bodies than SLUICE_MAX_INFLIGHT_BYTES, or than the half of it that one address may use")
+		return r.refuse(p.answers.overloaded, "more bytes of bodies than SLUICE_MAX_INFLIGHT_BYTES, of which bodies over 4 KiB may use three quarters, and one address half")
 	case errors.As(err, &header):
 		return r.refuse(p.answers.headerTooLarge, "the headers are larger than 16 KiB")
 	case errors.As(err, &network) && network.Timeout():
