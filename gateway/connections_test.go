@@ -100,6 +100,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	g.inside("127.0.0.2")
 	g.inside("127.0.0.2")
+	rig.Eventually(t, 10*time.Second, "they are inside", func() bool { return g.metric("sluice_inflight 4") })
 	for range 3 {
 		if got := refused(t, g.from("127.0.0.3")); got != "503 Service Unavailable: Too many connections" {
 			t.Errorf("a fifth one of all: %s", got)
@@ -183,6 +184,50 @@ func TestIdleConnectionsMakePlace(t *testing.T) {
 		if got := g.ask(conn, "more"); got != "200 Duplicate" {
 			t.Errorf("another connection: %s", got)
 		}
+	}
+}
+
+// However fast some addresses come again, others find places, and a sender's connection stays.
+func TestWhoComesAgainAtOnceLeavesPlaces(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "SLUICE_MAX_CONNECTIONS=20")
+	kept := g.from("127.0.0.1")
+	if got := g.ask(kept, "kept"); got != "200 OK" {
+		t.Fatal(got)
+	}
+	for n := range 60 {
+		go g.comeAgain(fmt.Sprintf("127.0.0.%d", n%4+2))
+	}
+	rig.Eventually(t, 10*time.Second, "there is no place left", func() bool { return g.value(`sluice_requests_total{answer="too_many_connections"}`) > 200 })
+	const others = 20
+	answered := 0
+	for n := range others {
+		conn := g.from(fmt.Sprintf("127.0.1.%d", n+1))
+		if g.ask(conn, fmt.Sprint(n)) == "200 OK" {
+			answered++
+		}
+		_ = conn.Close()
+	}
+	if answered < others*9/10 {
+		t.Errorf("%d of %d were answered", answered, others)
+	}
+	for range 3 {
+		time.Sleep(1200 * time.Millisecond) // long enough to give its place away, if it were a stranger's
+		if got := g.ask(kept, "kept"); got != "200 Duplicate" {
+			t.Fatalf("a sender's connection: %s", got)
+		}
+	}
+}
+
+// comeAgain opens a connection, says nothing, and opens another when that is closed, until the test ends.
+func (g *gateway) comeAgain(ip string) {
+	for g.t.Context().Err() == nil {
+		conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}).DialContext(g.t.Context(), "tcp", g.address)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

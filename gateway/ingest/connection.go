@@ -90,7 +90,7 @@ func (c *connection) buffered() int {
 	return len(*c.rest)
 }
 
-// leastIdle is how long a connection waits before its place may be given to another: one that was just opened is about
+// leastIdle is how long a connection waits before its place may be given to any other: one that was just opened is about
 // to be used.
 const leastIdle = time.Second
 
@@ -102,10 +102,16 @@ func (c *connection) waitsFor(now time.Time) time.Duration {
 	return 0
 }
 
-// endIdle ends a connection that waits for a whole request, and reports false for one that does not any more.
+// endIdle ends a connection that has waited for long for a whole request, and reports false for one that has not.
 func (c *connection) endIdle(now time.Time) bool {
 	since := c.waits.Load()
-	if since <= 0 || now.UnixNano()-since < int64(leastIdle) || !c.waits.CompareAndSwap(since, shut) {
+	return now.UnixNano()-since >= int64(leastIdle) && c.endWait(since)
+}
+
+// endWait ends a connection that has waited for a whole request since then, and reports false for one that does not any
+// more.
+func (c *connection) endWait(since int64) bool {
+	if since <= 0 || !c.waits.CompareAndSwap(since, shut) {
 		return false
 	}
 	_ = c.Conn.Close() // wakes its reader, which then closes it as ever

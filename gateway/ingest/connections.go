@@ -15,10 +15,11 @@ import (
 )
 
 // Listener bounds how many of a listener's connections are open. When places run short the connection that has waited
-// longest for a whole request is closed; where none has waited for long, the new one is answered and closed at once. fasthttp
-// has such bounds too, but refuses in words of its own, without a Retry-After, and counts for nobody.
+// longest for a whole request is closed, or one of an address that has many; where there is none, the new one is answered
+// and closed at once. fasthttp has such bounds too, but refuses in words of its own, without a Retry-After, and counts for
+// nobody.
 func (p *Path) Listener(l net.Listener, limits Limits) net.Listener {
-	return &bounded{Listener: l, path: p, limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}}
+	return &bounded{Listener: l, path: p, limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}, strangers: &peer{}}
 }
 
 type bounded struct {
@@ -29,8 +30,9 @@ type bounded struct {
 	mu   sync.Mutex
 	open map[*connection]struct{}
 	from map[netip.Addr]*peer
-	all  *peer         // stands for every address
-	idle []*connection // some that waited long when last looked for, the longest last
+	idle []*connection // some that waited long when last looked for, the first to go last
+
+	all, strangers *peer // stand for every address, and for those that nothing authentic came from
 }
 
 // peer is an address that connections come from, while there are any.
@@ -67,7 +69,7 @@ func (b *bounded) enter(conn net.Conn) (*connection, *answer) {
 	switch {
 	case b.crowdedBy(from) && !b.shed(from):
 		return nil, b.path.refuse(b.path.answers.crowdedByOne, "more connections from one address than SLUICE_MAX_CONNECTIONS_PER_IP")
-	case len(b.open) >= b.limits.Connections && !b.shed(b.all):
+	case len(b.open) >= b.limits.Connections && !b.makePlace(from):
 		return nil, b.path.refuse(b.path.answers.crowded, "more connections than SLUICE_MAX_CONNECTIONS")
 	}
 	c := b.path.connection(conn, from)
@@ -94,7 +96,52 @@ func (b *bounded) crowdedBy(from *peer) bool {
 	return from.address.IsValid() && b.limits.ConnectionsPerIP > 0 && from.open >= b.limits.ConnectionsPerIP
 }
 
-// shed closes the connection that has waited longest, of one address or of all, and reports whether there was one.
+// makePlace closes a connection for one from another address, and reports whether it could: one that has waited for long,
+// or one of an address that has more places. While strangers have most of the places only a sender's takes a sender's.
+func (b *bounded) makePlace(from *peer) bool {
+	if b.shed(b.strangers) {
+		return true
+	}
+	c, crowd := b.look(from)
+	if c != nil && c.endWait(c.waits.Load()) {
+		b.forget(c)
+		return true
+	}
+	return (from.authentic.Load() || !crowd) && b.shed(b.all)
+}
+
+// looksAt is how many connections are looked at for one place: an address with many is among them.
+const looksAt = 64
+
+// look finds a stranger's connection that may go although it has not waited for long: that of the address with the most
+// places, as long as the new one's has fewer or is a sender. crowd says that strangers have most of the places.
+func (b *bounded) look(from *peer) (found *connection, crowd bool) {
+	looked, strange := 0, 0
+	for c := range b.open { // in an order of chance
+		if looked++; looked > looksAt {
+			break
+		}
+		if c.from.authentic.Load() {
+			continue
+		}
+		strange++
+		fair := from.authentic.Load() || from.open+1 < c.from.open
+		if fair && c.waits.Load() > 0 && (found == nil || goesBefore(c, found)) {
+			found = c
+		}
+	}
+	return found, 2*strange > min(looked, looksAt)
+}
+
+// goesBefore compares two connections that wait.
+func goesBefore(c, other *connection) bool {
+	if c.from.open != other.from.open {
+		return c.from.open > other.from.open
+	}
+	return c.waits.Load() < other.waits.Load()
+}
+
+// shed closes the connection that has waited longest and for long, of one address, of strangers or of all, and reports whether there was one.
 func (b *bounded) shed(of *peer) bool {
 	now := time.Now()
 	if b.endIdle(of, now) {
@@ -145,7 +192,9 @@ func (b *bounded) findIdle(of *peer, now time.Time) {
 	}
 }
 
-func (b *bounded) isOf(c *connection, of *peer) bool { return of == b.all || c.from == of }
+func (b *bounded) isOf(c *connection, of *peer) bool {
+	return of == b.all || of == c.from || of == b.strangers && !c.from.authentic.Load()
+}
 
 // forget gives a connection's place away. It may be called twice.
 func (b *bounded) forget(c *connection) {
@@ -165,6 +214,7 @@ func (p *Path) newPeer(address netip.Addr) *peer {
 	if from.bytes.most, from.bytes.large = math.MaxInt64, math.MaxInt64; address.IsValid() {
 		from.bytes.large = p.bytes.most / 2
 		from.bytes.most = from.bytes.large + (p.bytes.most-p.bytes.large)/2
+		from.authentic.Store(p.vigil.knows(address))
 	}
 	return from
 }

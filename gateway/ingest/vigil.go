@@ -84,6 +84,14 @@ func (v *vigil) missed(from *peer, now time.Time) {
 	}
 }
 
+// knows says whether something authentic came from an address.
+func (v *vigil) knows(address netip.Addr) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	_, known := v.senders[address]
+	return known
+}
+
 // couldBeSender is true of everybody until something authentic came.
 func (v *vigil) couldBeSender(address netip.Addr) bool {
 	v.mu.Lock()
