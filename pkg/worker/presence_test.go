@@ -45,7 +45,12 @@ func TestAPausedTeamSaysByWhomAndGoesOnWhenResumed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
-	defer func() { cancel(); <-ended }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
 	h.declared("pbx")
 	pbx, err := team.Find(t.Context(), h.js, "pbx")
 	if err != nil {
