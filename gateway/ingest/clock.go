@@ -55,3 +55,6 @@ func (c *clock) health(now time.Time) telemetry.Health {
 		Remedy: "compare this machine's clock with the sender's (timedatectl): stale deliveries are answered 400 and lie in QUARANTINE; sluicectl quarantine release --reason late makes events of them",
 	}
 }
+
+// Clock is whether what is authentic comes on time, for /readyz.
+func (p *Path) Clock() telemetry.Health { return p.clock.health(time.Now()) }

@@ -17,7 +17,6 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/sluicehq/sluice/gateway/source"
-	"github.com/sluicehq/sluice/internal/seen"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/signature"
@@ -29,36 +28,6 @@ const Budget = 4 * time.Second
 
 // maxGroup bounds how many deliveries are committed together.
 const maxGroup = 512
-
-// Seen remembers which deliveries are stored. Lookup and Mark take a batch in one round trip, and an error of either
-// costs nothing but the memory: the stream's own duplicate window stands behind it.
-type Seen interface {
-	// Lookup sets seen[i] where identities[i] is remembered. An error means that of some nothing is known: those are not seen.
-	Lookup(ctx context.Context, identities []string, seen []bool) error
-	// Mark remembers what is stored. After an error it knows by itself that something is missing, and sees to it.
-	Mark(ctx context.Context, marks []seen.Mark) error
-	// Missed says that something published at that time may be stored without a mark: the memory sees to it, behind the
-	// requests, by a refill from the stream.
-	Missed(since time.Time)
-}
-
-// Config is what a deployment chooses.
-type Config struct {
-	Source       source.Source
-	URLPath      string        // the one path that webhooks come to
-	MaxInflight  int           // maximum concurrent requests; beyond it, 503
-	MaxBody      int           // bytes
-	MaxBytes     int64         // maximum memory for the bodies of concurrent requests; beyond it, 503
-	BodyIdentity bool          // deduplicate on the signature alone
-	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
-	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
-
-	// Opened is closed when the streams are there: until then deliveries wait, within their Budget. Nil means
-	// that they are.
-	Opened <-chan struct{}
-	// Full says why nothing more may be stored now; nil where nothing says so. It must not block.
-	Full func() error
-}
 
 // Path takes requests in. Serve is safe for concurrent use; Close ends it.
 type Path struct {
@@ -355,26 +324,6 @@ func (p *Path) publish(fresh []*delivery) {
 
 // shownDelivery is how much is shown of the delivery id of a request that is not authentic.
 const shownDelivery = 128
-
-// tell says why a request is refused or put aside, one line a cause and interval, and keeps some of what is refused.
-func (p *Path) tell(r *request, h *fasthttp.RequestHeader, given *answer) {
-	if held, ok := p.refused.Allow(given.label); ok {
-		p.log.Info("refused", "answer", given.label, "reason", r.why, "peer", r.peer(), "delivery", string(r.delivery[:min(len(r.delivery), shownDelivery)]), "held_back", held)
-	}
-	p.refusals.note(r, h, given)
-}
-
-// Signatures says whether what the sender signs is authentic.
-func (p *Path) Signatures() telemetry.Health { return p.vigil.health(time.Now()) }
-
-// Clock is whether what is authentic comes on time, for /readyz.
-func (p *Path) Clock() telemetry.Health { return p.clock.health(time.Now()) }
-
-// refuse says why a connection is refused or a delivery put aside, one line a cause and interval.
-func (p *Path) refuse(a *answer, why string) *answer {
-	p.refused.Info(a.label, "refused", "answer", a.label, "reason", why)
-	return a
-}
 
 // Close ends the path: new requests are refused with 503, and those in flight are answered as ever, which takes
 // [Budget] at most. On return every mark is written or given up.

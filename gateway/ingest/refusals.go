@@ -114,3 +114,17 @@ func (r *request) firstLine(h *fasthttp.RequestHeader) string {
 	method := h.Method()
 	return fmt.Sprintf("%s %s %s", method[:min(len(method), keptMethod)], target[:min(len(target), keptTarget)], h.Protocol())
 }
+
+// tell says why a request is refused or put aside, one line a cause and interval, and keeps some of what is refused.
+func (p *Path) tell(r *request, h *fasthttp.RequestHeader, given *answer) {
+	if held, ok := p.refused.Allow(given.label); ok {
+		p.log.Info("refused", "answer", given.label, "reason", r.why, "peer", r.peer(), "delivery", string(r.delivery[:min(len(r.delivery), shownDelivery)]), "held_back", held)
+	}
+	p.refusals.note(r, h, given)
+}
+
+// refuse says why a connection is refused or a delivery put aside, one line a cause and interval.
+func (p *Path) refuse(a *answer, why string) *answer {
+	p.refused.Info(a.label, "refused", "answer", a.label, "reason", why)
+	return a
+}

@@ -125,3 +125,6 @@ func (v *vigil) health(now time.Time) telemetry.Health {
 		Detail: fmt.Sprintf("%d signatures in a row were made by no secret that is set; %s", v.wrong.Load(), last),
 	}
 }
+
+// Signatures says whether what the sender signs is authentic.
+func (p *Path) Signatures() telemetry.Health { return p.vigil.health(time.Now()) }
