@@ -322,9 +322,6 @@ func (p *Path) publish(fresh []*delivery) {
 	p.hub.Publish(messages)
 }
 
-// shownDelivery is how much is shown of the delivery id of a request that is not authentic.
-const shownDelivery = 128
-
 // Close ends the path: new requests are refused with 503, and those in flight are answered as ever, which takes
 // [Budget] at most. On return every mark is written or given up.
 func (p *Path) Close() {

@@ -115,6 +115,9 @@ func (r *request) firstLine(h *fasthttp.RequestHeader) string {
 	return fmt.Sprintf("%s %s %s", method[:min(len(method), keptMethod)], target[:min(len(target), keptTarget)], h.Protocol())
 }
 
+// shownDelivery is how much is shown of the delivery id of a request that is not authentic.
+const shownDelivery = 128
+
 // tell says why a request is refused or put aside, one line a cause and interval, and keeps some of what is refused.
 func (p *Path) tell(r *request, h *fasthttp.RequestHeader, given *answer) {
 	if held, ok := p.refused.Allow(given.label); ok {
