@@ -25,19 +25,21 @@ func (g *gateway) deaf(t *testing.T) time.Duration {
 func TestAStopTakesConnectionsUntilItsEnd(t *testing.T) {
 	g := startGateway(t)
 	g.from("127.0.0.1") // one that says nothing
-	shortest := time.Hour
-	for range 5 {
+	const often = 20    // a busy machine may hold up any stop, but not each
+	for n := range often {
 		l := g.load()
 		l.more(t, 50)
 		took := g.deaf(t)
 		close(l.stop)
 		t.Logf("deaf for %s", took)
-		shortest = min(shortest, took)
 		g.Start()
 		g.ready()
 		l.senders.Wait()
-	}
-	if shortest > 80*time.Millisecond {
-		t.Errorf("a stopping gateway refuses connections for %s before it ends", shortest)
+		if took <= 80*time.Millisecond {
+			return
+		}
+		if n == often-1 {
+			t.Errorf("a stopping gateway refuses connections for %s before it ends", took)
+		}
 	}
 }

@@ -216,7 +216,8 @@ func find(t testing.TB, program string, places ...string) string {
 
 // Environment is a minimal environment with these settings, NAME=value.
 func Environment(settings ...string) []string {
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}, settings...)
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR"),
+		"GORACE=atexit_sleep_ms=0"}, settings...)
 }
 
 // Buffer collects what is written to it. It is safe for concurrent use.
