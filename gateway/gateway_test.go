@@ -190,3 +190,14 @@ func (g *gateway) value(series string) float64 {
 	g.t.Fatalf("no metric %s", series)
 	return 0
 }
+
+// startRemembering is a gateway beside a NATS of its own, which remembers deliveries in "Redis" or in "memory".
+func startRemembering(t *testing.T, memory string) (*gateway, *rig.Nats) {
+	t.Helper()
+	nats := rig.StartNats(t, "")
+	settings := []string{"NATS_URL=" + nats.URL(), "SLUICE_NATS_MONITOR=http://" + nats.Monitor}
+	if memory == "Redis" {
+		settings = append(settings, "REDIS_URL="+rig.StartRedis(t).URL())
+	}
+	return startGateway(t, settings...), nats
+}

@@ -179,12 +179,7 @@ func TestWhatIsStoredInDoubtIsStoredOnce(t *testing.T) {
 	for _, memory := range []string{"Redis", "memory"} {
 		t.Run(memory, func(t *testing.T) {
 			t.Parallel()
-			nats := rig.StartNats(t, "")
-			settings := []string{"NATS_URL=" + nats.URL(), "SLUICE_NATS_MONITOR=http://" + nats.Monitor}
-			if memory == "Redis" {
-				settings = append(settings, "REDIS_URL="+rig.StartRedis(t).URL())
-			}
-			g := startGateway(t, settings...)
+			g, nats := startRemembering(t, memory)
 			const window = 10 * time.Second // longer than NATS hangs
 			shorten(t, g.js(nats.URL()), window)
 			s := g.steady(100, 100, 0)

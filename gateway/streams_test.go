@@ -14,12 +14,7 @@ func TestAWipedStoreIsMadeAgainAndNothingInItIsADuplicate(t *testing.T) {
 	for _, memory := range []string{"Redis", "memory"} {
 		t.Run(memory, func(t *testing.T) {
 			t.Parallel()
-			nats := rig.StartNats(t, "")
-			settings := []string{"NATS_URL=" + nats.URL(), "SLUICE_NATS_MONITOR=http://" + nats.Monitor}
-			if memory == "Redis" {
-				settings = append(settings, "REDIS_URL="+rig.StartRedis(t).URL())
-			}
-			g := startGateway(t, settings...)
+			g, nats := startRemembering(t, memory)
 			js := g.js(nats.URL())
 			for again := range 2 {
 				b := body("pbx.call.hangup", 1)
