@@ -58,7 +58,7 @@ func (a *auditing) do(ctx context.Context, s *session) (err error) {
 	if a.Action != "" && !audit.ValidAction(a.Action) {
 		return misused("--action %q: use %s, or what stands before the dot", a.Action, strings.Join(actions(), ", "))
 	}
-	entries := []*audit.Entry{}
+	var entries []*audit.Entry
 	err = audit.Each(ctx, s.js, a.Selection, func(e *audit.Entry) error {
 		entries = append(entries, e)
 		return nil
@@ -66,10 +66,10 @@ func (a *auditing) do(ctx context.Context, s *session) (err error) {
 	switch {
 	case err != nil:
 		return err
+	case len(entries) == 0:
+		return s.empty(nothing("no such action is recorded"))
 	case s.json():
 		return object(s.out, entries)
-	case len(entries) == 0:
-		return nothing("no such action was written down")
 	}
 	s.showActions(entries)
 	return nil

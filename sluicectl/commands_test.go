@@ -447,8 +447,20 @@ func TestAnUnknownTeamOrReasonIsSaid(t *testing.T) {
 			t.Errorf("%s: %d %s%s", args, code, stdout, stderr)
 		}
 	}
-	if stdout, stderr, code := g.ctl(t.Context(), "", "dead", "list", "--team", "telesales", "--reason", "exhausted", "-o", "json"); code != 0 || strings.TrimSpace(stdout) != "[]" {
-		t.Errorf("what is there and has none is no error for a program: %d %s%s", code, stdout, stderr)
+}
+
+// An empty list ends with the same exit code for programs as for people.
+func TestAnEmptyListEndsWithNothingFoundInJSONToo(t *testing.T) {
+	g := newStage(t)
+	for args, want := range map[string]string{
+		"dead list": "[]", "dead list --each": "[]", "quarantine list": "[]", "refused list": "[]", "replay list": "[]", "audit": "[]", "teams --sample 0": "[]",
+		"stats": `"events": 0`,
+	} {
+		_, stderr, code := g.ctl(t.Context(), "", strings.Fields(args)...)
+		stdout, stderrJSON, codeJSON := g.ctl(t.Context(), "", strings.Fields(args+" -o json")...)
+		if code != exitNothing || codeJSON != exitNothing || stderr != stderrJSON || !strings.Contains(stdout, want) || !json.Valid([]byte(stdout)) {
+			t.Errorf("%s: exit codes %d and %d\n%s%s%s", args, code, codeJSON, stderr, stderrJSON, stdout)
+		}
 	}
 }
 

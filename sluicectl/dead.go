@@ -56,12 +56,10 @@ func (s *session) listGroups(ctx context.Context, selection dead.Selection) erro
 		return err
 	}
 	if len(groups) == 0 {
-		if err := s.noLetters(ctx, selection, "no dead letters"); !s.json() || isUnknown(err) {
-			return err
-		}
+		return s.empty(s.noLetters(ctx, selection, "no dead letters"))
 	}
 	if s.json() {
-		return object(s.out, append([]*dead.Group{}, groups...))
+		return object(s.out, groups)
 	}
 	var rows [][]any
 	for _, g := range groups {
@@ -72,25 +70,19 @@ func (s *session) listGroups(ctx context.Context, selection dead.Selection) erro
 }
 
 func (s *session) listLetters(ctx context.Context, selection dead.Selection) error {
-	letters := []letterJSON{}
+	var letters []letterJSON
 	var rows [][]any
 	err := dead.Headers(ctx, s.js, selection, func(l *dead.Letter) error {
-		if s.json() {
-			letters = append(letters, newLetterJSON(l))
-			return nil
-		}
+		letters = append(letters, newLetterJSON(l))
 		rows = append(rows, []any{l.Sequence, l.Team, l.Name, l.Delivery, l.Reason, l.Attempt, clock(l.Failed), l.Error})
 		return nil
 	})
 	switch {
 	case err != nil:
 		return err
-	case len(rows) == 0 && len(letters) == 0:
-		if err := s.noLetters(ctx, selection, "no dead letters"); !s.json() || isUnknown(err) {
-			return err
-		}
-	}
-	if s.json() {
+	case len(rows) == 0:
+		return s.empty(s.noLetters(ctx, selection, "no dead letters"))
+	case s.json():
 		return object(s.out, letters)
 	}
 	table(s.out, []string{"ID", "TEAM", "EVENT", "DELIVERY", "REASON", "ATTEMPTS", "GIVEN UP", "LAST ERROR"}, rows)

@@ -40,7 +40,7 @@ func TestUnknownCausesAndTeamsThatAreNotPausedAreSaid(t *testing.T) {
 		{"refused list --cause forged -o json", `use invalid, stale`, exitNothing},
 		{"replay show nosuch", "sluicectl replay list shows", exitNothing},
 		{"teams resume telesales", "telesales is not paused", exitDone},
-		{"audit --action team.resume", "no such action was written down", exitNothing},
+		{"audit --action team.resume", "no such action is recorded", exitNothing},
 	} {
 		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(c.args)...)
 		if code != c.code || !strings.Contains(stdout+stderr, c.want) {

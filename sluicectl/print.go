@@ -52,6 +52,17 @@ func object(out io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// empty ends a list that has no entries with why, for programs and people alike. A program gets an empty list as well,
+// unless what it named does not exist.
+func (s *session) empty(why error) error {
+	if s.json() && !isUnknown(why) {
+		if err := object(s.out, []any{}); err != nil {
+			return err
+		}
+	}
+	return why
+}
+
 // encoder writes JSON that does nothing to a terminal.
 func encoder(out io.Writer) *json.Encoder {
 	e := json.NewEncoder(harmless.JSON{Out: out})

@@ -39,7 +39,7 @@ func quarantineListCommand() *cobra.Command {
 }
 
 func (s *session) listQuarantine(ctx context.Context, selection quarantine.Selection) error {
-	entries := []entryJSON{}
+	var entries []entryJSON
 	var rows [][]any
 	err := quarantine.Each(ctx, s.js, selection, func(e *quarantine.Entry) error {
 		j := newEntryJSON(e)
@@ -52,11 +52,8 @@ func (s *session) listQuarantine(ctx context.Context, selection quarantine.Selec
 	case err != nil:
 		return err
 	case len(rows) == 0:
-		if err := noEntries(selection.Reason, "nothing is in quarantine"); !s.json() || isUnknown(err) {
-			return err
-		}
-	}
-	if s.json() {
+		return s.empty(noEntries(selection.Reason, "nothing is in quarantine"))
+	case s.json():
 		return object(s.out, entries)
 	}
 	table(s.out, []string{"ID", "REASON", "RECEIVED", "DELIVERY", "EVENT", "SIZE", "PROBLEM"}, rows)

@@ -39,7 +39,7 @@ func refusedListCommand() *cobra.Command {
 }
 
 func (s *session) listRefused(ctx context.Context, cause string) error {
-	all := []refusedJSON{}
+	var all []refusedJSON
 	var rows [][]any
 	if cause != "" && !slices.Contains(refused.Causes, cause) {
 		return nothing("nothing is refused for the cause %q: use %s", cause, oneOf(refused.Causes))
@@ -54,10 +54,10 @@ func (s *session) listRefused(ctx context.Context, cause string) error {
 	switch {
 	case err != nil:
 		return err
+	case len(rows) == 0:
+		return s.empty(nothing("no refused request is kept"))
 	case s.json():
 		return object(s.out, all)
-	case len(rows) == 0:
-		return nothing("no refused request is kept")
 	}
 	table(s.out, []string{"ID", "CAUSE", "RECEIVED", "FROM", "DELIVERY", "ANSWER"}, rows)
 	return nil

@@ -29,11 +29,11 @@ func replayListCommand() *cobra.Command {
 }
 
 func (s *session) listReplays(entries []*replay.Entry) error {
-	if s.json() {
-		return object(s.out, append([]*replay.Entry{}, entries...))
-	}
-	if len(entries) == 0 {
-		return nothing("no replays")
+	switch {
+	case len(entries) == 0:
+		return s.empty(nothing("no replays"))
+	case s.json():
+		return object(s.out, entries)
 	}
 	var rows [][]any
 	for _, e := range entries {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,11 +36,15 @@ estimates, and it says so.`, tally.Most),
 }
 
 func (s *session) showStats(t *tally.Tally) error {
-	if s.json() {
-		return object(s.out, t)
-	}
+	var none error
 	if t.Events == 0 {
-		return nothing("no event was stored since %s", clock(t.Since))
+		none = nothing("no event was stored since %s", clock(t.Since))
+	}
+	switch {
+	case s.json():
+		return errors.Join(object(s.out, t), none)
+	case none != nil:
+		return none
 	}
 	var rows [][]any
 	for _, k := range t.Kinds {

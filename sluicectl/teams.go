@@ -82,11 +82,11 @@ func (s *session) watchTeams(ctx context.Context, sample, every time.Duration) e
 }
 
 func (s *session) showTeams(all []*team.Status) error {
-	if s.json() {
-		return object(s.out, append([]*team.Status{}, all...))
-	}
-	if len(all) == 0 {
-		return nothing("no team has started yet")
+	switch {
+	case len(all) == 0:
+		return s.empty(nothing("no team has started yet"))
+	case s.json():
+		return object(s.out, all)
 	}
 	var rows [][]any
 	for _, t := range all {

@@ -104,6 +104,10 @@ func (s *session) showStored(e *trace.Event) {
 	if !e.Received.IsZero() {
 		fmt.Fprintf(s.out, "  %s  received\n", clock(e.Received))
 	}
+	if e.Former {
+		fmt.Fprintln(s.out, "  stored before the stream EVENTS was created anew; known by the copies below")
+		return
+	}
 	if e.Unseen {
 		fmt.Fprintln(s.out, "  stored before the search begins (--since), or dropped by retention; known by the copies below")
 		return

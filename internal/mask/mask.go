@@ -36,6 +36,7 @@ var (
 	path    = regexp.MustCompile(`^[A-Za-z0-9._~/+-]*$`)
 	name    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
 	value   = regexp.MustCompile(`^[A-Za-z0-9._:/,-]*$`)
+	leading = regexp.MustCompile(`^([A-Za-z0-9.-]+:4222,\s*)+`)
 	named   = regexp.MustCompile(`^\s*[A-Za-z_]+\s*=`)
 )
 
@@ -51,7 +52,8 @@ func addresses(list string) (parts []string) {
 	}
 }
 
-// one masks one address. Whatever stands before the last @ is taken for user and password, wherever it is.
+// one masks one address. Whatever stands before the last @ is taken for user and password, wherever it is, except for
+// hosts in front with NATS's own port: no password begins so.
 func one(text string) string {
 	if (strings.HasPrefix(text, ".") || strings.HasPrefix(text, "/")) && !strings.ContainsAny(text, "@?=") { // a folder
 		return text
@@ -60,7 +62,7 @@ func one(text string) string {
 	rest := text[len(begin):]
 	user := ""
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-		user, rest = hidden+"@", rest[at+1:]
+		user, rest = leading.FindString(rest[:at])+hidden+"@", rest[at+1:]
 	}
 	rest, fragment, hasFragment := strings.Cut(rest, "#")
 	rest, query, hasQuery := strings.Cut(rest, "?")

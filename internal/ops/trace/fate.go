@@ -89,7 +89,7 @@ func (e *Event) judge(teams []*team.Team, copies []found, told []history.Entry) 
 	for _, t := range teams {
 		known[t.Name] = true
 		fate := e.fate(t.Name, copies, told)
-		if !t.Takes(e.Name) && len(fate.Copies) == 0 && len(fate.History) == 0 {
+		if (e.Former || !t.Takes(e.Name)) && len(fate.Copies) == 0 && len(fate.History) == 0 {
 			continue
 		}
 		fate.State = cmp.Or(fate.own(), e.position(t))
@@ -133,9 +133,13 @@ func (e *Event) fate(name string, copies []found, told []history.Entry) *Fate {
 // clocks may differ by as much between the servers of a cluster.
 const clocks = 10 * time.Second
 
-// isAbout tells the history of this event from that of another one, which had its sequence before EVENTS was made anew.
+// isAbout tells the history of this event from that of others that had its sequence before EVENTS was created anew, or
+// have it since.
 func (e *Event) isAbout(h *history.Entry) bool {
-	return h.Sequence == e.Sequence && (h.Identity == "" || h.Identity == e.Identity) && h.At.After(e.Stored.Add(-clocks))
+	if h.Sequence != e.Sequence || h.At.Before(e.Stored.Add(-clocks)) {
+		return false
+	}
+	return h.Identity == e.Identity || h.Identity == "" && !e.ended(h.At)
 }
 
 // own is the state as copies and history tell it, or empty.
@@ -157,7 +161,11 @@ func (f *Fate) own() State {
 	}[done.Outcome]
 }
 
+// position is the state as the team's place in EVENTS tells it, which knows the events that are there now.
 func (e *Event) position(t *team.Team) State {
+	if e.Former {
+		return Acknowledged
+	}
 	return map[team.Position]State{
 		team.Waiting: Waiting, team.InFlight: InFlight, team.Settled: Acknowledged, team.Before: Before,
 	}[t.Position(e.Sequence, e.Stored)]

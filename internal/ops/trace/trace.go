@@ -34,7 +34,10 @@ type Event struct {
 	Received time.Time `json:"received"`
 	Stored   time.Time `json:"stored"`
 	Unseen   bool      `json:"unseen,omitempty"` // known by a copy alone: stored before the search begins, or dropped by retention
+	Former   bool      `json:"former,omitempty"` // was in a stream EVENTS that was removed and created anew since
 	Teams    []*Fate   `json:"teams"`
+
+	succeeded time.Time // when another event got the sequence
 }
 
 // Aside is an entry in quarantine.
@@ -70,6 +73,11 @@ func Find(ctx context.Context, js jetstream.JetStream, s Search) (*Life, error) 
 	}
 	life.adopt(copies)
 	for _, e := range life.Events {
+		if e.Unseen {
+			if err := e.successor(ctx, js); err != nil {
+				return nil, err
+			}
+		}
 		told, err := e.history(ctx, js)
 		if err != nil {
 			life.Untold = err

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -139,6 +140,39 @@ func TestEventsWithoutAnIdentityAreToldApart(t *testing.T) {
 	publish(t, js, event.DeadSubject("pbx", "zorio", last.Name), last.Failed(time.Now(), errors.New("poison")).Copy())
 	life, err := Find(t.Context(), js, Search{Since: time.Now().Add(-time.Hour)})
 	if err != nil || len(life.Events) != 2 || life.Events[0].Teams[0].State != Waiting || life.Events[1].Teams[0].State != Dead {
+		t.Errorf("%+v %v", life, err)
+	}
+}
+
+// A letter may be older than EVENTS, which counts from 1 again: another event has its sequence now, or none yet.
+func TestTheEventThatHasTheSequenceNowIsNoPartOfAnOldLife(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	lost := stored(t, js, "old-1/0123456789abcdef")
+	further := stored(t, js, "old-2/0123456789abcdef")
+	for _, e := range []*event.Event{lost, further} {
+		publish(t, js, event.DeadSubject("pbx", "zorio", e.Name), e.Failed(time.Now(), errors.New("poison")).Copy())
+	}
+	if err := js.DeleteStream(t.Context(), stream.Events); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Declare(t.Context(), js, stream.Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, js, "new-1/0123456789abcdef")
+	telesales := durable(t, js, "telesales")
+	acknowledge(t, telesales)
+	page := fmt.Appendf(nil, `{"at":%q,"done":[{"outcome":"processed","events":"1"}]}`, time.Now().UTC().Format(time.RFC3339Nano))
+	if _, err := js.Publish(t.Context(), "history.telesales.0", page); err != nil {
+		t.Fatal(err)
+	}
+	for _, delivery := range []string{"old-1", "old-2"} {
+		life, err := Find(t.Context(), js, Search{Delivery: delivery, Since: time.Now().Add(-time.Hour)})
+		if err != nil || len(life.Events) != 1 || !life.Events[0].Former || len(life.Events[0].Teams) != 1 || life.Events[0].Teams[0].State != Dead {
+			t.Errorf("%s: %+v %v", delivery, life, err)
+		}
+	}
+	life, err := Find(t.Context(), js, Search{Delivery: "new-1", Since: time.Now().Add(-time.Hour)})
+	if err != nil || len(life.Events) != 1 || len(life.Events[0].Teams) != 1 || life.Events[0].Teams[0].State != Processed {
 		t.Errorf("%+v %v", life, err)
 	}
 }
