@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -290,6 +291,25 @@ func sources(t *testing.T, suffix string) map[string]string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// What a team would do first with a package of pkg/ is shown in its documentation, and runs.
+func TestEveryPackageForTeamsHasAnExample(t *testing.T) {
+	has := map[string]bool{}
+	for file, text := range sources(t, ".go") {
+		if strings.HasPrefix(file, "pkg/") {
+			folder := path.Dir(file)
+			has[folder] = has[folder] || strings.HasSuffix(file, "_test.go") && strings.Contains(text, "\nfunc Example")
+		}
+	}
+	for folder, example := range has {
+		if !example {
+			t.Errorf("%s has no Example", folder)
+		}
+	}
+	if len(has) < 10 {
+		t.Errorf("only %d packages", len(has))
+	}
 }
 
 func help(t *testing.T, pkg string) string {

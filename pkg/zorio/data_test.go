@@ -3,7 +3,6 @@ package zorio_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -102,11 +101,4 @@ func TestDataSaysWhatIsWrongWithABody(t *testing.T) {
 			t.Errorf("%s: %v", body, err)
 		}
 	}
-}
-
-func ExampleData() {
-	body, _ := zorio.Sample("pbx.call.hangup")
-	call, err := zorio.Data[zorio.PBXCallHangup](body)
-	fmt.Println(call.CallUUID.String, call.Billsec.Float64, call.EndedAt.Format("15:04:05"), err)
-	// Output: 0d5c1f0e-5a1f-4a57-9a0e-3d1c6b6a2f11 42 03:30:48 <nil>
 }
