@@ -9,7 +9,7 @@ FLAGS := -trimpath -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
 export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 
-.PHONY: help build run test race fuzz bench lint fmt docs deps ci
+.PHONY: help build run test race fuzz bench lint api fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -44,7 +44,7 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 
 test: deps ## run all tests, against real servers
 	@tools/build "packages and their tests" go list -v -export -deps -test ./...
-	@cd tools && ./build "tools of the tests: S3, compose" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw
+	@cd tools && ./build "tools of the tests: S3, compose, apidiff" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw golang.org/x/exp/cmd/apidiff
 	@echo "testing"
 	go test ./...
 
@@ -71,6 +71,9 @@ bench: deps ## measure the gateway beside a plain receiver, in one run
 lint: ## go vet and golangci-lint
 	go vet ./...
 	go tool -modfile=tools/go.mod golangci-lint run
+
+api: ## compare the API of pkg/ with the last tag
+	@tools/api
 
 fmt: ## format the code
 	gofmt -w .
