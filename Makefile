@@ -44,7 +44,8 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 
 test: deps ## run all tests, against real servers
 	@tools/build "packages and their tests" go list -v -export -deps -test ./...
-	@cd tools && ./build "tools of the tests: S3, compose, apidiff" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw golang.org/x/exp/cmd/apidiff
+	@cd tools && ./build "tools of the tests: S3, compose, power cuts, apidiff" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw golang.org/x/exp/cmd/apidiff
+	@[ -r /dev/fuse -a -w /dev/fuse ] || echo "SKIPPED: all tests of a power cut. They need FUSE: run them on Linux where you may use /dev/fuse, as root for one"
 	@echo "testing"
 	go test ./...
 

@@ -8,7 +8,10 @@ tool (
 	golang.org/x/exp/cmd/apidiff
 )
 
-require github.com/compose-spec/compose-go/v2 v2.16.2
+require (
+	github.com/compose-spec/compose-go/v2 v2.16.2
+	github.com/hanwen/go-fuse/v2 v2.12.1
+)
 
 require (
 	4d63.com/gocheckcompilerdirectives v1.4.0 // indirect

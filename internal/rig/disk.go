@@ -25,12 +25,7 @@ func SmallDisk(t testing.TB, bytes int) *Disk {
 	holder := exec.Command("/bin/sh", "-c", fmt.Sprintf("mount -t tmpfs -o size=%d none %s && echo mounted && exec sleep 600", bytes, at))
 	var output Buffer
 	holder.Stdout, holder.Stderr = &output, &output
-	holder.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() != 0 {
-		holder.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER
-		holder.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		holder.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
+	holder.SysProcAttr = ownMounts()
 	if err := holder.Start(); err != nil {
 		t.Fatalf("a small disk: %v: run the tests as root, or allow user namespaces", err)
 	}
@@ -43,6 +38,17 @@ func SmallDisk(t testing.TB, bytes int) *Disk {
 		t.Fatal(err)
 	}
 	return d
+}
+
+// ownMounts lets a process mount what nobody else sees, as root in a user namespace where the test is not root.
+func ownMounts() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() != 0 {
+		attr.Cloneflags = syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	}
+	return attr
 }
 
 // Fill leaves so many bytes free on it, and nothing more.

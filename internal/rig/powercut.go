@@ -1,0 +1,84 @@
+package rig
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// PoweredDisk is a disk that can lose its power. What was not synced is gone then: see tools/powercut. It is in memory.
+type PoweredDisk struct {
+	t        testing.TB
+	Path     string // an empty folder on it; after [PoweredDisk.Restore], what has survived
+	commands io.Writer
+	answers  *bufio.Scanner
+}
+
+// StartDisk is such a disk, until the test ends. It needs FUSE: where there is none, the test is skipped, and `make test`
+// says so.
+func StartDisk(t testing.TB) *PoweredDisk {
+	t.Helper()
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("a disk that loses its power needs FUSE: %v", err)
+	}
+	_ = fuse.Close()
+	at := t.TempDir()
+	holder := exec.Command(Tool(t, "./powercut"), at)
+	holder.SysProcAttr = ownMounts()
+	var trouble Buffer
+	holder.Stderr = &trouble
+	commands, _ := holder.StdinPipe() // both are asked for once, before the start
+	answers, _ := holder.StdoutPipe()
+	if err := holder.Start(); err != nil {
+		t.Fatalf("a disk that loses its power: %v: run the tests as root, or allow user namespaces", err)
+	}
+	t.Cleanup(func() {
+		_ = holder.Process.Kill()
+		_ = holder.Wait()
+		if t.Failed() {
+			t.Logf("output of powercut:\n%s", trouble.String())
+		}
+	})
+	d := &PoweredDisk{t: t, Path: fmt.Sprintf("/proc/%d/root%s", holder.Process.Pid, at), commands: commands, answers: bufio.NewScanner(answers)}
+	d.expect("mounted")
+	return d
+}
+
+// Cut takes the power away: whoever uses the disk gets errors from now on, and all that was not synced is lost.
+func (d *PoweredDisk) Cut() { d.t.Helper(); d.do("cut") }
+
+// Tear is Cut, but some of what was not synced has reached the disk before, in pages, in any order. What, follows from
+// the seed and from what was being written.
+func (d *PoweredDisk) Tear(seed uint64) { d.t.Helper(); d.do(fmt.Sprint("cut ", seed)) }
+
+// Restore gives the power back, with what the disk holds. Who still has files of it open gets errors for ever.
+func (d *PoweredDisk) Restore() { d.t.Helper(); d.do("restore") }
+
+func (d *PoweredDisk) do(command string) {
+	d.t.Helper()
+	_, _ = fmt.Fprintln(d.commands, command) // without it no answer comes
+	d.expect(command)
+}
+
+// expect waits for an answer; a program that hangs is ended, and says so, before the test's own limit.
+func (d *PoweredDisk) expect(answer string) {
+	d.t.Helper()
+	got := make(chan string, 1)
+	go func() {
+		d.answers.Scan()
+		got <- d.answers.Text()
+	}()
+	select {
+	case text := <-got:
+		if text != answer {
+			d.t.Fatalf("powercut answers %q, not %q: the output below says why", text, answer)
+		}
+	case <-time.After(20 * time.Second):
+		d.t.Fatalf("powercut has not answered %q within 20 s", answer)
+	}
+}
