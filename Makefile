@@ -9,7 +9,7 @@ FLAGS := -trimpath -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
 export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 
-.PHONY: help build run test race fuzz bench lint api fmt docs deps ci
+.PHONY: help build run test race fuzz faults soak bench lint api fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -65,6 +65,14 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzAddress -fuzztime 30s ./internal/mask
 	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
 	go test -run '^$$' -fuzz FuzzTargets -fuzztime 30s ./consumer/forward
+
+FAULTS := go test -count=1 -timeout 4h -v ./faults -all -rates 200,2000
+
+faults: deps ## break everything around the gateway under load, and write what that did to docs/faults.md (an hour)
+	$(FAULTS) -write
+
+soak: deps ## take NATS away for ten minutes, as often as there is a fault of that kind (an hour)
+	$(FAULTS) -run '/.*10m' -away 10m
 
 bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench

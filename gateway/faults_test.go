@@ -210,19 +210,19 @@ func TestRedisNeverFailsARequest(t *testing.T) {
 // nothing more is sent, no delivery is refused, and none comes near the sender's five seconds.
 func TestABlackHoleForRedisCostsOneGroupItsDeadline(t *testing.T) {
 	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
-	way := digHole(t, redis.Address)
-	g := startGateway(t, "REDIS_URL=redis://"+way.address, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	way := rig.NewWay(t, redis.Address)
+	g := startGateway(t, "REDIS_URL=redis://"+way.Address, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 	l := g.load()
-	for name, darken := range map[string]func(){"swallows": way.swallow, "accepts nobody": way.fill} {
+	for name, darken := range map[string]func(){"swallows": way.Swallow, "accepts nobody": way.Fill} {
 		l.more(t, 100)
 		darken()
 		l.more(t, 300)
 		rig.Eventually(t, 5*time.Second, "Redis is seen to be away", func() bool { return g.metric("sluice_redis_away 1") })
 		l.more(t, 300)
-		if batches := way.swallowed("zorio:delivery:"); batches > 3 {
+		if batches := way.Swallowed("zorio:delivery:"); batches > 3 {
 			t.Errorf("%s: %d batches were sent into it, and not a look-up, marks and one of a refill alone", name, batches)
 		}
-		way.open()
+		way.Open()
 		rig.Eventually(t, 10*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
 	}
 	l.more(t, 100)

@@ -2,6 +2,7 @@ package rig
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,12 @@ func Build(t testing.TB, pkg string) string {
 	return build(t, Root(t), pkg)
 }
 
+// BuildWith is [Build] with flags of the compiler.
+func BuildWith(t testing.TB, pkg string, flags ...string) string {
+	t.Helper()
+	return build(t, Root(t), pkg, flags...)
+}
+
 // Tool compiles a program that only tests need, of a version in tools/go.mod, once a run of tests, and returns its path.
 func Tool(t testing.TB, pkg string) string {
 	t.Helper()
@@ -47,7 +54,8 @@ func build(t testing.TB, dir, pkg string, flags ...string) string {
 	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	if path, done := built.all[pkg]; done {
+	name := strings.Join(append(flags, pkg), " ")
+	if path, done := built.all[name]; done {
 		return path
 	}
 	if built.dir == "" {
@@ -57,13 +65,13 @@ func build(t testing.TB, dir, pkg string, flags ...string) string {
 		}
 		built.all = map[string]string{}
 	}
-	path := filepath.Join(built.dir, filepath.Base(strings.TrimSuffix(pkg, "/v2")))
+	path := filepath.Join(built.dir, fmt.Sprint(len(built.all)), filepath.Base(strings.TrimSuffix(pkg, "/v2")))
 	build := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})...)
 	build.Dir = dir
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build %s: %v\n%s", pkg, err, output)
 	}
-	built.all[pkg] = path
+	built.all[name] = path
 	return path
 }
 

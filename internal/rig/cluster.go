@@ -20,8 +20,7 @@ func StartRedisCluster(t testing.TB, masters, replicas int) []*Redis {
 		_, bus, _ := strings.Cut(Address(t), ":") // the default, 10,000 above the other, may be anybody's
 		nodes[i] = StartRedis(t, "--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1", "--cluster-port", bus,
 			"--cluster-require-full-coverage", "no", "--cluster-node-timeout", "1000")
-		_, port, _ := strings.Cut(nodes[i].Address, ":")
-		nodes[0].Command("cluster", "meet", "127.0.0.1", port, bus)
+		nodes[0].Command("cluster", "meet", nodes[i].Host(), nodes[i].Port(), bus)
 	}
 	for i, node := range nodes[:masters] {
 		node.Command("cluster", "addslotsrange", fmt.Sprint(i*clusterSlots/masters), fmt.Sprint((i+1)*clusterSlots/masters-1))

@@ -19,16 +19,55 @@ type NatsCluster []*Nats
 // which [NatsCluster.Elected] waits.
 func StartNatsCluster(t testing.TB, size int) NatsCluster {
 	t.Helper()
-	all := make([]string, size)
+	return startNatsCluster(t, addresses(t, size), func(_ int, to string) string { return to })
+}
+
+// StartParted starts a cluster whose servers reach each other by ways of the test's, and returns what parts one of them
+// from the others, and what joins it to them again. Whoever is outside reaches all of them all the time.
+func StartParted(t testing.TB, size int) (c NatsCluster, part, join func(*Nats)) {
+	t.Helper()
+	all := addresses(t, size)
+	ways := map[*Way][2]string{} // from one to another
+	c = startNatsCluster(t, all, func(from int, to string) string {
+		way := NewWay(t, to)
+		ways[way] = [2]string{all[from], to}
+		return way.Address
+	})
+	each := func(do func(*Way)) func(*Nats) {
+		return func(n *Nats) {
+			one := all[slices.Index(c, n)]
+			for way, ends := range ways {
+				if slices.Contains(ends[:], one) {
+					do(way)
+				}
+			}
+		}
+	}
+	return c, each((*Way).Swallow), each((*Way).Open)
+}
+
+func addresses(t testing.TB, count int) []string {
+	t.Helper()
+	all := make([]string, count)
 	for i := range all {
 		all[i] = Address(t)
 	}
-	routes := "nats://" + strings.Join(all, ", nats://")
-	cluster := make(NatsCluster, size)
-	for i := range cluster {
-		cluster[i] = StartNats(t, fmt.Sprintf("server_name: n%d\ncluster { name: c, listen: %q, routes: [%s] }", i, all[i], routes))
+	return all
+}
+
+func startNatsCluster(t testing.TB, all []string, way func(from int, to string) string) NatsCluster {
+	t.Helper()
+	c := make(NatsCluster, len(all))
+	for i := range c {
+		var routes []string
+		for j, to := range all {
+			if j != i {
+				routes = append(routes, "nats://"+way(i, to))
+			}
+		}
+		c[i] = StartNats(t, fmt.Sprintf("server_name: n%d\ncluster { name: c, listen: %q, no_advertise: true, routes: [%s] }", i, all[i], strings.Join(routes, ", ")))
 	}
-	return cluster
+	return c
 }
 
 // URL is its NATS_URL.

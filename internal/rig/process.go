@@ -26,6 +26,7 @@ type Process struct {
 	args []string
 	env  []string
 	user *syscall.Credential
+	open []*os.File // given to it as file descriptors from 3 on
 
 	output Buffer
 	mu     sync.Mutex
@@ -54,12 +55,23 @@ func Start(t testing.TB, path string, args, env []string) *Process {
 	return p
 }
 
+// StartActivated is [Start] for a program that takes over a listening socket, as systemd starts the service of a socket
+// unit. The socket stays the caller's, through all runs.
+func StartActivated(t testing.TB, socket *os.File, path string, env []string) *Process {
+	t.Helper()
+	become := `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0"` // only the process itself knows its id
+	p := &Process{t: t, name: path[strings.LastIndexByte(path, '/')+1:], path: "/bin/sh", args: []string{"-c", become, path}, env: env, open: []*os.File{socket}}
+	p.Start()
+	t.Cleanup(p.cleanup)
+	return p
+}
+
 // Start runs it again, with what it was given first.
 func (p *Process) Start() {
 	p.t.Helper()
 	cmd := exec.Command(p.path, p.args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, &p.output, &p.output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: p.user}
+	cmd.SysProcAttr, cmd.ExtraFiles = &syscall.SysProcAttr{Setpgid: true, Credential: p.user}, p.open
 	if err := cmd.Start(); err != nil {
 		p.t.Fatalf("start %s: %v", p.name, err)
 	}

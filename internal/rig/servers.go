@@ -30,14 +30,15 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 	return r
 }
 
-// StartSentinel starts a Redis Sentinel that watches one master under the name main.
+// StartSentinel starts a Redis Sentinel that watches one master under the name main. A replica, if there is one, takes
+// over a second after the master is gone.
 func StartSentinel(t testing.TB, master *Redis) *Redis {
 	t.Helper()
 	address := Address(t)
 	_, port, _ := strings.Cut(address, ":")
-	_, watched, _ := strings.Cut(master.Address, ":")
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 %s 1\n", port, watched)
+	text := fmt.Sprintf("port %s\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 %s 1\n"+
+		"sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 5000\n", port, master.Port())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +46,12 @@ func StartSentinel(t testing.TB, master *Redis) *Redis {
 	r.Listening(address)
 	return r
 }
+
+// Host is its address without the port.
+func (r *Redis) Host() string { host, _, _ := strings.Cut(r.Address, ":"); return host }
+
+// Port is that of its address.
+func (r *Redis) Port() string { _, port, _ := strings.Cut(r.Address, ":"); return port }
 
 // URL is its REDIS_URL.
 func (r *Redis) URL() string { return "redis://" + r.Address }
@@ -59,8 +66,7 @@ func (r *Redis) Restart() {
 // Command sends it one command and returns the answer.
 func (r *Redis) Command(args ...string) string {
 	r.t.Helper()
-	_, port, _ := strings.Cut(r.Address, ":")
-	output, err := exec.Command(find(r.t, "redis-cli"), append([]string{"-p", port}, args...)...).CombinedOutput()
+	output, err := exec.Command(find(r.t, "redis-cli"), append([]string{"-p", r.Port()}, args...)...).CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("redis-cli %v: %v: %s", args, err, output)
 	}
@@ -71,21 +77,47 @@ func (r *Redis) Command(args ...string) string {
 type Nats struct {
 	*Process
 	Address, Monitor string
+	store, file      string
 }
 
 // StartNats starts a nats-server with JetStream on free ports; config is added to its configuration file.
 func StartNats(t testing.TB, config string) *Nats {
 	t.Helper()
-	n := &Nats{Address: Address(t), Monitor: Address(t)}
 	dir := t.TempDir()
-	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 2MB\njetstream { store_dir: %q, sync_interval: always }\n%s\n", n.Address, n.Monitor, dir, config)
-	file := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	n.Process = Start(t, NatsServer(t), []string{"-c", file}, Environment())
+	n := &Nats{Address: Address(t), Monitor: Address(t), store: filepath.Join(dir, "store"), file: filepath.Join(dir, "nats.conf")}
+	n.configure(t, config)
+	n.Process = Start(t, NatsServer(t), []string{"-c", n.file}, Environment())
 	n.Listening(n.Address)
 	return n
+}
+
+func (n *Nats) configure(t testing.TB, config string) {
+	t.Helper()
+	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 2MB\njetstream { store_dir: %q, sync_interval: always }\n%s\n", n.Address, n.Monitor, n.store, config)
+	if err := os.WriteFile(n.file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Reload changes what was added to its configuration, while it runs.
+func (n *Nats) Reload(config string) {
+	n.t.Helper()
+	n.configure(n.t, config)
+	before := strings.Count(n.Output(), "Reloaded server configuration")
+	n.Signal(syscall.SIGHUP)
+	Eventually(n.t, 10*time.Second, "nats-server reloads its configuration", func() bool {
+		return strings.Count(n.Output(), "Reloaded server configuration") > before
+	})
+}
+
+// Wipe kills it, removes all that it stored, and starts it again.
+func (n *Nats) Wipe() {
+	n.t.Helper()
+	n.Kill()
+	if err := os.RemoveAll(n.store); err != nil {
+		n.t.Fatal(err)
+	}
+	n.Restart()
 }
 
 // URL is its NATS_URL.

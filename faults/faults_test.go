@@ -1,0 +1,149 @@
+// Package faults breaks everything around the gateway, one thing after the other, while a sender sends as Zorio does, and
+// holds an account against what is promised. `make faults` goes through the whole table and measures; a test run takes
+// the rows that no other test has.
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+var (
+	all   = flag.Bool("all", false, "all faults, one after the other, and not a part of them at once")
+	rates = flag.String("rates", "200", "events a second, several separated by commas")
+	scale = flag.Float64("scale", 60, "waits between attempts are shorter by so much")
+	away  = flag.Duration("away", 20*time.Second, "how long NATS is away where that is the fault")
+	write = flag.Bool("write", false, "write what was measured to docs/faults.md")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(rig.Main(m))
+}
+
+// TestFaults makes each fault of the table under load. Nothing that was answered 2xx may be lost or stored twice; how
+// long runs of failures and answers are is measured, and asserted where nothing else runs on the machine.
+func TestFaults(t *testing.T) {
+	rig.NatsServer(t)
+	rig.Build(t, "./gateway")
+	var results []*result
+	t.Run("under load", func(t *testing.T) {
+		for text := range strings.SplitSeq(*rates, ",") {
+			rate, err := strconv.Atoi(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range table {
+				if *all || f.often {
+					r := &result{fault: f, rate: rate}
+					results = append(results, r)
+					t.Run(fmt.Sprintf("%s at %d a second", f.name, rate), r.measure)
+				}
+			}
+		}
+	})
+	report := markdown(results)
+	fmt.Print(report)
+	if *write {
+		writeDocs(t, report)
+	}
+}
+
+// result is what one fault did at one rate.
+type result struct {
+	fault
+	rate int
+
+	done         bool
+	stored       int
+	lost, twice  int
+	run          int // longest, of failures
+	p99, slowest time.Duration
+	notes        []string
+	broken       []string // what does not hold
+}
+
+const (
+	before = 2 * time.Second // of load without a fault
+	after  = 5 * time.Second
+)
+
+func (r *result) measure(t *testing.T) {
+	if !*all {
+		t.Parallel()
+	}
+	s := &stage{t: t, result: r}
+	r.on(s)
+	s.sender = rig.StartSender(t, s.gateway.URL(), r.rate, *scale)
+	lasts(before)
+	begin := time.Now()
+	r.begin(s)
+	lasts(r.lasting())
+	r.end(s)
+	lasts(after)
+	s.sender.End()
+	s.balance()
+	r.judge(s.sender.Attempts(begin))
+	for _, what := range r.broken {
+		t.Error(what)
+	}
+}
+
+func (r *result) lasting() time.Duration {
+	if r.lasts == untilBack {
+		return *away
+	}
+	return r.lasts
+}
+
+// judge holds what was measured against what must hold.
+func (r *result) judge(attempts []rig.Attempt) {
+	r.done = true
+	r.run, r.p99, r.slowest = rig.LongestRun(attempts), rig.Quantile(attempts, 0.99), rig.Quantile(attempts, 1)
+	r.expect(r.lost == 0, "%d deliveries that were answered 2xx are lost", r.lost)
+	r.expect(r.twice == 0, "%d deliveries are stored twice", r.twice)
+	r.judgeFailures(attempts)
+	if *all {
+		r.expect(r.must.refused != "" || r.run <= r.must.run, "%d failures in a row", r.run)
+		r.expect(r.must.p99 == 0 || r.p99 <= r.must.p99, "p99 is %s", short(r.p99))
+		r.expect(r.must.slowest == 0 || r.slowest <= r.must.slowest, "a request took %s", short(r.slowest))
+	}
+}
+
+func (r *result) judgeFailures(attempts []rig.Attempt) {
+	if r.must.refused == "" {
+		r.expect(r.run < suspended, "%d failures in a row: Zorio suspends the URL", r.run)
+	}
+	answers := map[string]int{}
+	for _, a := range attempts {
+		if a.Failed() {
+			answers[a.Answer]++
+			r.expect(strings.HasPrefix(a.Answer, r.must.refused) && (r.must.refused != "503" || a.Again != ""), "a failure: %s, Retry-After %q", a.Answer, a.Again)
+		}
+	}
+	for _, answer := range slices.Sorted(maps.Keys(answers)) {
+		r.note("%d × %s", answers[answer], answer)
+	}
+}
+
+func (r *result) expect(holds bool, format string, args ...any) {
+	if !holds && len(r.broken) < 5 {
+		r.broken = append(r.broken, fmt.Sprintf(format, args...))
+	}
+}
+
+func (r *result) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+// lasts waits, because time is what is tested, while the load goes on.
+func lasts(d time.Duration) { time.Sleep(d) }

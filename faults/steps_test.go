@@ -1,0 +1,130 @@
+package faults
+
+import (
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func nothing(*stage) {}
+
+// On the first Redis, the first NATS, the way, the leader of EVENTS, and on who was that.
+
+func redis(do func(*rig.Redis)) step { return func(s *stage) { do(s.redis[0]) } }
+func nats(do func(*rig.Nats)) step   { return func(s *stage) { do(s.nats[0]) } }
+func way(do func(*rig.Way)) step     { return func(s *stage) { do(s.way) } }
+func leader(do func(*rig.Nats)) step { return func(s *stage) { do(s.leader()) } }
+func hurt(do func(*rig.Nats)) step   { return func(s *stage) { do(s.hurt) } }
+
+type process interface{ Signal(syscall.Signal) }
+
+func hang[P process](p P) { p.Signal(syscall.SIGSTOP) }
+func goOn[P process](p P) { p.Signal(syscall.SIGCONT) }
+
+func command(args ...string) step { return redis(func(r *rig.Redis) { r.Command(args...) }) }
+
+func otherPassword(s *stage) {
+	s.redis[0].Command("config", "set", "requirepass", "another")
+	s.redis[0].Command("-a", "another", "client", "kill", "type", "normal") // who is in stays in otherwise
+}
+
+func noPassword(s *stage) { s.redis[0].Command("-a", "another", "config", "set", "requirepass", "") }
+
+func restartInTurn(s *stage) {
+	for _, n := range s.nats {
+		n.Stop(20 * time.Second)
+		n.Restart()
+		lasts(10 * time.Second) // until it has caught up
+	}
+}
+
+func killTwo(s *stage)  { s.nats[1].Kill(); s.nats[2].Kill() }
+func startTwo(s *stage) { s.nats[1].Restart(); s.nats[2].Restart() }
+
+func partLeader(s *stage) { s.part(s.leader()) }
+func joinLeader(s *stage) { s.join(s.hurt) }
+
+func restartWithoutNATS(s *stage) {
+	s.nats[0].Kill()
+	lasts(3 * time.Second)
+	replace(s)
+}
+
+// replace stops the gateway and starts it again.
+func replace(s *stage) {
+	s.gateway.Stop(20 * time.Second)
+	s.gateway.Start()
+}
+
+func kill(s *stage) {
+	s.gateway.Kill()
+	s.gateway.Start()
+}
+
+func killOften(s *stage) {
+	for range 5 {
+		kill(s)
+		s.gateway.Ready()
+		lasts(2 * time.Second)
+	}
+}
+
+func killSpilling(s *stage) {
+	s.nats[0].Kill()
+	for range 3 {
+		lasts(2 * time.Second)
+		kill(s)
+	}
+}
+
+func killDraining(s *stage) {
+	s.nats[0].Restart()
+	for range 3 {
+		lasts(200 * time.Millisecond)
+		kill(s)
+		s.gateway.Ready()
+	}
+}
+
+// replaceBeside starts a gateway on the same port, and stops the first when the second is ready.
+func replaceBeside(s *stage) {
+	old := s.gateway
+	s.start("REDIS_URL=redis://"+s.way.Address, "SLUICE_LISTEN_REUSEPORT=true")
+	old.Stop(20 * time.Second)
+}
+
+// fillDisk leaves little room, waits for the alarm, and leaves none.
+func fillDisk(s *stage) {
+	s.disk.Fill(6 << 20)
+	rig.Eventually(s.t, 20*time.Second, "the gateway warns before the disk is full", func() bool {
+		r, code, err := s.gateway.Readiness()
+		return err == nil && r.Status != "ok" && code == http.StatusOK
+	})
+	s.note("alarm before")
+	s.disk.Fill(0)
+}
+
+func emptyDisk(s *stage) { s.disk.Empty() }
+
+func fillDiskWithoutNATS(s *stage) {
+	s.nats[0].Kill()
+	fillDisk(s)
+}
+
+func emptyDiskWithNATS(s *stage) {
+	s.disk.Empty()
+	lasts(5 * time.Second)
+	s.nats[0].Restart()
+}
+
+func clockOff(by time.Duration) step { return func(s *stage) { s.clock.step(s.t, by) } }
+
+func reload(config string) step { return nats(func(n *rig.Nats) { n.Reload(config) }) }
+
+func otherCertificate(s *stage) {
+	s.authority.certificate("nats", s.authority)
+	s.nats[0].Reload(s.withTLS())
+	s.way.Open() // whoever was connected comes again
+}

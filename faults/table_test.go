@@ -1,0 +1,89 @@
+package faults
+
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+// fault is a row of the table: what is deployed, how it is broken and mended under load, and what must hold.
+type fault struct {
+	name  string
+	on    step
+	begin step
+	lasts time.Duration
+	end   step
+	must  must
+	often bool // in every test run
+}
+
+// step is something that is done.
+type step func(*stage)
+
+// must is what must hold, beside that nothing is lost or stored twice.
+type must struct {
+	run          int           // failures in a row, at most
+	p99, slowest time.Duration // of answers, at most; 0: as long as the sender waits
+	refused      string        // what failures are answered, however many there are; empty: few
+}
+
+var (
+	none      = must{}
+	unnoticed = must{slowest: 500 * time.Millisecond}
+	covered   = must{p99: 600 * time.Millisecond}
+	bridged   = must{run: suspended - 1}
+	sendAgain = must{refused: "503"}                 // with Retry-After
+	contract  = must{refused: "400 Stale timestamp"} // and kept in quarantine
+)
+
+const (
+	suspended = 50               // failures in a row, after which Zorio suspends a URL
+	untilBack = -1 * time.Second // as long as -away says
+	sec       = time.Second
+)
+
+var table = []fault{
+	{"Redis killed", besides, redis((*rig.Redis).Kill), 10 * sec, redis((*rig.Redis).Restart), unnoticed, false},
+	{"Redis hangs (SIGSTOP)", besides, redis(hang[*rig.Redis]), 30 * sec, redis(goOn[*rig.Redis]), unnoticed, false},
+	{"Redis refuses connections", besides, way((*rig.Way).Refuse), 10 * sec, way((*rig.Way).Open), unnoticed, false},
+	{"Redis is a black hole", besides, way((*rig.Way).Swallow), 10 * sec, way((*rig.Way).Open), unnoticed, true},
+	{"Redis accepts no connection", besides, way((*rig.Way).Fill), 10 * sec, way((*rig.Way).Open), unnoticed, false},
+	{"Redis answers 500 ms late", besides, way(func(w *rig.Way) { w.Slow(500 * time.Millisecond) }), 10 * sec, way((*rig.Way).Open), unnoticed, false},
+	{"Redis wiped", besides, command("flushall"), 5 * sec, nothing, unnoticed, false},
+	{"Redis full (maxmemory)", besides, command("config", "set", "maxmemory", "1"), 10 * sec, command("config", "set", "maxmemory", "0"), unnoticed, false},
+	{"Redis has another password", besides, otherPassword, 10 * sec, noPassword, unnoticed, false},
+	{"Redis behind Sentinels: the master killed", sentinel, redis((*rig.Redis).Kill), 10 * sec, redis((*rig.Redis).Restart), unnoticed, true},
+	{"Redis Cluster: one shard of three killed", shards, redis((*rig.Redis).Kill), 10 * sec, redis((*rig.Redis).Restart), unnoticed, false},
+
+	{"R3: leader killed", threefold, leader((*rig.Nats).Kill), 15 * sec, hurt((*rig.Nats).Restart), covered, false},
+	{"R3: leader hangs (SIGSTOP)", threefold, leader(hang[*rig.Nats]), 15 * sec, hurt(goOn[*rig.Nats]), covered, false},
+	{"R3: every server restarted in turn", threefold, restartInTurn, 0, nothing, covered, false},
+	{"R3: two of three killed", threefold, killTwo, 20 * sec, startTwo, covered, false},
+	{"R3: leader's store wiped and rebuilt", threefold, leader((*rig.Nats).Wipe), 15 * sec, nothing, covered, false},
+	{"R3: leader cut off from the others", threefold, partLeader, 20 * sec, joinLeader, covered, false},
+
+	{"NATS killed", besides, nats((*rig.Nats).Kill), untilBack, nats((*rig.Nats).Restart), none, false},
+	{"NATS hangs (SIGSTOP)", besides, nats(hang[*rig.Nats]), untilBack, nats(goOn[*rig.Nats]), none, false},
+	{"NATS killed, gateway restarted meanwhile", besides, restartWithoutNATS, untilBack, nats((*rig.Nats).Restart), none, false},
+
+	{"gateway killed five times", embedded, killOften, 0, nothing, bridged, false},
+	{"gateway killed five times, NATS and Redis outside", besides, killOften, 0, nothing, bridged, false},
+	{"gateway killed while it spills", besides, killSpilling, untilBack, nats((*rig.Nats).Restart), bridged, false},
+	{"gateway killed while it drains", besides, nats((*rig.Nats).Kill), untilBack, killDraining, bridged, false},
+
+	{"gateway replaced on its socket", embedded, replace, 0, nothing, none, false},
+	{"gateway replaced beside itself (SO_REUSEPORT)", sharing, replaceBeside, 0, nothing, none, false},
+
+	{"disk of the embedded store full", cramped, fillDisk, 10 * sec, emptyDisk, sendAgain, false},
+	{"disk of the journal full, NATS killed", crampedBeside, fillDiskWithoutNATS, 10 * sec, emptyDiskWithNATS, sendAgain, false},
+
+	{"file descriptors used up", fewFiles, idle(1000), 10 * sec, gone, none, false},
+	{"10,000 idle connections", embedded, idle(10_000), 10 * sec, gone, none, false},
+	{"2,000 bodies that never end", embedded, trickle(2000), 10 * sec, gone, none, false},
+	{"2,000 bad signatures a second", embedded, forge(2000), 10 * sec, gone, none, false},
+
+	{"clock 10 min ahead", clocked, clockOff(10 * time.Minute), 10 * sec, clockOff(0), contract, false},
+	{"clock 10 min behind", clocked, clockOff(-10 * time.Minute), 10 * sec, clockOff(0), contract, false},
+	{"NATS credentials revoked", guarded, reload(notInvited), 10 * sec, reload(invited), none, false},
+	{"certificate of NATS replaced", certified, otherCertificate, 5 * sec, nothing, none, false},
+}

@@ -1,0 +1,186 @@
+package rig
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/zorio"
+)
+
+// Secret is the webhook secret of senders and gateways in tests.
+const Secret = "0123456789abcdefghijABCDEFGHIJ01"
+
+// Sender sends events as Zorio does: so many a second, whatever becomes of those before. A delivery is tried when it
+// happens, after 30 s, 5 min and 30 min; an answer that is no 2xx or takes more than 5 s is a failure; Retry-After is
+// honoured. It keeps the account of what was answered 2xx. It is safe for concurrent use.
+type Sender struct {
+	t      testing.TB
+	url    string
+	scale  float64
+	run    string // in all its delivery ids
+	client *http.Client
+
+	cancel   context.CancelFunc
+	begun    context.Context // until no new event happens
+	sending  sync.WaitGroup
+	mu       sync.Mutex
+	attempts []Attempt // in the order in which they ended
+	taken    map[string]bool
+	events   int
+}
+
+// Attempt is one try of a delivery.
+type Attempt struct {
+	ID     string
+	Nth    int // 0 is the first
+	Begin  time.Time
+	Took   time.Duration
+	Answer string // "200 OK"; what went wrong where none came
+	Again  string // Retry-After
+}
+
+// Failed is what the sender counts as a failure.
+func (a Attempt) Failed() bool { return !strings.HasPrefix(a.Answer, "2") }
+
+const (
+	answerWithin = 5 * time.Second
+	bodySize     = 512
+)
+
+// waits are between two attempts.
+var waits = []time.Duration{30 * time.Second, 5 * time.Minute, 30 * time.Minute}
+
+// StartSender begins to send so many events a second to a URL. The waits between attempts, and those that Retry-After
+// asks for, are shorter by scale.
+func StartSender(t testing.TB, url string, rate int, scale float64) *Sender {
+	t.Helper()
+	s := &Sender{
+		t: t, url: url, scale: scale, run: fmt.Sprintf("%08x", rand.Uint32()), taken: map[string]bool{},
+		client: &http.Client{Timeout: answerWithin, Transport: &http.Transport{MaxIdleConnsPerHost: 4096}},
+	}
+	s.begun, s.cancel = context.WithCancel(context.Background())
+	t.Cleanup(func() { s.cancel(); s.client.CloseIdleConnections() })
+	s.sending.Go(func() { s.happen(rate) })
+	return s
+}
+
+// happen begins the events that are due. A busy machine may delay some, and none is left out.
+func (s *Sender) happen(rate int) {
+	for begin := time.Now(); s.begun.Err() == nil; time.Sleep(time.Millisecond) {
+		for due := int(time.Since(begin).Seconds() * float64(rate)); s.events < due; s.events++ {
+			id := fmt.Sprintf("%s-%d", s.run, s.events)
+			s.sending.Go(func() { s.deliver(id) })
+		}
+	}
+}
+
+// deliver tries a delivery until it is taken or given up.
+func (s *Sender) deliver(id string) {
+	body := fmt.Appendf(nil, `{"event":"pbx.call.hangup","timestamp":%q,"data":{"call_uuid":%q,"hangup_cause":"NORMAL_CLEARING"}}`, time.Now().UTC().Format(time.RFC3339), id)
+	body = append(body, bytes.Repeat([]byte(" "), bodySize-len(body))...)
+	for nth := 0; ; nth++ {
+		a := s.attempt(id, nth, body)
+		s.note(a)
+		if !a.Failed() || nth == len(waits) {
+			return
+		}
+		seconds, _ := strconv.Atoi(a.Again)
+		time.Sleep(time.Duration(float64(max(waits[nth], time.Duration(seconds)*time.Second)) / s.scale))
+	}
+}
+
+func (s *Sender) attempt(id string, nth int, body []byte) Attempt {
+	a := Attempt{ID: id, Nth: nth, Begin: time.Now()}
+	request, _ := http.NewRequest(http.MethodPost, s.url, bytes.NewReader(body))
+	request.Header = zorio.Headers(Secret, "pbx.call.hangup", id, a.Begin, body)
+	answer, err := s.client.Do(request)
+	if err == nil {
+		var text []byte
+		text, err = io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		a.Answer, a.Again = fmt.Sprint(answer.StatusCode, " ", string(text)), answer.Header.Get("Retry-After")
+	}
+	if err != nil {
+		a.Answer = reason(err)
+	}
+	a.Took = time.Since(a.Begin)
+	return a
+}
+
+// reason is an error without the addresses in it, so that equal ones can be counted.
+func reason(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer within " + answerWithin.String()
+	}
+	text := err.Error()
+	return text[strings.LastIndex(text, ": ")+1:]
+}
+
+func (s *Sender) note(a Attempt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.attempts = append(s.attempts, a)
+	if !a.Failed() {
+		s.taken[a.ID] = true
+	}
+}
+
+// End waits until every event that happened was taken or given up. No new one happens.
+func (s *Sender) End() {
+	s.cancel()
+	s.sending.Wait()
+}
+
+// Taken are the ids of the deliveries that were answered 2xx.
+func (s *Sender) Taken() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := make(map[string]bool, len(s.taken))
+	for id := range s.taken {
+		taken[id] = true
+	}
+	return taken
+}
+
+// Attempts are those that began at a time or later, in the order in which they ended.
+func (s *Sender) Attempts(since time.Time) []Attempt {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(s.attempts), func(a Attempt) bool { return a.Begin.Before(since) })
+}
+
+// LongestRun is the most failures in a row: at fifty Zorio suspends the URL.
+func LongestRun(attempts []Attempt) (longest int) {
+	run := 0
+	for _, a := range attempts {
+		if run++; !a.Failed() {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
+}
+
+// Quantile is how long so great a part of the attempts took at most: 0.99 of them, 1 for all.
+func Quantile(attempts []Attempt, part float64) time.Duration {
+	if len(attempts) == 0 {
+		return 0
+	}
+	took := make([]time.Duration, len(attempts))
+	for i, a := range attempts {
+		took[i] = a.Took
+	}
+	slices.Sort(took)
+	return took[int(part*float64(len(took)-1))]
+}
