@@ -58,6 +58,11 @@ func TestTheQuickStartFromAFreshClone(t *testing.T) {
 		t.Errorf("it builds something else than what it runs: %v, %v", built, err)
 	}
 
+	version, err := exec.Command(filepath.Join(dir, "bin", "pbx"), "--version").Output()
+	if err != nil || string(version) != "pbx dev\n" { // this copy is no git checkout; unstamped, Go would say (devel)
+		t.Errorf("the version that make stamps is not that of the binary: %q, %v", version, err)
+	}
+
 	next := regexp.MustCompile(`(?m)^    (bin/sluicectl send .*)$`).FindStringSubmatch(run.Output())
 	if next == nil {
 		t.Fatalf("it does not say what to type:\n%s", run.Output())
