@@ -1,0 +1,303 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("JOURNAL_APPENDS_IN"); dir != "" {
+		appendForEver(dir)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const testBytes = 1 << 20 // 8 segments of 128 KiB
+
+// opened is a journal of a folder, and what it logs.
+func opened(t testing.TB, dir string) (*Journal, *rig.Buffer) {
+	t.Helper()
+	return openedWith(t, dir, testBytes)
+}
+
+func openedWith(t testing.TB, dir string, maxBytes int64) (*Journal, *rig.Buffer) {
+	t.Helper()
+	log := &rig.Buffer{}
+	j, err := Open(Options{Dir: dir, MaxBytes: maxBytes, Log: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	return j, log
+}
+
+// crash gives the folder free as a process does that is killed.
+func crash(j *Journal) {
+	j.appending.Lock()
+	defer j.appending.Unlock()
+	j.closed = true
+	if j.file != nil {
+		j.file.Close()
+	}
+	j.checkpoint.file.Close()
+	_ = unlock(j.lock)
+}
+
+// content is what the record of an index has: of a length between 0 and 1,000.
+func content(index uint64) []byte {
+	r := rand.New(rand.NewPCG(index, 0))
+	all := make([]byte, r.IntN(1000))
+	for i := range all {
+		all[i] = byte(r.Uint32())
+	}
+	return all
+}
+
+// contents are those of a group.
+func contents(first uint64, n int) (group [][]byte) {
+	for i := range uint64(n) {
+		group = append(group, content(first+i))
+	}
+	return group
+}
+
+// mustAppend appends a group of so many records.
+func mustAppend(t testing.TB, j *Journal, n int) (first uint64) {
+	t.Helper()
+	want := j.Next()
+	first, err := j.Append(contents(want, n))
+	if err != nil || first != want {
+		t.Fatalf("appended as %d, %v; want %d", first, err, want)
+	}
+	return first
+}
+
+// failer is a test, or one run of a property.
+type failer interface {
+	Helper()
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
+// indexes are those of all records from an index on. Each must have its content.
+func indexes(t failer, j *Journal, from uint64) (all []uint64) {
+	t.Helper()
+	err := j.Read(from, func(index uint64, record []byte) error {
+		if !bytes.Equal(record, content(index)) {
+			t.Fatalf("record %d is not what was appended", index)
+		}
+		all = append(all, index)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// holds fails unless a journal has exactly the records from first until before next.
+func holds(t failer, j *Journal, first, next uint64) {
+	t.Helper()
+	if j.First() != first || j.Next() != next || j.Depth() != next-first {
+		t.Fatalf("first %d, next %d, depth %d; want %d, %d", j.First(), j.Next(), j.Depth(), first, next)
+	}
+	want := []uint64{}
+	for i := first; i < next; i++ {
+		want = append(want, i)
+	}
+	if got := indexes(t, j, 0); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("read %v; want %d until before %d", got, first, next)
+	}
+}
+
+func TestWhatWasAppendedIsThereAfterTheNextOpen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _ := opened(t, dir)
+	holds(t, j, 1, 1)
+	if first, err := j.Append(nil); first != 1 || err != nil {
+		t.Fatalf("an empty group: %d, %v", first, err)
+	}
+	begin := time.Now()
+	for n := range 40 {
+		mustAppend(t, j, n)
+	}
+	holds(t, j, 1, 781)
+	if got := indexes(t, j, 700); len(got) != 81 || got[0] != 700 {
+		t.Errorf("from 700 on: %v", got)
+	}
+	if at := j.Oldest(); at.Before(begin.Add(-time.Second)) || at.After(time.Now().Add(time.Second)) {
+		t.Errorf("the oldest record is of %s", at)
+	}
+	if err := j.Checkpoint(300, []byte("a note")); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, j, 300, 781)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.Append(contents(781, 1)); !errors.Is(err, ErrClosed) {
+		t.Errorf("append after close: %v", err)
+	}
+	if err := j.Checkpoint(781, nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("checkpoint after close: %v", err)
+	}
+
+	again, log := opened(t, dir)
+	holds(t, again, 300, 781)
+	if got := string(again.Note()); got != "a note" {
+		t.Errorf("note %q", got)
+	}
+	mustAppend(t, again, 5)
+	holds(t, again, 300, 786)
+	if err := again.Checkpoint(786, nil); err != nil {
+		t.Fatal(err)
+	}
+	if at := again.Oldest(); !at.IsZero() {
+		t.Errorf("the oldest of none is of %s", at)
+	}
+	if log.String() != "" {
+		t.Errorf("said: %s", log)
+	}
+}
+
+func TestAReaderStopsWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	j, _ := opened(t, t.TempDir())
+	mustAppend(t, j, 1000)
+	stop, seen := errors.New("stop"), 0
+	err := j.Read(10, func(index uint64, _ []byte) error {
+		if seen++; index == 500 {
+			return stop
+		}
+		return nil
+	})
+	if !errors.Is(err, stop) || seen != 491 {
+		t.Errorf("%v after %d records", err, seen)
+	}
+}
+
+func TestARecordMayBeAsLargeAsTheJournal(t *testing.T) {
+	t.Parallel()
+	j, _ := opened(t, t.TempDir())
+	large := bytes.Repeat([]byte("large"), testBytes/6)
+	for range 5 {
+		if _, err := j.Append([][]byte{large}); err != nil {
+			t.Fatal(err)
+		}
+		err := j.Read(0, func(_ uint64, record []byte) error {
+			if !bytes.Equal(record, large) {
+				return errors.New("it came back changed")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Checkpoint(j.Next(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAFolderHasOneJournal(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _ := opened(t, dir)
+	_, err := Open(Options{Dir: dir, MaxBytes: testBytes, Log: slog.New(slog.DiscardHandler)})
+	if err == nil || !strings.Contains(err.Error(), "in use by another process") || !strings.Contains(err.Error(), dir) {
+		t.Fatalf("opened twice: %v", err)
+	}
+	_ = j.Close()
+	opened(t, dir)
+}
+
+func TestAFolderThatCannotBeUsedIsRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{file, filepath.Join(file, "below"), "/proc/journal"} {
+		_, err := Open(Options{Dir: dir, MaxBytes: testBytes, Log: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.Contains(err.Error(), "name a folder that this user may write") || !strings.Contains(err.Error(), filepath.Dir(dir)) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if _, err := Open(Options{Dir: t.TempDir(), MaxBytes: 100, Log: slog.New(slog.DiscardHandler)}); err == nil || !strings.Contains(err.Error(), "too small") {
+		t.Errorf("100 bytes: %v", err)
+	}
+}
+
+func TestGroupsOfManyGoroutinesAreReadInOrderWhileTheyAreAppendedAndSettled(t *testing.T) {
+	t.Parallel()
+	j, log := opened(t, t.TempDir())
+	const writers, groups, size = 4, 50, 7
+	var writing sync.WaitGroup
+	var mu sync.Mutex
+	of := map[uint64]string{} // what was appended, by index
+	for w := range writers {
+		writing.Go(func() {
+			for g := range groups {
+				group := make([][]byte, size)
+				for i := range group {
+					group[i] = fmt.Appendf(nil, "%d/%d/%d %s", w, g, i, strings.Repeat("x", 500))
+				}
+				first, err := j.Append(group)
+				for errors.Is(err, ErrFull) {
+					time.Sleep(time.Millisecond)
+					first, err = j.Append(group)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				for i := range group {
+					of[first+uint64(i)] = string(group[i])
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	read := map[uint64]string{}
+	next, total := uint64(1), uint64(writers*groups*size)
+	for deadline := time.Now().Add(time.Minute); next <= total && time.Now().Before(deadline); {
+		err := j.Read(next, func(index uint64, record []byte) error {
+			if index != next {
+				return fmt.Errorf("record %d came where %d was to", index, next)
+			}
+			read[index], next = string(record), next+1
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.Checkpoint(next, fmt.Appendf(nil, "%d", next)); err != nil {
+			t.Fatal(err)
+		}
+		j.Oldest()
+		j.Left()
+	}
+	writing.Wait()
+	for index, want := range of {
+		if read[index] != want {
+			t.Fatalf("record %d is %q; want %q", index, read[index], want)
+		}
+	}
+	if len(of) != int(total) || len(read) != int(total) || j.Depth() != 0 || log.String() != "" {
+		t.Errorf("%d appended, %d read, %d left; said: %s", len(of), len(read), j.Depth(), log)
+	}
+}
