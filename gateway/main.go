@@ -6,12 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"os"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"github.com/sluicehq/sluice/gateway/ingest"
 	"github.com/sluicehq/sluice/gateway/source"
@@ -85,41 +81,5 @@ func run(ctx context.Context, s *Settings) (err error) {
 			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
 		}
 	}()
-	return serve(ctx, path, path.Server(limits), path.Listener(webhooks, limits), hub.failed, admin, log)
-}
-
-// serve answers until ctx ends or the hub fails, and then the requests in flight.
-func serve(ctx context.Context, path *ingest.Path, server *fasthttp.Server, webhooks net.Listener, failed <-chan error, admin *telemetry.Admin, log *slog.Logger) (err error) {
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(webhooks) }()
-	select {
-	case err = <-ended:
-		err = fmt.Errorf("the server for webhooks ended by itself: %w", err)
-	case err = <-failed:
-	case <-ctx.Done():
-		log.Info("stopping: accepting no more, answering the requests in flight")
-	}
-	admin.Stopping()
-	finish(path, server)
-	return err
-}
-
-// lastWrites is how long the last answers may take from the handler into the kernel, which sends them by itself.
-const lastWrites = 5 * time.Millisecond
-
-// finish stops listening and answers the requests in flight as soon as it can: until this process ends nobody takes its
-// place. It does not wait as fasthttp does, which looks every 100 ms, and for connections on which nothing was asked.
-func finish(path *ingest.Path, server *fasthttp.Server) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = server.ShutdownWithContext(ctx) // the listener's own error, if any, is told when it is closed
-	}()
-	path.Close()
-	for deadline := time.Now().Add(lastWrites); server.GetOpenConnectionsCount() > 0 && time.Now().Before(deadline); {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	<-ended
+	return serve(ctx, path, limits, webhooks, hub.failed, admin, log)
 }

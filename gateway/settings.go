@@ -3,7 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +20,14 @@ import (
 type Settings struct {
 	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"webhook secret, as Zorio's console showed it; during a rotation the old and the new one, separated by a comma; a file is read again on SIGHUP"`
 
-	Listen string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"true" help:"address for webhooks"`
-	Path   string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
-	Admin  string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
-	Data   string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
-	Log    string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
+	Listen     string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"socket" help:"address for webhooks: host:port, unix:/path, or systemd for the socket that systemd hands over; one that it hands over is used in any case"`
+	ListenMode string `env:"SLUICE_LISTEN_MODE" envDefault:"0660" help:"who may connect to unix:/path: its mode, in octal"`
+	ReusePort  bool   `env:"SLUICE_LISTEN_REUSEPORT" help:"share host:port with another gateway of the same user that has this set too (SO_REUSEPORT), to replace one by the next; needs NATS_URL"`
+
+	Path  string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
+	Admin string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
+	Data  string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
+	Log   string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 
 	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, or several, separated by commas; unset: the gateway runs an embedded NATS"`
@@ -48,7 +54,28 @@ type Settings struct {
 
 // Check holds what is set against what it is for, before anything is reached for.
 func (s *Settings) Check() error {
-	return errors.Join(checkSecrets(s.Secret), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
+	return errors.Join(checkSecrets(s.Secret), s.checkListen(), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
+}
+
+func (s *Settings) checkListen() error {
+	switch _, _, err := net.SplitHostPort(s.Listen); {
+	case s.mode() == 0:
+		return fmt.Errorf("SLUICE_LISTEN_MODE=%q: use an octal mode, such as 0660 for a proxy in the same group, or 0666 for everybody on this machine", s.ListenMode)
+	case s.ReusePort && (err != nil || strings.HasPrefix(s.Listen, "unix:")):
+		return fmt.Errorf("SLUICE_LISTEN_REUSEPORT=true: SLUICE_LISTEN=%s cannot be shared: use host:port, or unset SLUICE_LISTEN_REUSEPORT", s.Listen)
+	case s.ReusePort && s.NATSURL == "":
+		return errors.New("SLUICE_LISTEN_REUSEPORT=true: two gateways cannot share the folder of an embedded NATS: set NATS_URL, or unset SLUICE_LISTEN_REUSEPORT and use a socket unit of systemd")
+	}
+	return nil
+}
+
+// mode is that of a unix socket; 0 where the setting is none.
+func (s *Settings) mode() os.FileMode {
+	mode, err := strconv.ParseUint(s.ListenMode, 8, 32)
+	if err != nil || mode > uint64(os.ModePerm) {
+		return 0
+	}
+	return os.FileMode(mode)
 }
 
 // leastSecret is half of what Zorio's console gives: less is a slip of the paste, or can be guessed.

@@ -49,6 +49,7 @@ type Path struct {
 	refusals *refusals
 	inside   atomic.Int64
 	bytes    room
+	leaving  atomic.Bool
 	stopping chan struct{} // closed when nothing more is let in
 	gathered *gathering
 	done     sync.WaitGroup
@@ -99,7 +100,7 @@ func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 		p.tell(&r, &ctx.Request.Header, given)
 	}
 	given.write(ctx)
-	if given == p.answers.stopping {
+	if given == p.answers.stopping || p.leaving.Load() {
 		ctx.SetConnectionClose()
 	}
 	if !c.end(r.length) {
@@ -321,6 +322,9 @@ func (p *Path) publish(fresh []*delivery) {
 	}
 	p.hub.Publish(messages)
 }
+
+// Leave makes each answer the last one on its connection: clients open another one, which may be to another gateway.
+func (p *Path) Leave() { p.leaving.Store(true) }
 
 // Close ends the path: new requests are refused with 503, and those in flight are answered as ever, which takes
 // [Budget] at most. On return every mark is written or given up.

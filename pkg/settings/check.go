@@ -27,13 +27,25 @@ func (f field) check(given bool) error {
 	if n, isNumber := number(f.into); isNumber && (hasLeast && n < least || hasMost && n > most) {
 		return fmt.Errorf("%s=%q: %s", f.name, shown, f.allowed())
 	}
-	if f.tag.Get("listen") == "true" && !listenable(f.text()) {
-		return fmt.Errorf("%s=%q: use host:port, or :port for every address of this machine", f.name, shown)
+	if kind := f.tag.Get("listen"); kind != "" && !listenable(f.text()) && (kind != "socket" || !isSocket(f.text())) {
+		return fmt.Errorf("%s=%q: use %s", f.name, shown, addresses[kind])
 	}
 	if f.tag.Get("reads") == "true" && f.text() != "" {
 		return f.read()
 	}
 	return nil
+}
+
+// addresses are what the tag listen allows, in words.
+var addresses = map[string]string{
+	"true":   "host:port, or :port for every address of this machine",
+	"socket": "host:port, :port for every address of this machine, unix:/path, or systemd",
+}
+
+// isSocket reports whether an address is a socket that has no port.
+func isSocket(address string) bool {
+	path, isUnix := strings.CutPrefix(address, "unix:")
+	return address == "systemd" || isUnix && strings.HasPrefix(path, "/")
 }
 
 // listenable reports whether an address has a port, and one that there is.

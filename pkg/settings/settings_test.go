@@ -22,6 +22,7 @@ type sample struct {
 	Wait   time.Duration `env:"T_WAIT" envDefault:"1m" min:"1s" help:"how long"`
 	Size   Bytes         `env:"T_SIZE" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"how large"`
 	Listen string        `env:"T_LISTEN" listen:"true" help:"where it listens"`
+	Socket string        `env:"T_SOCKET" listen:"socket" help:"where else it may listen"`
 	Creds  string        `env:"T_CREDS" reads:"true" help:"what it reads"`
 }
 
@@ -52,6 +53,8 @@ func TestLoadNamesEveryMistakeAtOnce(t *testing.T) {
 		"choice":           {map[string]string{"T_SECRET": "x", "T_LOG": "loud"}, []string{`T_LOG="loud": use debug or info`}},
 		"no port":          {map[string]string{"T_SECRET": "x", "T_LISTEN": "3000"}, []string{`T_LISTEN="3000": use host:port, or :port for every address of this machine`}},
 		"no such port":     {map[string]string{"T_SECRET": "x", "T_LISTEN": ":99999"}, []string{`T_LISTEN=":99999": use host:port`}},
+		"no path":          {map[string]string{"T_SECRET": "x", "T_SOCKET": "unix:here"}, []string{`T_SOCKET="unix:here": use host:port, :port for every address of this machine, unix:/path, or systemd`}},
+		"a path, no port":  {map[string]string{"T_SECRET": "x", "T_LISTEN": "unix:/run/x"}, []string{`T_LISTEN="unix:/run/x": use host:port`}},
 		"nothing to read":  {map[string]string{"T_SECRET": "x", "T_CREDS": "/no/such/file"}, []string{"T_CREDS: open /no/such/file", "name a file that this user may read"}},
 		"nested":           {map[string]string{"T_SECRET": "x", "T_DEEP": "maybe"}, []string{`T_DEEP="maybe": use true or false`}},
 		"secret and file":  {map[string]string{"T_SECRET": "hunter2", "T_SECRET_FILE": "/f"}, []string{"T_SECRET and T_SECRET_FILE are both set"}},
