@@ -116,7 +116,6 @@ func (h *hub) tryOpen(ctx context.Context) error {
 			return err
 		}
 		h.warnOfSmallMessages()
-		h.warnUnlessSynced(ctx)
 		return nil
 	}
 	if h.embedded.Room() == nil {
@@ -161,21 +160,6 @@ func (h *hub) warnOfSmallMessages() {
 	if room := h.nc.MaxPayload() - headerRoom; room < int64(h.settings.MaxBody) {
 		h.log.Warn(fmt.Sprintf("bodies of more than %d bytes may be answered 413: NATS takes messages of at most %d; set max_payload: 2MB in its configuration, or lower SLUICE_MAX_BODY",
 			room, h.nc.MaxPayload()))
-	}
-}
-
-// warnUnlessSynced says what a 200 is worth on a server that does not sync every write.
-func (h *hub) warnUnlessSynced(ctx context.Context) {
-	worth := "a 200 survives a crash of the process, not a power cut"
-	if h.settings.Replicas > 1 {
-		worth = "a 200 survives the loss of one server, not a power cut of all"
-	}
-	switch synced, err := stream.SyncsAlways(ctx, h.nc, h.settings.NATSURL, h.settings.NATSMonitor); {
-	case err != nil:
-		h.log.Warn("cannot tell whether NATS syncs every write; without it "+worth, "error", err,
-			"remedy", "set sync_interval: always in its jetstream block, and SLUICE_NATS_MONITOR to its monitoring address, or to those of all servers of a cluster")
-	case !synced:
-		h.log.Warn(worth + ": set sync_interval: always in the jetstream block of NATS")
 	}
 }
 

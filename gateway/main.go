@@ -61,6 +61,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 		return err
 	}
 	defer watchLevels(hub, admin.Registry(), log)()
+	defer watchDurability(hub, nil, admin, log)()
 
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -100,12 +101,13 @@ func TestAStartSaysWhatHolds(t *testing.T) {
 
 // A NATS as it comes: it syncs every two minutes, and takes messages of 1 MB.
 func TestAServerThatIsNotConfiguredForItIsNamed(t *testing.T) {
-	address, monitor := rig.Address(t), rig.Address(t)
-	config := t.TempDir() + "/nats.conf"
-	write(t, config, "listen: \""+address+"\"\nhttp: \""+monitor+"\"\njetstream { store_dir: \""+t.TempDir()+"\" }\n")
-	rig.Start(t, rig.NatsServer(t), []string{"-c", config}, rig.Environment()).Listening(address)
-	g := startGateway(t, "NATS_URL=nats://"+address, "SLUICE_NATS_MONITOR=http://"+monitor)
-	g.WaitFor("a 200 survives a crash of the process, not a power cut: set sync_interval: always", 10*time.Second)
+	n := rig.StartNats(t, "")
+	n.Kill()
+	n.AsItComes()
+	n.Restart()
+	g := startGateway(t, "NATS_URL="+n.URL(), "SLUICE_NATS_MONITOR=http://"+n.Monitor)
+	g.worth(telemetry.Degraded, "in memory of one server until it syncs: a power cut loses the last 2 minutes", "set sync_interval: always")
+	g.WaitFor(`"msg":"what a 200 is worth: in memory of one server`, 10*time.Second)
 	g.WaitFor("set max_payload: 2MB", 10*time.Second)
 	if got := g.send("pbx.call.hangup", "1", bytes.Repeat([]byte("x"), 1<<20)); got != "413 Body too large" {
 		t.Errorf("a body that NATS cannot take: %s", got)

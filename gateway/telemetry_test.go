@@ -76,30 +76,38 @@ func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
 	g, redis, nats := startWithEngines(t)
 	expect := func(code int, status string, want map[string]telemetry.Health) {
 		t.Helper()
-		rig.Eventually(t, 15*time.Second, "/readyz is "+status, func() bool { r, _ := g.readiness(); return r.Status == status })
+		rig.Eventually(t, 15*time.Second, "/readyz is "+status, func() bool { r, _ := g.readiness(); return r.Status == status && g.metric("sluice_durability_info") })
 		r, got := g.readiness()
 		if got != code || len(r.Dependencies) != len(want) {
 			t.Errorf("%d %+v, want %d %+v", got, r, code, want)
 		}
 		for _, d := range r.Dependencies {
 			w := want[d.Name]
-			if d.Status != w.Status || d.Name != "signatures" && d.Name != "clock" && d.Since.Before(begin) || d.Since.After(time.Now()) || !strings.Contains(d.Remedy, w.Remedy) || (d.Detail == "") != (w.Status == telemetry.OK) {
+			if d.Status != w.Status || (d.Name == "nats" || d.Name == "redis") && d.Since.Before(begin) || d.Since.After(time.Now()) || !strings.Contains(d.Remedy, w.Remedy) || !saysRight(d.Health, w) {
 				t.Errorf("%+v, want %+v", d, w)
 			}
 		}
 	}
-	ok := telemetry.Health{Status: telemetry.OK}
+	ok, synced := telemetry.Health{Status: telemetry.OK}, telemetry.Health{Status: telemetry.OK, Detail: "synced on the disk of one server"}
 	noRedis := telemetry.Health{Status: telemetry.Degraded, Remedy: "start Redis, or correct REDIS_URL"}
 	noNATS := telemetry.Health{Status: telemetry.Down, Remedy: "start NATS at " + nats.URL()}
-	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok, "signatures": ok, "clock": ok})
+	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok, "durability": synced, "signatures": ok, "clock": ok})
 	redis.Kill()
-	expect(200, "degraded", map[string]telemetry.Health{"nats": ok, "redis": noRedis, "signatures": ok, "clock": ok})
+	expect(200, "degraded", map[string]telemetry.Health{"nats": ok, "redis": noRedis, "durability": synced, "signatures": ok, "clock": ok})
 	nats.Kill()
-	expect(503, "unavailable", map[string]telemetry.Health{"nats": noNATS, "redis": noRedis, "signatures": ok, "clock": ok})
+	expect(503, "unavailable", map[string]telemetry.Health{"nats": noNATS, "redis": noRedis, "durability": synced, "signatures": ok, "clock": ok})
 	begin = time.Now()
 	nats.Restart()
 	redis.Restart()
-	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok, "signatures": ok, "clock": ok})
+	expect(200, "ready", map[string]telemetry.Health{"nats": ok, "redis": ok, "durability": synced, "signatures": ok, "clock": ok})
+}
+
+// saysRight reports whether something is wrong with what is not well, and whether what is well says what it should.
+func saysRight(h, want telemetry.Health) bool {
+	if want.Status == telemetry.OK {
+		return h.Detail == want.Detail
+	}
+	return h.Detail != ""
 }
 
 // A Redis that is full, or lets nobody in, need not be started.

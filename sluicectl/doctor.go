@@ -14,8 +14,8 @@ func doctorCommand() *cobra.Command {
 	s := &session{}
 	o := doctor.Options{Gateway: doctor.FindGateway(), Monitor: os.Getenv("SLUICE_NATS_MONITOR")}
 	c := &cobra.Command{
-		Use: "doctor", Short: "Check settings, Redis, NATS, streams, permissions, clock and disk, and say what to do", Args: cobra.NoArgs,
-		Long: `Check settings, Redis, NATS, streams, permissions, clock and disk, and say what to do.
+		Use: "doctor", Short: "Check settings, the gateway, Redis, NATS, streams, permissions, clock and disk, and say what to do", Args: cobra.NoArgs,
+		Long: `Check settings, the gateway, Redis, NATS, streams, permissions, clock and disk, and say what to do.
 
 Run it with the environment that the gateway has. It changes nothing, and exits with 1 when something does not work.`,
 		Example: "  sluicectl doctor\n  sluicectl doctor -o json",
@@ -24,10 +24,11 @@ Run it with the environment that the gateway has. It changes nothing, and exits 
 	outputFlag(c, &s.output)
 	addressFlag(c, &o.RedisURL, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
+	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address (SLUICE_ADMIN)")
 	complete(c, "data", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)
-		o.NATSURL, o.Creds, o.Settings = s.url, s.creds, madeSecret()
+		o.NATSURL, o.Creds, o.Settings, o.Admin = s.url, s.creds, madeSecret(), reachable(o.Admin)
 		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")
 	}
 	return c

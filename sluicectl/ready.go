@@ -2,14 +2,11 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +31,7 @@ work or nothing answers. With --degraded-ok it exits with 0 for what is degraded
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s := &session{output: output}
 		s.attach(c)
-		err := s.ready(admin)
+		err := s.ready(c.Context(), admin)
 		if degradedOK && errors.Is(err, errDegraded) {
 			return nil
 		}
@@ -46,20 +43,10 @@ work or nothing answers. With --degraded-ok it exits with 0 for what is degraded
 }
 
 // ready asks a process's /readyz.
-func (s *session) ready(admin string) error {
-	client := http.Client{Timeout: 3 * time.Second}
-	answer, err := client.Get("http://" + reachable(admin) + "/readyz")
-	if err != nil {
-		return fmt.Errorf("nothing answers at %s: %w: start it, or set SLUICE_ADMIN to its address", admin, err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+func (s *session) ready(ctx context.Context, admin string) error {
+	r, err := telemetry.Ask(ctx, reachable(admin))
 	if err != nil {
 		return err
-	}
-	var r telemetry.Readiness
-	if err := json.Unmarshal(text, &r); err != nil || r.Status == "" {
-		return fmt.Errorf("what answers at %s is no process of Sluice: set SLUICE_ADMIN to the address of one", admin)
 	}
 	if s.json() {
 		err = object(s.out, r)
@@ -69,7 +56,7 @@ func (s *session) ready(admin string) error {
 	switch {
 	case err != nil:
 		return err
-	case answer.StatusCode != http.StatusOK:
+	case !r.Works():
 		return fmt.Errorf("%s is not ready: see above what to do", admin)
 	case r.Status == "degraded":
 		return alias{fmt.Errorf("%s works, but not all is well: see above what to do", admin), errDegraded}
@@ -77,7 +64,7 @@ func (s *session) ready(admin string) error {
 	return nil
 }
 
-// showReadiness prints a line about everything, and two about each thing that is not well.
+// showReadiness prints a line about everything, one about what has more to say, and two about what is not well.
 func (s *session) showReadiness(r telemetry.Readiness) {
 	var all []string
 	for _, d := range r.Dependencies {
@@ -86,6 +73,9 @@ func (s *session) showReadiness(r telemetry.Readiness) {
 	fmt.Fprintln(s.out, strings.TrimSuffix(r.Status+": "+strings.Join(all, ", "), ": "))
 	for _, d := range r.Dependencies {
 		if d.Status == telemetry.OK {
+			if d.Detail != "" {
+				fmt.Fprintf(s.out, "  %s: %s\n", printable(d.Name), printable(d.Detail))
+			}
 			continue
 		}
 		since := ""

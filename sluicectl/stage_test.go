@@ -44,7 +44,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	js := rig.Hub(t, stream.Settings{})
 	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "NATS_CREDS": "", "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
-		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "", "SUDO_USER": ""} {
+		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "127.0.0.1:1", "SUDO_USER": ""} {
 		t.Setenv(name, value)
 	}
 	return &stage{t, js}

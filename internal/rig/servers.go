@@ -77,32 +77,39 @@ func (r *Redis) Command(args ...string) string {
 type Nats struct {
 	*Process
 	Address, Monitor string
-	store, file      string
+
+	file, more string // its configuration file, and what a test added to it
+	store      string // its data folder
 }
 
 // StartNats starts a nats-server with JetStream on free ports; config is added to its configuration file.
 func StartNats(t testing.TB, config string) *Nats {
 	t.Helper()
 	dir := t.TempDir()
-	n := &Nats{Address: Address(t), Monitor: Address(t), store: filepath.Join(dir, "store"), file: filepath.Join(dir, "nats.conf")}
-	n.configure(t, config)
+	n := &Nats{Address: Address(t), Monitor: Address(t), more: config, store: filepath.Join(dir, "store"), file: filepath.Join(dir, "nats.conf")}
+	n.Process = &Process{t: t}
+	n.configure("max_payload: 2MB", "always")
 	n.Process = Start(t, NatsServer(t), []string{"-c", n.file}, Environment())
 	n.Listening(n.Address)
 	return n
 }
 
-func (n *Nats) configure(t testing.TB, config string) {
-	t.Helper()
-	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 2MB\njetstream { store_dir: %q, sync_interval: always }\n%s\n", n.Address, n.Monitor, n.store, config)
+func (n *Nats) configure(limits, sync string) {
+	n.t.Helper()
+	text := fmt.Sprintf("listen: %q\nhttp: %q\n%s\njetstream { store_dir: %q, sync_interval: %q }\n%s\n", n.Address, n.Monitor, limits, n.store, sync, n.more)
 	if err := os.WriteFile(n.file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
 }
+
+// AsItComes takes away, from its next start on, what Sluice asks for: it syncs every two minutes, and takes messages of 1 MB.
+func (n *Nats) AsItComes() { n.t.Helper(); n.configure("", "2m") }
 
 // Reload changes what was added to its configuration, while it runs.
 func (n *Nats) Reload(config string) {
 	n.t.Helper()
-	n.configure(n.t, config)
+	n.more = config
+	n.configure("max_payload: 2MB", "always")
 	before := strings.Count(n.Output(), "Reloaded server configuration")
 	n.Signal(syscall.SIGHUP)
 	Eventually(n.t, 10*time.Second, "nats-server reloads its configuration", func() bool {

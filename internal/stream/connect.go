@@ -16,6 +16,9 @@ import (
 	"github.com/sluicehq/sluice/internal/mask"
 )
 
+// EmbeddedName is the name of the server inside a gateway.
+const EmbeddedName = "sluice-embedded"
+
 // Options say where NATS is and as whom to connect.
 type Options struct {
 	URL         string                     // nats://host:port, several separated by commas; tls:// and ws:// work too

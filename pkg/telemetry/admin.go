@@ -33,7 +33,7 @@ const (
 type Health struct {
 	Status Status    `json:"status"`
 	Since  time.Time `json:"since"`            // how long it has been so
-	Detail string    `json:"detail,omitempty"` // what is wrong
+	Detail string    `json:"detail,omitempty"` // what is wrong, or how well it is
 	Remedy string    `json:"remedy,omitempty"` // what to do about it
 }
 
@@ -101,7 +101,7 @@ func (a *Admin) routes() http.Handler {
 func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
 	r := a.Readiness()
 	w.Header().Set("Content-Type", "application/json")
-	if r.Status != "ready" && r.Status != "degraded" {
+	if !r.Works() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
 	encoder := json.NewEncoder(w)

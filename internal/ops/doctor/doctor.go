@@ -31,11 +31,13 @@ type Options struct {
 	Monitor  string // monitoring address of NATS; empty: port 8222 of its host
 	RedisURL string // empty: there is none
 	Data     string // data folder
+	Admin    string // admin address of the gateway, host:port
 }
 
 // Examine makes every check that can be made. Without NATS those that need it are left out.
 func Examine(ctx context.Context, o Options) (all finding.List) {
 	o.settings(ctx, &all)
+	told := o.gateway(ctx, &all)
 	o.disk(&all)
 	o.redis(ctx, &all)
 	nc, js := o.connect(ctx, &all)
@@ -43,9 +45,12 @@ func Examine(ctx context.Context, o Options) (all finding.List) {
 		return all
 	}
 	defer nc.Close()
-	o.server(ctx, &all, nc)
+	o.server(&all, nc)
 	h := &hub{nc: nc, js: js}
 	if h.jetStream(ctx, &all) {
+		if !told {
+			o.durability(ctx, &all, h)
+		}
 		h.streams(ctx, &all)
 		h.clock(ctx, &all)
 		h.permissions(ctx, &all)
@@ -145,7 +150,7 @@ func (o *Options) connect(ctx context.Context, all *finding.List) (*nats.Conn, j
 
 const leastPayload = 2 << 20 // a body of 1 MiB and its headers
 
-func (o *Options) server(ctx context.Context, all *finding.List, nc *nats.Conn) {
+func (o *Options) server(all *finding.List, nc *nats.Conn) {
 	const check = "nats"
 	rtt, err := nc.RTT()
 	if err != nil {
@@ -155,14 +160,6 @@ func (o *Options) server(ctx context.Context, all *finding.List, nc *nats.Conn) 
 	all.OK(check, fmt.Sprintf("%s at %s answers within %.1f ms", nc.ConnectedServerVersion(), mask.Address(nc.ConnectedUrl()), float64(rtt)/float64(time.Millisecond)))
 	if payload := nc.MaxPayload(); payload < leastPayload {
 		all.Warn(check, fmt.Sprintf("max_payload is %d bytes: the gateway takes smaller bodies than SLUICE_MAX_BODY says", payload), "set max_payload: 2MB in its configuration")
-	}
-	switch synced, err := stream.SyncsAlways(ctx, nc, o.NATSURL, o.Monitor); {
-	case err != nil:
-		all.Warn("sync", "cannot see whether it syncs every write: "+err.Error(), "set SLUICE_NATS_MONITOR to its monitoring address")
-	case !synced:
-		all.Warn("sync", "a 200 survives a crash of the process, not a power cut", "set sync_interval: always in the jetstream block of its configuration")
-	default:
-		all.OK("sync", "every write is synced to disk before it is acknowledged")
 	}
 }
 

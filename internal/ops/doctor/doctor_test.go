@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -95,14 +94,30 @@ func TestEachComplaintHasARemedy(t *testing.T) {
 func TestAServerThatDoesNotSync(t *testing.T) {
 	server := rig.StartNats(t, "")
 	text := examine(t, Options{NATSURL: server.URL(), Monitor: "http://" + server.Monitor})
-	expect(t, text, "ok sync every write is synced", "fail streams EVENTS", "start a gateway")
-	config := filepath.Join(t.TempDir(), "nats.conf")
-	address, monitor := rig.Address(t), rig.Address(t)
-	if err := os.WriteFile(config, []byte("listen: \""+address+"\"\nhttp: \""+monitor+"\"\njetstream { store_dir: \""+t.TempDir()+"\" }\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	lax := rig.Start(t, rig.NatsServer(t), []string{"-c", config}, rig.Environment())
-	lax.Listening(address)
-	text = examine(t, Options{NATSURL: "nats://" + address, Monitor: "http://" + monitor})
-	expect(t, text, "warn sync a 200 survives a crash of the process, not a power cut", "set sync_interval: always", "warn nats max_payload is 1048576 bytes")
+	expect(t, text, "fail streams EVENTS", "start a gateway")
+	server.Declared()
+	text = examine(t, Options{NATSURL: server.URL(), Monitor: "http://" + server.Monitor})
+	expect(t, text, "ok durability synced on the disk of one server")
+	text = examine(t, Options{NATSURL: server.URL(), Monitor: "http://127.0.0.1:1"})
+	expect(t, text, "warn durability unknown: cannot ask NATS whether it syncs every write: http://127.0.0.1:1", "set SLUICE_NATS_MONITOR")
+	server.Kill()
+	server.AsItComes()
+	server.Restart()
+	text = examine(t, Options{NATSURL: server.URL(), Monitor: "http://" + server.Monitor})
+	expect(t, text, "warn durability in memory of one server until it syncs: a power cut loses the last 2 minutes", "set sync_interval: always", "warn nats max_payload is 1048576 bytes")
+}
+
+// What a gateway says of itself is passed on.
+func TestAGatewayThatRunsIsAsked(t *testing.T) {
+	t.Parallel()
+	admin := rig.Address(t)
+	rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment("ZORIO_WEBHOOK_SECRET=0123456789abcdefghijABCDEFGHIJ01", "SLUICE_LISTEN="+rig.Address(t),
+		"SLUICE_ADMIN="+admin, "SLUICE_HUB_LISTEN="+rig.Address(t), "SLUICE_DATA="+t.TempDir(), "REDIS_URL=redis://127.0.0.1:1")).Listening(admin)
+	var text string
+	rig.Eventually(t, 20*time.Second, "the gateway says what a 200 is worth", func() bool {
+		text = examine(t, Options{Admin: admin, NATSURL: "nats://127.0.0.1:1"})
+		return strings.Contains(text, "ok gateway durability: synced on this disk")
+	})
+	expect(t, text, "ok gateway it is degraded", "warn gateway redis: ", "start Redis")
+	expect(t, examine(t, Options{Admin: "127.0.0.1:1", NATSURL: "nats://127.0.0.1:1"}), "warn gateway nothing answers at 127.0.0.1:1")
 }
