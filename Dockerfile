@@ -1,7 +1,9 @@
 # One image for all of Sluice's binaries: static, without a shell, not root.
 FROM golang:1.26 AS build
 WORKDIR /src
-COPY go.mod go.sum ./
+COPY go.work go.mod go.sum ./
+COPY internal/go.mod internal/go.sum internal/
+COPY pkg/go.mod pkg/go.sum pkg/
 RUN go mod download
 COPY . .
 ARG VERSION=dev

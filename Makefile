@@ -9,7 +9,11 @@ FLAGS := -trimpath -gcflags=all=-dwarf=false
 export CGO_ENABLED := 0
 export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 
-.PHONY: help build run test race fuzz faults soak bench lint api fmt docs deps ci
+# The modules of go.work: here, and below it what teams import and what that shares with the programs.
+MODULES := . ./internal ./pkg
+ALL := $(MODULES:%=%/...)
+
+.PHONY: help build run test race fuzz faults soak bench lint tidy weigh api fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -43,11 +47,12 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 	cp $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed; }
 
 test: deps ## run all tests, against real servers
-	@tools/build "packages and their tests" go list -v -export -deps -test ./...
+	@tools/build "packages and their tests" go list -v -export -deps -test $(ALL)
+	@go tool -n github.com/nats-io/nats-server/v2 >/dev/null # links it
 	@cd tools && ./build "tools of the tests: S3, compose, power cuts, apidiff" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw golang.org/x/exp/cmd/apidiff
 	@[ -r /dev/fuse -a -w /dev/fuse ] || echo "SKIPPED: all tests of a power cut. They need FUSE: run them on Linux where you may use /dev/fuse, as root for one"
 	@echo "testing"
-	go test ./...
+	go test $(ALL)
 
 # What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of
 # it anew would take longer than testing it.
@@ -78,8 +83,14 @@ bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench
 
 lint: ## go vet and golangci-lint
-	go vet ./...
-	go tool -modfile=tools/go.mod golangci-lint run
+	go vet $(ALL)
+	tools/lint $(ALL)
+
+tidy: ## check that each go.mod says what its module imports, no more and no less
+	@for module in $(MODULES) ./tools; do (cd $$module && go mod tidy -diff) || exit 1; done
+
+weigh: ## what a team's consumer weighs: its modules, and seconds to build it with an empty cache
+	go test -count=1 -v -run TestATeamsModuleIsLight . -cold
 
 api: ## compare the API of pkg/ with the last tag
 	@tools/api

@@ -3,6 +3,7 @@ package sluice
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
 )
@@ -58,7 +60,7 @@ func TestEveryDependencySaysWhatItIsWorthAndWeighs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := everything(t, "./...")
+	all := everything(t, "./...", "./internal/...", "./pkg/...")
 	direct := map[string][]string{} // of each module, the packages that ours import
 	for _, p := range all {
 		if p.Module == nil || !p.Module.Main {
@@ -105,20 +107,79 @@ func weight(all map[string]compiled, begin []string) (modules, packages int) {
 	return len(of), len(seen)
 }
 
-// What a team imports compiles no server, no Redis and no command line.
-func TestATeamsConsumerIsLight(t *testing.T) {
+var cold = flag.Bool("cold", false, "build a team's consumer with an empty build cache, and say how long that takes")
+
+const (
+	most   = 79              // modules that a team's consumer may know, itself included
+	slower = 5 * time.Minute // than this, a cold build of it never is, on the busiest machine; a minute is too long already
+)
+
+// A team's consumer, in a module of its own, knows few modules and compiles no server, no Redis and no command line.
+func TestATeamsModuleIsLight(t *testing.T) {
 	t.Parallel()
-	list := exec.Command("go", "list", "-deps", "./pkg/...")
-	list.Dir = rig.Root(t)
-	paths, err := list.Output()
-	if err != nil {
-		t.Fatal(err)
+	consumer := shownConsumer(t)
+	modules := strings.Count(consumer.run(t, "list", "-m", "all"), "\n")
+	t.Logf("a team's consumer knows %d modules", modules)
+	if modules > most {
+		t.Errorf("these are more than %d: what does pkg/go.mod or internal/go.mod require that a team can do without?", most)
 	}
-	for path := range strings.Lines(string(paths)) {
+	for path := range strings.Lines(consumer.run(t, "list", "-deps", "github.com/sluicehq/sluice/pkg/...")) {
 		for _, heavy := range []string{"nats-io/nats-server", "redis/go-redis", "spf13/cobra", "valyala/fasthttp", "minio/minio-go", "parquet-go"} {
 			if strings.Contains(path, heavy) {
 				t.Errorf("pkg compiles %s", path)
 			}
 		}
 	}
+	if *cold {
+		begin := time.Now()
+		consumer.run(t, "build", "-o", "consumer", ".")
+		took := time.Since(begin)
+		t.Logf("a team's consumer is built within %.1f s with an empty build cache", took.Seconds())
+		if took > slower {
+			t.Errorf("that is more than %s", slower)
+		}
+	}
+}
+
+// module is a folder with a module that is in no workspace.
+type module struct{ dir string }
+
+// run runs the go command in it, and returns what it prints.
+func (m module) run(t *testing.T, args ...string) string {
+	t.Helper()
+	command := exec.Command("go", args...)
+	command.Dir, command.Env = m.dir, append(os.Environ(), "GOWORK=off")
+	if *cold {
+		command.Env = append(command.Env, "GOFLAGS=", "GOCACHE="+filepath.Join(m.dir, "cache"))
+	}
+	var complaints strings.Builder
+	command.Stderr = &complaints
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s%s", strings.Join(args, " "), err, output, complaints.String())
+	}
+	return string(output)
+}
+
+// shownConsumer is the consumer of the documentation and its test, in a module of its own, as a team would have it.
+func shownConsumer(t *testing.T) module {
+	t.Helper()
+	root := rig.Root(t)
+	checksums, err := os.ReadFile(filepath.Join(root, "pkg", "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := program.FindAllStringSubmatch(rig.Pages(t)["docs/consumers.md"], -1)
+	consumer := module{t.TempDir()}
+	for name, text := range map[string]string{
+		"main.go": programs[0][1], "main_test.go": programs[1][1], "go.sum": string(checksums),
+		"go.mod": "module billing\n\ngo 1.26.0\n\n" +
+			"replace github.com/sluicehq/sluice/pkg => " + root + "/pkg\nreplace github.com/sluicehq/sluice/internal => " + root + "/internal\n",
+	} {
+		if err := os.WriteFile(filepath.Join(consumer.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	consumer.run(t, "mod", "tidy")
+	return consumer
 }

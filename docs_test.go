@@ -151,22 +151,10 @@ func TestEverySettingAndMetricNamedExists(t *testing.T) {
 
 // The consumer and the test of its handler, as they stand there.
 func TestTheConsumerShownPassesItsTest(t *testing.T) {
-	dir, err := os.MkdirTemp(".", "docs-consumer-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	programs := program.FindAllStringSubmatch(rig.Pages(t)["docs/consumers.md"], -1)
-	for i, name := range []string{"main.go", "main_test.go"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(programs[i][1]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, command := range [][]string{{"vet", "./" + dir}, {"test", "./" + dir}} {
-		if output, err := exec.Command("go", command...).CombinedOutput(); err != nil {
-			t.Errorf("go %s: %v\n%s", command[0], err, output)
-		}
-	}
+	t.Parallel()
+	consumer := shownConsumer(t)
+	consumer.run(t, "vet", ".")
+	consumer.run(t, "test", ".")
 }
 
 func TestEveryTestNamedExists(t *testing.T) {

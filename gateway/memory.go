@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/sluicehq/sluice/gateway/ingest"
-	"github.com/sluicehq/sluice/internal/seen"
+	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )

@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"log/slog"
 	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/ops/doctor"
 )
 
@@ -22,16 +24,26 @@ Run it with the environment that the gateway has. It changes nothing, and exits 
 	}
 	s.natsFlags(c)
 	outputFlag(c, &s.output)
-	addressFlag(c, &o.RedisURL, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	var redis string
+	addressFlag(c, &redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address (SLUICE_ADMIN)")
 	complete(c, "data", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)
 		o.NATSURL, o.Creds, o.Settings, o.Admin = s.url, s.creds, madeSecret(), reachable(o.Admin)
+		o.Redis = redisAt(redis)
 		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")
 	}
 	return c
+}
+
+// redisAt is how the doctor connects to Redis; nil where there is no address.
+func redisAt(url string) func() (doctor.Redis, error) {
+	if url == "" {
+		return nil
+	}
+	return func() (doctor.Redis, error) { return seen.NewRedis(url, slog.New(slog.DiscardHandler)) }
 }
 
 // madeSecret is the secret that `make run` keeps, where the environment has none.

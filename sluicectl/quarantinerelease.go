@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/quarantine"
-	"github.com/sluicehq/sluice/internal/seen"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 

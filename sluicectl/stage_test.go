@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/gateway/embedded"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
@@ -42,12 +43,25 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	js := rig.Hub(t, stream.Settings{})
+	js := embeddedHub(t, stream.Settings{})
 	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "NATS_CREDS": "", "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
 		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "127.0.0.1:1", "SUDO_USER": ""} {
 		t.Setenv(name, value)
 	}
 	return &stage{t, js}
+}
+
+// embeddedHub is the NATS of a gateway on this machine with the streams declared, and a connection to it.
+func embeddedHub(t *testing.T, s stream.Settings) jetstream.JetStream {
+	t.Helper()
+	server, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	js := rig.JetStream(t, server.URL())
+	rig.Declare(t, js, s)
+	return js
 }
 
 // fill puts something of everything into it.

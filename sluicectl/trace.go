@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/ops/trace"
-	"github.com/sluicehq/sluice/internal/seen"
 )
 
 // tracing is `sluicectl trace` with its flags.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/gateway/source"
-	"github.com/sluicehq/sluice/internal/seen"
 )
 
 // Seen remembers which deliveries are stored. Lookup and Mark take a batch in one round trip, and an error of either

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluicehq/sluice/internal/seen"
+	"github.com/sluicehq/sluice/gateway/seen"
 )
 
 // maxMarks bounds how many marks wait to be written. At the bound a mark is dropped: its identity is then known to

@@ -12,14 +12,19 @@ import (
 	"testing"
 )
 
-// Root is the folder of the module.
+// begun is where the tests of a package begin: in its folder. Some go elsewhere.
+var begun, _ = os.Getwd()
+
+// Root is the folder with the go.work of all modules.
 func Root(t testing.TB) string {
 	t.Helper()
-	gomod, err := exec.Command("go", "env", "GOMOD").Output()
-	if err != nil {
-		t.Fatalf("go env GOMOD: %v", err)
+	for dir := begun; dir != "/" && dir != ""; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.work")); err == nil {
+			return dir
+		}
 	}
-	return filepath.Dir(strings.TrimSpace(string(gomod)))
+	t.Fatalf("there is no go.work above %q", begun)
+	return ""
 }
 
 var built struct {
@@ -28,11 +33,11 @@ var built struct {
 	all map[string]string
 }
 
-// Build compiles a program of this module, or a tool of its go.mod, once a run of tests, and returns its path. The
-// race detector is in it when it is in the test.
+// Build compiles a program of the root module once a run of tests, and returns its path. The race detector is in it when
+// it is in the test.
 func Build(t testing.TB, pkg string) string {
 	t.Helper()
-	if Race && strings.HasPrefix(pkg, "./") {
+	if Race {
 		return build(t, Root(t), pkg, "-race")
 	}
 	return build(t, Root(t), pkg)
@@ -52,31 +57,56 @@ func Tool(t testing.TB, pkg string) string {
 
 func build(t testing.TB, dir, pkg string, flags ...string) string {
 	t.Helper()
+	return once(t, strings.Join(append(flags, pkg), " "), func() string {
+		if built.dir == "" {
+			var err error
+			if built.dir, err = os.MkdirTemp("", "sluice-bin-"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		path := filepath.Join(built.dir, fmt.Sprint(len(built.all)), filepath.Base(pkg))
+		goCommand(t, dir, slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})...)
+		return path
+	})
+}
+
+// NatsServer is the path of a nats-server of the version in go.mod. It is linked once for all tests: Go keeps the tools of
+// a go.mod in its build cache.
+func NatsServer(t testing.TB) string {
+	t.Helper()
+	const tool = "github.com/nats-io/nats-server/v2"
+	return once(t, tool, func() string { return goCommand(t, Root(t), "tool", "-n", tool) })
+}
+
+// once is the path of a program, which find is asked for once a run of tests.
+func once(t testing.TB, program string, find func() string) string {
+	t.Helper()
 	built.Lock()
 	defer built.Unlock()
-	name := strings.Join(append(flags, pkg), " ")
-	if path, done := built.all[name]; done {
-		return path
-	}
-	if built.dir == "" {
-		var err error
-		if built.dir, err = os.MkdirTemp("", "sluice-bin-"); err != nil {
-			t.Fatal(err)
+	path, done := built.all[program]
+	if !done {
+		path = find()
+		if built.all == nil {
+			built.all = map[string]string{}
 		}
-		built.all = map[string]string{}
+		built.all[program] = path
 	}
-	path := filepath.Join(built.dir, fmt.Sprint(len(built.all)), filepath.Base(strings.TrimSuffix(pkg, "/v2")))
-	build := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})...)
-	build.Dir = dir
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build %s: %v\n%s", pkg, err, output)
-	}
-	built.all[name] = path
 	return path
 }
 
-// NatsServer is the path of a nats-server of the version in go.mod.
-func NatsServer(t testing.TB) string { return Build(t, "github.com/nats-io/nats-server/v2") }
+// goCommand runs the go command in a folder, and returns what it prints.
+func goCommand(t testing.TB, dir string, args ...string) string {
+	t.Helper()
+	command := exec.Command("go", args...)
+	command.Dir = dir
+	var errors strings.Builder
+	command.Stderr = &errors
+	output, err := command.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, errors.String())
+	}
+	return strings.TrimSpace(string(output))
+}
 
 // ManyAtOnce lets more tests run at once than there are processors: those that say t.Parallel wait, most of the time.
 func ManyAtOnce() {

@@ -5,20 +5,13 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sluicehq/sluice/internal/embedded"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
-// Hub is a NATS inside the test, with the streams declared, and a connection to it. For one that is to be killed see
-// [StartNats].
+// Hub is a NATS with the streams declared, and a connection to it. For one that is to be killed see [StartNats].
 func Hub(t testing.TB, s stream.Settings) jetstream.JetStream {
 	t.Helper()
-	server, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	js := JetStream(t, server.URL())
+	js := JetStream(t, StartQuickNats(t, "").URL())
 	Declare(t, js, s)
 	return js
 }

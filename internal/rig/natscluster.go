@@ -119,11 +119,11 @@ func (c NatsCluster) Leader(js jetstream.JetStream, stream string) *Nats {
 
 // Serving is the number of the server that a client of this name is connected to; -1 when it is to none.
 func (c NatsCluster) Serving(client string) int {
-	return slices.IndexFunc(c, func(n *Nats) bool { return slices.Contains(n.clients(), client) })
+	return slices.IndexFunc(c, func(n *Nats) bool { return slices.Contains(n.Clients(), client) })
 }
 
-// clients are the names of those that are connected; none of a server that does not say.
-func (n *Nats) clients() (names []string) {
+// Clients are the names of those that are connected; none of a server that does not say.
+func (n *Nats) Clients() (names []string) {
 	n.t.Helper()
 	client := http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	answer, err := client.Get("http://" + n.Monitor + "/connz")

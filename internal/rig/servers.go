@@ -82,13 +82,25 @@ type Nats struct {
 	store      string // its data folder
 }
 
-// StartNats starts a nats-server with JetStream on free ports; config is added to its configuration file.
+// StartNats starts a nats-server with JetStream on free ports, which syncs every write; config is added to its
+// configuration file.
 func StartNats(t testing.TB, config string) *Nats {
+	t.Helper()
+	return startNats(t, "always", config)
+}
+
+// StartQuickNats is one that leaves syncing to the kernel, where nobody cuts the power.
+func StartQuickNats(t testing.TB, config string) *Nats {
+	t.Helper()
+	return startNats(t, "2m", config)
+}
+
+func startNats(t testing.TB, sync, config string) *Nats {
 	t.Helper()
 	dir := t.TempDir()
 	n := &Nats{Address: Address(t), Monitor: Address(t), more: config, store: filepath.Join(dir, "store"), file: filepath.Join(dir, "nats.conf")}
 	n.Process = &Process{t: t}
-	n.configure("max_payload: 2MB", "always")
+	n.configure("max_payload: 2MB", sync)
 	n.Process = Start(t, NatsServer(t), []string{"-c", n.file}, Environment())
 	n.Listening(n.Address)
 	return n

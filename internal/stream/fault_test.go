@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -28,7 +27,7 @@ func fateOf(t *testing.T, p *Publisher, m *Outgoing, settled <-chan fate) fate {
 
 // What can never be stored is told at once, and NATS is not blamed.
 func TestWhatCanNeverBeStoredIsGivenUpAtOnce(t *testing.T) {
-	nc, js := embedded(t)
+	nc, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +60,7 @@ func TestWhatCanNeverBeStoredIsGivenUpAtOnce(t *testing.T) {
 
 // A stream that is full answers at once, and stores again once there is room.
 func TestAFullStreamRefusesAtOnce(t *testing.T) {
-	nc, js := embedded(t)
+	nc, js := served(t)
 	full := jetstream.StreamConfig{Name: "FULL", Subjects: []string{"events.>"}, MaxBytes: 2000, Discard: jetstream.DiscardNew}
 	if _, err := js.CreateStream(t.Context(), full); err != nil {
 		t.Fatal(err)
@@ -105,16 +104,9 @@ func TestAFullStreamRefusesAtOnce(t *testing.T) {
 
 // NATS tells the connection, and not the message, that its user may not publish there.
 func TestWhatThisUserMayNotPublishIsRefusedAtOnce(t *testing.T) {
-	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true, Users: []*server.User{{
-		Username: "gw", Password: "secret", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"events.>"}}},
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	s := StartNats(t, `authorization { users: [{ user: gw, password: secret, permissions: { publish: { deny: "events.>" } } }] }`)
 	heard := make(chan error, 1)
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.UserInfo("gw", "secret"),
+	nc, err := nats.Connect(s.URL(), nats.UserInfo("gw", "secret"),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { heard <- err }))
 	if err != nil {
 		t.Fatal(err)

@@ -3,11 +3,9 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"net"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -47,7 +45,7 @@ func wait(t *testing.T, settled <-chan fate) fate {
 }
 
 func TestPublishSettlesEachAtItsOwnAcknowledgement(t *testing.T) {
-	nc, js := embedded(t)
+	nc, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +66,7 @@ func TestPublishSettlesEachAtItsOwnAcknowledgement(t *testing.T) {
 }
 
 func TestPublishIsSentAgainUntilTheStreamIsThere(t *testing.T) {
-	nc, js := embedded(t)
+	nc, js := served(t)
 	p := publisher(t, nc)
 	m, settled := outgoing("early", time.Minute)
 	p.Publish([]*Outgoing{m})
@@ -84,7 +82,7 @@ func TestPublishIsSentAgainUntilTheStreamIsThere(t *testing.T) {
 }
 
 func TestPublishGivesUpAtTheDeadlineAndSaysWhy(t *testing.T) {
-	nc, _ := embedded(t)
+	nc, _ := served(t)
 	p := publisher(t, nc)
 	m, settled := outgoing("never", 200*time.Millisecond)
 	p.Publish([]*Outgoing{m})
@@ -100,26 +98,23 @@ func TestPublishGivesUpAtTheDeadlineAndSaysWhy(t *testing.T) {
 }
 
 func TestPublishOutlivesARestartOfTheServer(t *testing.T) {
-	dir := t.TempDir()
-	s := serve(t, dir, server.RANDOM_PORT)
-	port := s.Addr().(*net.TCPAddr).Port
-	nc, js := connected(t, Options{URL: s.ClientURL()})
+	s := StartNats(t, "")
+	nc, js := connected(t, Options{URL: s.URL()})
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}
 	p := publisher(t, nc)
-	s.Shutdown()
-	s.WaitForShutdown()
+	s.Kill()
 	m, settled := outgoing("meanwhile", time.Minute)
 	p.Publish([]*Outgoing{m})
-	serve(t, dir, port)
+	s.Restart()
 	if f := wait(t, settled); f.err != nil || f.ack.Duplicate {
 		t.Fatalf("got %+v", f)
 	}
 }
 
 func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
-	nc, _ := embedded(t)
+	nc, _ := served(t)
 	p, err := NewPublisher(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +128,7 @@ func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
 }
 
 func TestTheOutcomeIsThatOfTheLastPublishes(t *testing.T) {
-	nc, js := embedded(t)
+	nc, js := served(t)
 	p := publisher(t, nc)
 	if o := p.Outcome(); o.Err != nil || !o.Acked.IsZero() {
 		t.Errorf("before the first publish: %+v", o)

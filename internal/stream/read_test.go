@@ -3,13 +3,11 @@ package stream
 import (
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -34,7 +32,7 @@ func into(all *[]uint64) func(*jetstream.RawStreamMsg) error {
 }
 
 func TestReadEndsWhereTheStreamEndedWhenItBegan(t *testing.T) {
-	_, js := embedded(t)
+	_, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +82,7 @@ func TestReadEndsWhereTheStreamEndedWhenItBegan(t *testing.T) {
 }
 
 func TestScanReadsAWorkQueueBesideItsConsumer(t *testing.T) {
-	_, js := embedded(t)
+	_, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}
@@ -111,10 +109,8 @@ func TestScanReadsAWorkQueueBesideItsConsumer(t *testing.T) {
 }
 
 func TestReadOutlivesTheServer(t *testing.T) {
-	dir := t.TempDir()
-	s := serve(t, dir, server.RANDOM_PORT)
-	port := s.Addr().(*net.TCPAddr).Port
-	_, js := connected(t, Options{URL: s.ClientURL()})
+	s := StartNats(t, "")
+	_, js := connected(t, Options{URL: s.URL()})
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}
@@ -125,9 +121,8 @@ func TestReadOutlivesTheServer(t *testing.T) {
 	var got []uint64
 	err := Read(t.Context(), js, Events, Range{}, func(m *jetstream.RawStreamMsg) error {
 		if m.Sequence == 100 {
-			s.Shutdown()
-			s.WaitForShutdown()
-			serve(t, dir, port)
+			s.Kill()
+			s.Restart()
 		}
 		return into(&got)(m)
 	})
@@ -142,7 +137,7 @@ func TestReadOutlivesTheServer(t *testing.T) {
 }
 
 func TestReadSaysAtOnceWhatIsRefused(t *testing.T) {
-	_, js := embedded(t)
+	_, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -24,22 +23,13 @@ type actor struct {
 // act makes a server where answer is asked about each copy, counted from 1; "" is silence.
 func act(t *testing.T, answer func(id string, copy int) string) (*actor, *nats.Conn) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{DontListen: true, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	url := StartNats(t, "").URL()
 	connect := func() *nats.Conn {
-		nc, err := nats.Connect("", nats.InProcessServer(s))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
+		nc, _ := connected(t, Options{URL: url})
 		return nc
 	}
 	a, stage := &actor{copies: map[string]int{}}, connect()
-	_, err = stage.Subscribe("events.>", func(m *nats.Msg) {
+	_, err := stage.Subscribe("events.>", func(m *nats.Msg) {
 		id := m.Header.Get("Nats-Msg-Id")
 		a.mu.Lock()
 		defer a.mu.Unlock()

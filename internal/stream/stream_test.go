@@ -1,12 +1,10 @@
 package stream
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
@@ -14,27 +12,21 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// embedded is a server in a folder of the test's, and a connection to it.
-func embedded(t *testing.T) (*nats.Conn, jetstream.JetStream) {
-	t.Helper()
-	return connected(t, Options{URL: serve(t, t.TempDir(), server.RANDOM_PORT).ClientURL()})
+// NatsServer is a nats-server with JetStream, as package rig starts it.
+type NatsServer interface {
+	URL() string
+	Kill()
+	Restart()
 }
 
-const startTimeout = 30 * time.Second
+// StartNats starts one until the test ends; config is added to its configuration. It is given by rig_test.go: package rig
+// imports this one, so that the tests inside this one cannot import rig.
+var StartNats func(t testing.TB, config string) NatsServer
 
-// serve is a server with its streams in a folder, until it is stopped or the test ends.
-func serve(t *testing.T, dir string, port int) *server.Server {
+// served is a connection to a server of the test's.
+func served(t *testing.T) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, MaxPayload: 8 << 20, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(startTimeout) {
-		t.Fatal("the server did not start")
-	}
-	return s
+	return connected(t, Options{URL: StartNats(t, "").URL()})
 }
 
 func connected(t *testing.T, o Options) (*nats.Conn, jetstream.JetStream) {
@@ -52,7 +44,7 @@ func connected(t *testing.T, o Options) (*nats.Conn, jetstream.JetStream) {
 }
 
 func TestDeclareMakesAndUpdatesTheStreams(t *testing.T) {
-	_, js := embedded(t)
+	_, js := served(t)
 	for _, age := range []time.Duration{time.Hour, 2 * time.Hour} {
 		if err := Declare(t.Context(), js, Settings{MaxAge: age, MaxBytes: 1 << 20}); err != nil {
 			t.Fatal(err)
@@ -73,7 +65,7 @@ func TestDeclareMakesAndUpdatesTheStreams(t *testing.T) {
 }
 
 func TestDeclareLeavesSomebodyElsesStreamAlone(t *testing.T) {
-	_, js := embedded(t)
+	_, js := served(t)
 	theirs := jetstream.StreamConfig{Name: Dead, Subjects: []string{"graves.>"}}
 	if _, err := js.CreateStream(t.Context(), theirs); err != nil {
 		t.Fatal(err)
@@ -84,24 +76,6 @@ func TestDeclareLeavesSomebodyElsesStreamAlone(t *testing.T) {
 	}
 	if _, err := js.Stream(t.Context(), Events); err == nil {
 		t.Error("EVENTS was made although DEAD is somebody else's")
-	}
-}
-
-func TestDeclareNeedsJetStream(t *testing.T) {
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(startTimeout) {
-		t.Fatal("the server did not start")
-	}
-	_, js := connected(t, Options{URL: s.ClientURL()})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if err := Declare(ctx, js, Settings{}); err == nil || !strings.Contains(err.Error(), "without JetStream") {
-		t.Fatalf("got %v", err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sluicehq/sluice/internal/embedded"
+	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 )
@@ -18,16 +18,11 @@ import (
 // feed is what a gateway would be for the examples: a stream with one event of each name, whose bodies are the names.
 // Its context ends when the team has settled all of them.
 func feed(team string, names ...string) (ctx context.Context, end func()) {
-	dir, err := os.MkdirTemp("", "sluice-example-")
-	must(err)
-	server, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
-	must(err)
+	example := &rig.Example{}
+	server := rig.StartQuickNats(example, "")
 	must(os.Setenv("NATS_URL", server.URL()))
-	nc, err := stream.Connect(context.Background(), stream.Options{URL: server.URL()})
-	must(err)
-	js, err := jetstream.New(nc)
-	must(err)
-	must(stream.Declare(context.Background(), js, stream.Settings{}))
+	js := rig.JetStream(example, server.URL())
+	rig.Declare(example, js, stream.Settings{})
 	for n, name := range names {
 		msg := nats.NewMsg(event.Subject("zorio", name))
 		msg.Header.Set(event.HeaderID, event.Identity(fmt.Sprint("delivery-", n+1), "0123456789abcdef"))
@@ -46,9 +41,7 @@ func feed(team string, names ...string) (ctx context.Context, end func()) {
 	return ctx, func() {
 		cancel()
 		<-watched
-		nc.Close()
-		server.Shutdown()
-		must(os.RemoveAll(dir))
+		example.End()
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluicehq/sluice/internal/embedded"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -80,16 +79,8 @@ const lookedAfter = 4 * time.Second
 // team that was to begin now.
 func TestATeamGoesOnWhenTheStoreWasWiped(t *testing.T) {
 	t.Parallel()
-	embed := func(address string) *embedded.Server {
-		s, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: address})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	s := embed("127.0.0.1:0")
-	address := s.Addr().String()
-	h := &hub{t: t, url: "nats://" + address, js: rig.JetStream(t, "nats://"+address)}
+	server := rig.StartQuickNats(t, "")
+	h := &hub{t: t, url: server.URL(), js: rig.JetStream(t, server.URL())}
 	h.declare()
 	var seen counter
 	w := quickly(h.url, Team{Name: "team"}, Settings{Start: Start{now: true}}, func(_ context.Context, e *event.Event) error { seen.add(e.Name); return nil })
@@ -98,10 +89,7 @@ func TestATeamGoesOnWhenTheStoreWasWiped(t *testing.T) {
 	h.publish("first", 10)
 	eventually(t, "the first are handled", func() bool { return seen.get("first") == 10 })
 
-	s.Shutdown()
-	s = embed(address) // with an empty folder
-	t.Cleanup(s.Shutdown)
-	h.js = rig.JetStream(t, h.url)
+	server.Wipe()
 	eventually(t, "/readyz says that there are no streams", func() bool {
 		d := dependency(w, "nats")
 		return d.Status == telemetry.Down && strings.Contains(d.Detail, "EVENTS") && time.Since(d.Since) < time.Minute

@@ -14,12 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
-	"github.com/sluicehq/sluice/internal/embedded"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -43,17 +41,8 @@ func newHub(t testing.TB) *hub {
 	if test, ok := t.(*testing.T); ok {
 		test.Parallel() // what these tests do most is wait
 	}
-	// Not the gateway's own, which syncs every write: here nobody cuts the power.
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(20 * time.Second) {
-		t.Fatal("NATS does not start")
-	}
-	h := &hub{t: t, url: s.ClientURL(), js: rig.JetStream(t, s.ClientURL())}
+	url := rig.StartQuickNats(t, "").URL()
+	h := &hub{t: t, url: url, js: rig.JetStream(t, url)}
 	h.declare()
 	return h
 }
@@ -423,34 +412,22 @@ func TestASlowHandlerKeepsItsEvent(t *testing.T) {
 }
 
 func TestTheWorkerWaitsForNATSAndForTheStream(t *testing.T) {
-	dir := t.TempDir()
-	first, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := first.Addr().String()
-	first.Shutdown()
+	server := rig.StartQuickNats(t, "")
+	server.Stop(20 * time.Second)
 
-	h := &hub{t: t, url: "nats://" + address}
+	h := &hub{t: t, url: server.URL()}
 	var got atomic.Int32
 	h.start(Team{Name: "early", Events: []string{"pbx.>"}}, Settings{}, func(context.Context, *event.Event) error { got.Add(1); return nil })
-	s, err := embedded.Start(embedded.Options{Dir: dir, Listen: address})
-	if err != nil {
-		t.Fatal(err)
-	}
+	server.Restart()
 	h.js = rig.JetStream(t, h.url)
-	eventually(t, "the worker is connected", func() bool { return s.NumClients() > 1 })
+	eventually(t, "the worker is connected", func() bool { return len(server.Clients()) > 1 })
 	h.declare()
 	h.publish("pbx.call.hangup", 1)
 	h.publish("telesales.lead.created", 1)
 	eventually(t, "its event is processed", func() bool { return got.Load() == 1 })
 
-	s.Shutdown() // and it outlives a restart
-	again, err := embedded.Start(embedded.Options{Dir: dir, Listen: address})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(again.Shutdown)
+	server.Stop(20 * time.Second) // and it outlives a restart
+	server.Restart()
 	h.js = rig.JetStream(t, h.url)
 	h.publish("pbx.call.answered", 1)
 	eventually(t, "an event after the restart is processed", func() bool { return got.Load() == 2 })

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -18,7 +19,6 @@ import (
 
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/finding"
-	"github.com/sluicehq/sluice/internal/seen"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
@@ -29,9 +29,17 @@ type Options struct {
 	NATSURL  string
 	Creds    string
 	Monitor  string // monitoring address of NATS; empty: port 8222 of its host
-	RedisURL string // empty: there is none
 	Data     string // data folder
 	Admin    string // admin address of the gateway, host:port
+	// Redis makes a connection to the gateway's; nil: there is none. It fails for an address that is none.
+	Redis func() (Redis, error)
+}
+
+// Redis is what the gateway remembers deliveries in.
+type Redis interface {
+	Lookup(ctx context.Context, identities []string, seen []bool) error
+	EvictionPolicy(ctx context.Context) (string, error)
+	io.Closer
 }
 
 // Examine makes every check that can be made. Without NATS those that need it are left out.
@@ -88,7 +96,7 @@ func (o *Options) settings(ctx context.Context, all *finding.List) {
 
 func (o *Options) redis(ctx context.Context, all *finding.List) {
 	const check = "redis"
-	if o.RedisURL == "" {
+	if o.Redis == nil {
 		all.OK(check, "none: one gateway remembers by itself what it has seen")
 		return
 	}
@@ -116,12 +124,12 @@ func (o *Options) redis(ctx context.Context, all *finding.List) {
 const redisAttempts = 5
 
 // askRedis returns a Redis that has answered, or the last that has not; nil for an address that is none.
-func (o *Options) askRedis(ctx context.Context) (r *seen.Redis, took time.Duration, err error) {
+func (o *Options) askRedis(ctx context.Context) (r Redis, took time.Duration, err error) {
 	for range redisAttempts {
 		if r != nil {
 			_ = r.Close() // it does not ask again
 		}
-		if r, err = seen.NewRedis(o.RedisURL, slog.New(slog.DiscardHandler)); err != nil {
+		if r, err = o.Redis(); err != nil {
 			return nil, 0, err
 		}
 		begin := time.Now()

@@ -69,7 +69,7 @@ func fill(t testing.TB, m *Memory, count int) {
 }
 
 // BenchmarkMemory is a mark, with the bytes that a delivery takes from then on: go test -run '^$' -bench Memory
-// -benchtime 1000000x ./internal/seen
+// -benchtime 1000000x ./gateway/seen
 func BenchmarkMemory(b *testing.B) {
 	m := NewMemory(100_000_000)
 	before := heap()
