@@ -13,8 +13,8 @@ require (
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/schollz/progressbar/v3 v3.19.1
-	github.com/sluicehq/sluice/internal v0.0.0
-	github.com/sluicehq/sluice/pkg v0.0.0
+	github.com/sluicehq/sluice/internal v0.1.0
+	github.com/sluicehq/sluice/pkg v0.1.0
 	github.com/spf13/cobra v1.10.2
 	github.com/valyala/fasthttp v1.78.0
 	go.uber.org/goleak v1.3.0
