@@ -213,6 +213,38 @@ func TestARecordMayBeAsLargeAsTheJournal(t *testing.T) {
 	}
 }
 
+// What is settled makes room, on the disk too, and one segment of it is kept to be written over.
+func TestWhatIsSettledLeavesTheDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _ := opened(t, dir)
+	for range 200 {
+		mustAppend(t, j, 40)
+		if err := j.Checkpoint(j.Next()-20, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := onDisk(t, dir); got != j.Bytes() || got > testBytes {
+			t.Fatalf("%d bytes are on disk, the journal knows of %d; at most %d", got, j.Bytes(), testBytes)
+		}
+	}
+	if j.spare == nil {
+		t.Error("no segment is kept to be written over")
+	}
+}
+
+// onDisk is how many bytes the segments in a folder take.
+func onDisk(t *testing.T, dir string) (total int64) {
+	t.Helper()
+	segments, err := listed(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range segments {
+		total += s.size
+	}
+	return total
+}
+
 func TestAFolderHasOneJournal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

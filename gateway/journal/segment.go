@@ -181,7 +181,8 @@ func (j *Journal) retire() {
 	j.spare = nil
 	for i := len(gone) - 1; i >= 0 && j.spare == nil; i-- {
 		if gone[i].size == j.segmentSize {
-			j.spare, gone = gone[i], slices.Delete(gone, i, i+1)
+			j.spare = gone[i]
+			gone = slices.Delete(gone, i, i+1)
 		}
 	}
 	j.mu.Unlock()
