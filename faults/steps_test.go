@@ -12,18 +12,18 @@ func nothing(*stage) {}
 
 // On the first Redis, the first NATS, the way, the leader of EVENTS, and on who was that.
 
-func redis(do func(*rig.Redis)) step { return func(s *stage) { do(s.redis[0]) } }
-func nats(do func(*rig.Nats)) step   { return func(s *stage) { do(s.nats[0]) } }
-func way(do func(*rig.Way)) step     { return func(s *stage) { do(s.way) } }
-func leader(do func(*rig.Nats)) step { return func(s *stage) { do(s.leader()) } }
-func hurt(do func(*rig.Nats)) step   { return func(s *stage) { do(s.hurt) } }
+func onRedis(do func(*rig.Redis)) step { return func(s *stage) { do(s.redis[0]) } }
+func onNATS(do func(*rig.Nats)) step   { return func(s *stage) { do(s.nats[0]) } }
+func onWay(do func(*rig.Way)) step     { return func(s *stage) { do(s.way) } }
+func onLeader(do func(*rig.Nats)) step { return func(s *stage) { do(s.leader()) } }
+func onHurt(do func(*rig.Nats)) step   { return func(s *stage) { do(s.hurt) } }
 
 type process interface{ Signal(syscall.Signal) }
 
 func hang[P process](p P) { p.Signal(syscall.SIGSTOP) }
 func goOn[P process](p P) { p.Signal(syscall.SIGCONT) }
 
-func command(args ...string) step { return redis(func(r *rig.Redis) { r.Command(args...) }) }
+func command(args ...string) step { return onRedis(func(r *rig.Redis) { r.Command(args...) }) }
 
 func otherPassword(s *stage) {
 	s.redis[0].Command("config", "set", "requirepass", "another")
@@ -121,7 +121,7 @@ func emptyDiskWithNATS(s *stage) {
 
 func clockOff(by time.Duration) step { return func(s *stage) { s.clock.step(s.t, by) } }
 
-func reload(config string) step { return nats(func(n *rig.Nats) { n.Reload(config) }) }
+func reload(config string) step { return onNATS(func(n *rig.Nats) { n.Reload(config) }) }
 
 func otherCertificate(s *stage) {
 	s.authority.certificate("nats", s.authority)
