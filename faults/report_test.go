@@ -20,12 +20,17 @@ func markdown(results []*result) string {
 	fmt.Fprintln(&b, "| fault | events/s | lost | stored twice | longest run of failures | p99 | slowest | notes | must hold | held? |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|---|---|")
 	for _, r := range results {
-		if r.done {
-			fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | %s | %s | %s |\n", r.title(), r.rate, r.lost, r.twice, r.run,
-				short(r.p99), short(r.slowest), strings.Join(r.notes, "; "), r.must, r.held())
-		}
+		fmt.Fprintln(&b, r.row())
 	}
 	return b.String()
+}
+
+func (r *result) row() string {
+	if !r.done {
+		return fmt.Sprintf("| %s | %d | | | | | | not measured | %s | |", r.title(), r.rate, r.must)
+	}
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s | %s | %s | %s | %s |", r.title(), r.rate, r.lost, r.twice, r.run,
+		short(r.p99), short(r.slowest), strings.Join(r.notes, "; "), r.must, r.held())
 }
 
 func (r *result) title() string {
@@ -39,6 +44,9 @@ func (r *result) held() string { return cmp.Or(strings.Join(r.broken, "; "), "ye
 
 func (m must) String() string {
 	text := fmt.Sprintf("at most %d in a row", m.run)
+	if m.run < 0 {
+		text = "–"
+	}
 	if m.refused != "" {
 		text = "else " + m.refused
 	}

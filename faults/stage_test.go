@@ -25,6 +25,7 @@ type stage struct {
 	part, join func(*rig.Nats)
 	hurt       *rig.Nats // whom the fault is about
 	disk       *rig.Disk
+	powered    *rig.PoweredDisk
 	clock      clock
 	authority  *authority
 	strangers  *strangers
@@ -136,6 +137,13 @@ func (s *stage) withTLS() string {
 func cramped(s *stage) {
 	s.disk = rig.SmallDisk(s.t, diskSize)
 	s.launch.Data = s.disk.Path
+	s.start()
+}
+
+// powered is an embedded store on a disk that forgets what was not synced when it loses its power.
+func powered(s *stage) {
+	s.powered = rig.StartDisk(s.t)
+	s.launch.Data = s.powered.Path
 	s.start()
 }
 

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"math/rand/v2"
 	"net/http"
 	"syscall"
 	"time"
@@ -86,6 +87,25 @@ func killDraining(s *stage) {
 		kill(s)
 		s.gateway.Ready()
 	}
+}
+
+// losePowerOften cuts the power three times, and each time once more while the gateway starts.
+func losePowerOften(s *stage) {
+	for range 3 {
+		losePower(s)
+		lasts(rand.N(150 * time.Millisecond)) // any moment of the start will do
+		losePower(s)
+		s.gateway.Ready()
+		lasts(2 * time.Second)
+	}
+}
+
+func losePower(s *stage) {
+	s.powered.Cut()
+	_ = syscall.Kill(s.gateway.PID(), syscall.SIGKILL) // it may have ended by itself, without a disk
+	s.gateway.Wait(20 * time.Second)
+	s.powered.Restore()
+	s.gateway.Start()
 }
 
 // replaceBeside starts a gateway on the same port, and stops the first when the second is ready.

@@ -22,7 +22,7 @@ type step func(*stage)
 
 // must is what must hold, beside that nothing is lost or stored twice.
 type must struct {
-	run          int           // failures in a row, at most
+	run          int           // failures in a row, at most; -1: any number
 	p99, slowest time.Duration // of answers, at most; 0: as long as the sender waits
 	refused      string        // what failures are answered, however many there are; empty: few
 }
@@ -32,6 +32,7 @@ var (
 	unnoticed = must{slowest: 500 * time.Millisecond}
 	covered   = must{p99: 600 * time.Millisecond}
 	bridged   = must{run: suspended - 1}
+	kept      = must{run: -1}
 	sendAgain = must{refused: "503"}                 // with Retry-After
 	contract  = must{refused: "400 Stale timestamp"} // and kept in quarantine
 )
@@ -70,6 +71,8 @@ var table = []fault{
 	{"gateway killed five times, NATS and Redis outside", besides, killOften, 0, nothing, bridged, false},
 	{"gateway killed while it spills", besides, killSpilling, untilBack, onNATS((*rig.Nats).Restart), bridged, false},
 	{"gateway killed while it drains", besides, onNATS((*rig.Nats).Kill), untilBack, killDraining, bridged, false},
+
+	{"power cut three times, twice in a row", powered, losePowerOften, 0, nothing, kept, false},
 
 	{"gateway replaced on its socket", embedded, replace, 0, nothing, none, false},
 	{"gateway replaced beside itself (SO_REUSEPORT)", sharing, replaceBeside, 0, nothing, none, false},

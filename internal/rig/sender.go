@@ -124,7 +124,7 @@ func reason(err error) string {
 		return "no answer within " + answerWithin.String()
 	}
 	text := err.Error()
-	return text[strings.LastIndex(text, ": ")+1:]
+	return strings.TrimSpace(text[strings.LastIndexByte(text, ':')+1:])
 }
 
 func (s *Sender) note(a Attempt) {
