@@ -34,7 +34,7 @@ type stage struct {
 // start starts the gateway beside what is there. Its socket is kept while it does not run.
 func (s *stage) start(settings ...string) {
 	if s.launch.Socket == nil && s.launch.Address == "" {
-		s.launch.Address = rig.Address(s.t)
+		s.launch.Socket = rig.Socket(s.t)
 	}
 	s.gateway = rig.StartGateway(s.t, s.launch, append(s.engines(), settings...)...)
 	s.gateway.Ready()

@@ -123,7 +123,7 @@ func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "no answer within " + answerWithin.String()
 	}
-	text := err.Error()
+	text := strings.TrimSuffix(err.Error(), ": %!w(<nil>)") // as net/http has it
 	return strings.TrimSpace(text[strings.LastIndexByte(text, ':')+1:])
 }
 
