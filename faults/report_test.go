@@ -17,7 +17,7 @@ import (
 // markdown is the table with what was measured.
 func markdown(results []*result) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, "| fault | events/s | lost | stored twice | longest run of failures | p99 | slowest | notes | must hold | held? |")
+	fmt.Fprintln(&b, "| fault | events/s | lost | stored twice | longest run of failures | p99 (before) | slowest (before) | notes | must hold | held? |")
 	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|---|---|")
 	for _, r := range results {
 		fmt.Fprintln(&b, r.row())
@@ -29,8 +29,8 @@ func (r *result) row() string {
 	if !r.done {
 		return fmt.Sprintf("| %s | %d | | | | | | not measured | %s | |", r.title(), r.rate, r.must)
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s | %s | %s | %s | %s |", r.title(), r.rate, r.lost, r.twice, r.run,
-		short(r.p99), short(r.slowest), strings.Join(r.notes, "; "), r.must, r.held())
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s (%s) | %s (%s) | %s | %s | %s |", r.title(), r.rate, r.lost, r.twice, r.run,
+		short(r.p99), short(r.before.p99), short(r.slowest), short(r.before.slowest), strings.Join(r.notes, "; "), r.must, r.held())
 }
 
 func (r *result) title() string {

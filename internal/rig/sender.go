@@ -153,11 +153,16 @@ func (s *Sender) Taken() map[string]bool {
 	return taken
 }
 
-// Attempts are those that began at a time or later, in the order in which they ended.
-func (s *Sender) Attempts(since time.Time) []Attempt {
+// Attempts are those that began between two times, in the order in which they ended.
+func (s *Sender) Attempts(from, to time.Time) (between []Attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(s.attempts), func(a Attempt) bool { return a.Begin.Before(since) })
+	for _, a := range s.attempts {
+		if !a.Begin.Before(from) && a.Begin.Before(to) {
+			between = append(between, a)
+		}
+	}
+	return between
 }
 
 // LongestRun is the most failures in a row: at fifty Zorio suspends the URL.
