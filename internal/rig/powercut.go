@@ -16,6 +16,7 @@ type PoweredDisk struct {
 	Path     string // an empty folder on it; after [PoweredDisk.Restore], what has survived
 	commands io.Writer
 	answers  *bufio.Scanner
+	when     string // of its cuts
 }
 
 // StartDisk is such a disk, until the test ends. It needs FUSE: where there is none, the test is skipped, and `make test`
@@ -50,11 +51,19 @@ func StartDisk(t testing.TB) *PoweredDisk {
 }
 
 // Cut takes the power away: whoever uses the disk gets errors from now on, and all that was not synced is lost.
-func (d *PoweredDisk) Cut() { d.t.Helper(); d.do("cut") }
+func (d *PoweredDisk) Cut() { d.t.Helper(); d.do("cut" + d.when) }
 
 // Tear is Cut, but some of what was not synced has reached the disk before, in pages, in any order. What, follows from
 // the seed and from what was being written.
-func (d *PoweredDisk) Tear(seed uint64) { d.t.Helper(); d.do(fmt.Sprint("cut ", seed)) }
+func (d *PoweredDisk) Tear(seed uint64) { d.t.Helper(); d.do(fmt.Sprint("cut ", seed, d.when)) }
+
+// When is the disk with cuts that wait until a file whose name matches a pattern of [path.Match] is written, created,
+// renamed or removed: the power goes after that, and before it is synced.
+func (d *PoweredDisk) When(pattern string) *PoweredDisk {
+	waiting := *d
+	waiting.when = " at " + pattern
+	return &waiting
+}
 
 // Restore gives the power back, with what the disk holds. Who still has files of it open gets errors for ever.
 func (d *PoweredDisk) Restore() { d.t.Helper(); d.do("restore") }

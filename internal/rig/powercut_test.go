@@ -195,6 +195,26 @@ func TestADiskWithoutPowerFailsWhoeverUsesIt(t *testing.T) {
 	}
 }
 
+// The power may go at the very moment when a file is written.
+func TestADiskLosesItsPowerWhenAFileIsWritten(t *testing.T) {
+	t.Parallel()
+	f := folder{t, rig.StartDisk(t)}
+	cut := make(chan struct{})
+	go func() {
+		defer close(cut)
+		f.disk.When("b*").Cut()
+	}()
+	for os.WriteFile(f.path("bb"), []byte("b"), 0o600) == nil {
+		_, err := f.open("a", os.O_SYNC).WriteString("text")
+		f.must(err)
+	}
+	<-cut
+	f.disk.Restore()
+	if left := f.holds(); left != "" && left != "a=text" {
+		t.Errorf("left is %q", left)
+	}
+}
+
 // Some of what was not synced may have reached a disk: any of the pages, each as it was at some moment. What was synced
 // is there in any case.
 func TestADiskMayHoldSomeOfWhatWasNotSynced(t *testing.T) {

@@ -23,16 +23,6 @@ type change struct {
 	size int // of the file after it
 }
 
-func (c *content) write(at, off int, data []byte) {
-	c.change(change{at, off, slices.Clone(data), max(len(c.now), off+len(data))})
-}
-
-func (c *content) resize(at, size int) {
-	if size != len(c.now) {
-		c.change(change{at: at, size: size})
-	}
-}
-
 func (c *content) change(new change) {
 	c.now = new.to(c.now)
 	c.changes = append(c.changes, new)

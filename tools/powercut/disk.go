@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"sync"
 	"syscall"
@@ -26,6 +27,14 @@ type disk struct {
 	ids   uint64
 	root  *inode
 	names []naming // not yet kept, in order
+	trap  *trap    // nil but while a change is waited for
+}
+
+// trap is a power cut that comes with the next change of a file whose name matches.
+type trap struct {
+	pattern string
+	luck    *rand.Rand
+	sprung  chan struct{}
 }
 
 // inode is a file or a folder.
@@ -34,6 +43,7 @@ type inode struct {
 	mode   uint32
 	mtime  time.Time
 	madeIn *inode // the folder that it was created in
+	madeAs string
 
 	names, kept map[string]*inode // of a folder: as seen, and as a cut would leave it
 	file        content           // of a file
@@ -90,6 +100,28 @@ func (d *disk) rename(made *inode, set ...name) {
 		put(s.in.names, s)
 	}
 	d.names = append(d.names, naming{at: d.tick(), made: made, set: set})
+	for _, s := range set {
+		d.changed(s.name)
+	}
+}
+
+// write changes the content of a file, or without data its size.
+func (d *disk) write(n *inode, off int, data []byte, size int) {
+	n.mtime = time.Now()
+	n.file.change(change{at: d.tick(), off: off, data: slices.Clone(data), size: size})
+	d.changed(n.madeAs)
+}
+
+// changed springs a trap that waits for this name.
+func (d *disk) changed(name string) {
+	if d.trap == nil {
+		return
+	}
+	if matches, _ := path.Match(d.trap.pattern, name); matches {
+		d.lose(d.trap.luck)
+		close(d.trap.sprung)
+		d.trap = nil
+	}
 }
 
 func put(names map[string]*inode, s name) {
@@ -103,7 +135,7 @@ func put(names map[string]*inode, s name) {
 // create makes a file or a folder with a name.
 func (d *disk) create(in *inode, as string, mode uint32) *inode {
 	n := d.newInode(mode)
-	n.madeIn = in
+	n.madeIn, n.madeAs = in, as
 	d.rename(n, name{in, as, n})
 	return n
 }
@@ -159,11 +191,21 @@ func (d *disk) keepNames(chosen map[int]bool) {
 	})
 }
 
-// cut takes the power away: everything fails until [disk.restore], and what was not synced is lost. With luck some of it
-// has reached the disk: the changes of names up to some moment, as journaling file systems keep them, and any of the pages.
-func (d *disk) cut(luck *rand.Rand) {
+// cut takes the power away, at once or with the next change of a file whose name matches, and tells when that is done.
+func (d *disk) cut(pattern string, luck *rand.Rand) (done chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.trap = &trap{pattern, luck, make(chan struct{})}
+	done = d.trap.sprung
+	if pattern == "" {
+		d.changed("")
+	}
+	return done
+}
+
+// lose makes everything fail until [disk.restore]. What was not synced is lost. With luck some of it has reached the disk:
+// the changes of names up to some moment, as journaling file systems keep them, and any of the pages.
+func (d *disk) lose(luck *rand.Rand) {
 	d.off = true
 	if luck != nil {
 		reached := map[int]bool{}

@@ -5,9 +5,10 @@
 //
 // Once mounted it takes commands on its standard input, a line each, and answers with the command when it is carried out:
 //
-//	cut        everything fails from now on, and what was not synced is lost, all of it
-//	cut SEED   the same, and some of what was not synced has reached the disk: which, follows from the seed
-//	restore    the disk is mounted again, with what was left
+//	cut             everything fails from now on, and what was not synced is lost, all of it
+//	cut SEED        the same, and some of what was not synced has reached the disk: which, follows from the seed
+//	... at PATTERN  either, as soon as a file whose name matches is written, created, renamed or removed, and not synced yet
+//	restore         the disk is mounted again, with what was left
 //
 // It ends, and the mount with it, when its input does.
 package main
@@ -41,26 +42,27 @@ func run(folder string, takes time.Duration, commands io.Reader, answers io.Writ
 	}
 	fmt.Fprintln(answers, "mounted")
 	for lines := bufio.NewScanner(commands); lines.Scan(); fmt.Fprintln(answers, lines.Text()) {
-		switch verb, seed, _ := strings.Cut(lines.Text(), " "); verb {
+		switch verb, how, _ := strings.Cut(lines.Text(), " "); verb {
 		case "cut":
-			chance, err := luck(seed)
+			seed, pattern, _ := strings.Cut(how, "at ")
+			luck, err := lucky(strings.TrimSpace(seed))
 			if err != nil {
 				return err
 			}
-			d.cut(chance)
+			<-d.cut(pattern, luck)
 		case "restore":
 			if err := m.again(); err != nil {
 				return err
 			}
 		default:
-			return fmt.Errorf("no command %q: they are cut, cut SEED and restore", lines.Text())
+			return fmt.Errorf("no command %q: they are cut and restore", lines.Text())
 		}
 	}
 	return m.unmount()
 }
 
-// luck is what decides about what was not synced; without a seed nothing of it survives.
-func luck(seed string) (*rand.Rand, error) {
+// lucky is what decides about what was not synced; without a seed nothing of it survives.
+func lucky(seed string) (*rand.Rand, error) {
 	if seed == "" {
 		return nil, nil
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -175,8 +174,9 @@ func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, o
 }
 
 func (n *node) resize(size int) {
-	n.inode.mtime = time.Now()
-	n.inode.file.resize(n.disk.tick(), size)
+	if size != len(n.inode.file.now) {
+		n.disk.write(n.inode, 0, nil, size)
+	}
 }
 
 // Open implements [fs.NodeOpener].
@@ -203,8 +203,7 @@ func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) 
 // Write implements [fs.NodeWriter].
 func (n *node) Write(_ context.Context, f fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
 	errno := n.disk.use(func() syscall.Errno {
-		n.inode.mtime = time.Now()
-		n.inode.file.write(n.disk.tick(), int(off), data)
+		n.disk.write(n.inode, int(off), data, max(len(n.inode.file.now), int(off)+len(data)))
 		return 0
 	})
 	if errno == 0 && f.(*handle).synced {
