@@ -38,6 +38,7 @@ RECEIVERS := consumer/forward/testdata/receivers
 deps: ## install what the tests need and is missing: servers and languages (Debian packages), Express and ioredis (npm)
 	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node"; missing=; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	command -v php >/dev/null && php -m | grep -qx redis || missing="$$missing php-cli php-redis"; \
 	/usr/bin/python3 -c 'import fastapi, redis, uvicorn' 2>/dev/null || missing="$$missing python3-fastapi python3-redis python3-uvicorn"; \

@@ -71,7 +71,8 @@ func run(ctx context.Context, s *Settings) (err error) {
 	})
 	admin.Watch("signatures", path.Signatures)
 	admin.Watch("clock", path.Clock)
-	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}})
+	systemd := newManager(ctx, path, admin)
+	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, systemd)
 
 	limits := s.limits(log)
 	go func() {
@@ -79,6 +80,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 			if s.NATSURL == "" {
 				log.Info("the embedded NATS asks for no password: whoever may use this machine may read, forge and purge events", "nats", hub.url)
 			}
+			systemd.started()
 			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
 		}
 	}()

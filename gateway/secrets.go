@@ -24,7 +24,7 @@ type secrets struct {
 
 const secretsRemedy = "correct ZORIO_WEBHOOK_SECRET or its file, gateway --check names the mistake, and send SIGHUP again: a restart would fail"
 
-func reloadOnHangup(ctx context.Context, s *secrets) {
+func reloadOnHangup(ctx context.Context, s *secrets, systemd *manager) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {
@@ -34,7 +34,7 @@ func reloadOnHangup(ctx context.Context, s *secrets) {
 			case <-ctx.Done():
 				return
 			case <-hangup:
-				s.reload()
+				systemd.reload(s.reload)
 			}
 		}
 	}()

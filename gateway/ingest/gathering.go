@@ -17,6 +17,7 @@ type gathering struct {
 	mu     sync.Mutex
 	queued []*delivery // at most as many as the concurrent requests
 	out    int         // taken and not answered
+	done   uint64      // answered
 	closed bool
 	ready  chan struct{} // holds a token when a group may go
 	enough *time.Timer   // makes one go that has gathered for long enough
@@ -46,9 +47,17 @@ func (g *gathering) answered() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.out--
+	g.done++
 	if len(g.queued) > 0 && len(g.queued) >= g.out {
 		g.release()
 	}
+}
+
+// pulse says how many deliveries wait for their answer, and how many have had one.
+func (g *gathering) pulse() (waiting int, answered uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queued) + g.out, g.done
 }
 
 func (g *gathering) release() {

@@ -323,6 +323,9 @@ func (p *Path) publish(fresh []*delivery) {
 	p.hub.Publish(messages)
 }
 
+// Pulse says how many deliveries wait for their answer, and how many have had one since the start.
+func (p *Path) Pulse() (waiting int, answered uint64) { return p.gathered.pulse() }
+
 // Leave makes each answer the last one on its connection: clients open another one, which may be to another gateway.
 func (p *Path) Leave() { p.leaving.Store(true) }
 

@@ -1,0 +1,94 @@
+package deploy
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+// installed is a copy of the units as systemd would find them, with the binaries at another place.
+func installed(t *testing.T, bin string) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(rig.Root(t), "deploy", "systemd", "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(len(files), err)
+	}
+	dir, units := t.TempDir(), map[string]string{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.Replace(filepath.Base(file), "@.", "@pbx.", 1)
+		units[name] = filepath.Join(dir, name)
+		put(t, units[name], strings.ReplaceAll(string(text), "/opt/sluice/bin", bin))
+	}
+	return units
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What systemd does not know in a unit it ignores, with a line in its log.
+func TestSystemdUnderstandsEveryLineOfTheUnits(t *testing.T) {
+	t.Parallel()
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Fatal("systemd-analyze is not installed: `make deps` installs it")
+	}
+	bin := t.TempDir()
+	for name, pkg := range map[string]string{"gateway": "./gateway", "pbx": "./consumer/pbx"} {
+		if err := os.Symlink(rig.Build(t, pkg), filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arguments := []string{"verify", "--man=no"}
+	for _, unit := range installed(t, bin) {
+		arguments = append(arguments, unit)
+	}
+	if output, err := exec.Command(analyze, arguments...).CombinedOutput(); err != nil || len(output) > 0 {
+		t.Errorf("systemd-analyze verify: %v\n%s", err, output)
+	}
+}
+
+// The environment of the unit is one that the gateway starts with, on the socket of the socket unit.
+func TestTheGatewayRunsInItsUnit(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile(installed(t, "")["sluice-gateway.service"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	put(t, secret, "0123456789abcdefghijABCDEFGHIJ01")
+	environment := []string{"SLUICE_DATA=" + t.TempDir(), "SLUICE_ADMIN=" + rig.Address(t), "SLUICE_HUB_LISTEN=" + rig.Address(t)}
+	for line := range strings.Lines(string(unit)) {
+		if settings, found := strings.CutPrefix(line, "Environment="); found {
+			environment = append(environment, strings.Fields(strings.ReplaceAll(settings, "/etc/sluice/zorio_webhook_secret", secret))...)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	g := rig.StartActivated(t, socket, rig.Build(t, "./gateway"), rig.Environment(environment...))
+	g.WaitFor(l.Addr().String()+"/webhook", 20*time.Second)
+	if strings.Contains(g.Output(), "is no setting") {
+		t.Error(g.Output())
+	}
+}

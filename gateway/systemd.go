@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/sluicehq/sluice/gateway/ingest"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// manager is systemd, which is told how the gateway is (sd_notify). Where there is none, nothing is said.
+type manager struct {
+	admin *telemetry.Admin
+	pulse pulse
+	ready atomic.Bool // it was told so
+}
+
+const tellEvery = time.Second
+
+// newManager tells systemd of what changes, until ctx ends, and then that the gateway stops.
+func newManager(ctx context.Context, path *ingest.Path, admin *telemetry.Admin) *manager {
+	m := &manager{admin: admin, pulse: pulse{ask: path.Pulse}}
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		go m.run(ctx)
+	}
+	return m
+}
+
+func (m *manager) run(ctx context.Context) {
+	every, said := tellEvery, ""
+	watchdog, _ := daemon.SdWatchdogEnabled(false) // 0 where it is not set, or set to nonsense
+	if watchdog > 0 {
+		every = min(every, watchdog/3)
+	}
+	for tick := time.NewTicker(every); ; {
+		select {
+		case <-ctx.Done():
+			tell(daemon.SdNotifyStopping, "STATUS=stopping: answering the requests in flight")
+			return
+		case now := <-tick.C:
+			if status := sentence(m.admin.Readiness()); status != said {
+				tell("STATUS=" + status)
+				said = status
+			}
+			if watchdog > 0 && m.pulse.beats(now) {
+				tell(daemon.SdNotifyWatchdog)
+			}
+		}
+	}
+}
+
+// started says that deliveries are stored from now on.
+func (m *manager) started() {
+	m.ready.Store(true)
+	tell(daemon.SdNotifyReady)
+}
+
+// reload says that settings are read again while that is done.
+func (m *manager) reload(read func()) {
+	if !m.ready.Load() { // or the answer would be taken for the end of the start
+		read()
+		return
+	}
+	tell(daemon.SdNotifyReloading, strings.TrimSpace(daemon.SdNotifyMonotonicUsec()))
+	read()
+	tell(daemon.SdNotifyReady)
+}
+
+// tell sends lines to systemd, which a request never waits for. What is lost is of no use later.
+func tell(lines ...string) { _, _ = daemon.SdNotify(false, strings.Join(lines, "\n")) }
+
+// sentence is the state of the gateway in one line.
+func sentence(r telemetry.Readiness) string {
+	var wrong []string
+	for _, d := range r.Dependencies {
+		if d.Status != telemetry.OK {
+			wrong = append(wrong, d.Name+" is "+string(d.Status)+": "+d.Detail)
+		}
+	}
+	return strings.ReplaceAll(strings.Join(append([]string{r.Status}, wrong...), "; "), "\n", ", ")
+}
+
+// pulse tells a gateway that is stuck from one that is idle, or that NATS keeps waiting: whatever NATS does, a delivery
+// is answered within [ingest.Budget]. Only a defect of the gateway's own leaves all of them unanswered for much longer.
+type pulse struct {
+	ask      func() (waiting int, answered uint64)
+	answered uint64
+	since    time.Time // when that changed, or nothing waited
+}
+
+const stuckAfter = 4 * ingest.Budget
+
+// beats is false while deliveries wait and none has been answered for stuckAfter.
+func (p *pulse) beats(now time.Time) bool {
+	waiting, answered := p.ask()
+	if waiting == 0 || answered != p.answered || p.since.IsZero() {
+		p.answered, p.since = answered, now
+	}
+	return now.Sub(p.since) < stuckAfter
+}
