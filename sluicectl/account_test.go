@@ -89,7 +89,7 @@ func (a *accountTeam) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := worker.Host{Log: slog.New(slog.DiscardHandler), Admin: admin, Settings: worker.Settings{
-		NATSURL: os.Getenv("NATS_URL"), Concurrency: 16, Timeout: time.Minute, Attempts: 3, BackoffMin: 10 * time.Millisecond, BackoffMax: 100 * time.Millisecond,
+		Common: worker.Common{NATSURL: os.Getenv("NATS_URL")}, Concurrency: 16, Timeout: time.Minute, Attempts: 3, BackoffMin: 10 * time.Millisecond, BackoffMax: 100 * time.Millisecond,
 	}}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -157,15 +157,6 @@ func watchStalls(t *testing.T) func() time.Duration {
 	})
 	t.Cleanup(func() { stop(); watching.Wait() })
 	return func() time.Duration { return time.Duration(worst.Load()) }
-}
-
-func (g *stage) messages(name string) uint64 {
-	g.t.Helper()
-	s, err := g.js.Stream(g.t.Context(), name)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return s.CachedInfo().State.Msgs
 }
 
 // run is a command that has to succeed.

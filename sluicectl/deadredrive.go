@@ -16,14 +16,13 @@ import (
 // letters is a command that does something to dead letters: to those that are named, or to those that the flags select.
 type letters struct {
 	dead.Selection
-	all, yes bool
-	rate     float64
+	chosen
+	rate float64
 }
 
 func (l *letters) flags(c *cobra.Command) {
 	letterFlags(c, &l.Selection)
-	c.Flags().BoolVar(&l.all, "all", false, "every dead letter")
-	c.Flags().BoolVar(&l.yes, "yes", false, "do not ask")
+	l.chosen.flags(c, "every dead letter")
 	c.ValidArgsFunction = completeLetters
 }
 
@@ -144,24 +143,16 @@ func (s *session) tellLetters(r dead.Result, verb string) error {
 	return nil
 }
 
-// selections are one for each id, or one for all flags together.
-func (l *letters) selections(ids []string) (all []dead.Selection, err error) {
+func (l *letters) selections(ids []string) ([]dead.Selection, error) {
 	if err := checkPatterns(l.Events); err != nil {
 		return nil, err
 	}
-	selective := l.Team != "" || l.Reason != "" || l.Error != "" || len(l.Events) > 0
-	if len(ids) == 0 && !selective && !l.all {
-		return nil, misused("say which: ids, --team, --reason, --error, --event, or --all")
-	}
-	if len(ids) == 0 {
-		return []dead.Selection{l.Selection}, nil
-	}
-	for _, id := range ids {
+	given := l.Team != "" || l.Reason != "" || l.Error != "" || len(l.Events) > 0
+	return selections(&l.chosen, ids, l.Selection, given, "--team, --reason, --error, --event", func(sequence uint64, delivery string) dead.Selection {
 		one := l.Selection
-		one.Sequence, one.Delivery = parseID(id)
-		all = append(all, one)
-	}
-	return all, nil
+		one.Sequence, one.Delivery = sequence, delivery
+		return one
+	})
 }
 
 // countLetters counts what is selected, and whose it is.

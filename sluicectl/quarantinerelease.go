@@ -20,13 +20,12 @@ import (
 // entries is a command that does something to entries in quarantine: to those that are named, or to those of a reason.
 type entries struct {
 	quarantine.Selection
-	all, yes bool
+	chosen
 }
 
 func (e *entries) flags(c *cobra.Command) {
 	reasonFlag(c, &e.Reason)
-	c.Flags().BoolVar(&e.all, "all", false, "everything in quarantine")
-	c.Flags().BoolVar(&e.yes, "yes", false, "do not ask")
+	e.chosen.flags(c, "everything in quarantine")
 	c.ValidArgsFunction = completeQuarantine
 }
 
@@ -38,19 +37,12 @@ func (e *entries) what(ids []string) string {
 	return w.or("all")
 }
 
-func (e *entries) selections(ids []string) (all []quarantine.Selection, err error) {
-	if len(ids) == 0 && e.Reason == "" && !e.all {
-		return nil, misused("say which: ids, --reason, or --all")
-	}
-	if len(ids) == 0 {
-		return []quarantine.Selection{e.Selection}, nil
-	}
-	for _, id := range ids {
+func (e *entries) selections(ids []string) ([]quarantine.Selection, error) {
+	return selections(&e.chosen, ids, e.Selection, e.Reason != "", "--reason", func(sequence uint64, delivery string) quarantine.Selection {
 		one := e.Selection
-		one.Sequence, one.Delivery = parseID(id)
-		all = append(all, one)
-	}
-	return all, nil
+		one.Sequence, one.Delivery = sequence, delivery
+		return one
+	})
 }
 
 // releasing is `sluicectl quarantine release` with its flags.

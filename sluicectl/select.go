@@ -8,8 +8,32 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sluicehq/sluice/pkg/event"
 )
+
+// chosen says what a command acts on, after it has asked: what is named, or else what its flags select.
+type chosen struct{ all, yes bool }
+
+func (c *chosen) flags(command *cobra.Command, everything string) {
+	command.Flags().BoolVar(&c.all, "all", false, everything)
+	command.Flags().BoolVar(&c.yes, "yes", false, "do not ask")
+}
+
+// selections are one for each id, or the one of the flags, among which one of those in words is given, or --all.
+func selections[S any](c *chosen, ids []string, flags S, given bool, words string, one func(sequence uint64, delivery string) S) (all []S, err error) {
+	switch {
+	case len(ids) == 0 && !given && !c.all:
+		return nil, misused("say which: ids, %s, or --all", words)
+	case len(ids) == 0:
+		return []S{flags}, nil
+	}
+	for _, id := range ids {
+		all = append(all, one(parseID(id)))
+	}
+	return all, nil
+}
 
 // checkPatterns refuses what can be no pattern of event names.
 func checkPatterns(patterns []string) error {

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,25 +118,11 @@ func (e *everything) saysWhereMetricsAre() {
 			continue
 		}
 		for n, want := range []string{`"status": "(ready|degraded)"`, "sluice_dependency_status"} {
-			if text := get(e.t, line[1+n]); !regexp.MustCompile(want).MatchString(text) {
+			if text := rig.Get(e.t, line[1+n]); !regexp.MustCompile(want).MatchString(text) {
 				e.t.Errorf("%s has no %s:\n%s", line[1+n], want, text)
 			}
 		}
 	}
-}
-
-func get(t *testing.T, url string) string {
-	t.Helper()
-	answer, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }
 
 // leavesNothing waits until its addresses are free: whoever still holds one is a process left behind.

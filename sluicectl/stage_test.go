@@ -266,3 +266,5 @@ func (g *stage) ctl(ctx context.Context, input string, args ...string) (stdout, 
 	}
 	return out.String(), err.String(), exitCode(failed, *reached)
 }
+
+func (g *stage) messages(name string) uint64 { g.t.Helper(); return rig.Messages(g.t, g.js, name) }

@@ -27,7 +27,7 @@ func (g *stage) work(team string, attempts int, handle worker.Handler) {
 		g.t.Fatal(err)
 	}
 	host := worker.Host{Log: slog.New(slog.DiscardHandler), Admin: admin, Settings: worker.Settings{
-		NATSURL: os.Getenv("NATS_URL"), Concurrency: 4, Timeout: time.Minute, Attempts: attempts, BackoffMin: 10 * time.Millisecond, BackoffMax: 10 * time.Millisecond,
+		Common: worker.Common{NATSURL: os.Getenv("NATS_URL")}, Concurrency: 4, Timeout: time.Minute, Attempts: attempts, BackoffMin: 10 * time.Millisecond, BackoffMax: 10 * time.Millisecond,
 	}}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/worker"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -64,7 +65,7 @@ func bodyOf(n int) []byte { return fmt.Appendf(nil, `{"event": "x", "n": %d}`, n
 // archiverOf is an archive in this process, whose events come again soon.
 func (h *hub) archiverOf(files store, change ...func(*Settings)) *archiver {
 	h.t.Helper()
-	s := &Settings{NATSURL: h.nats.URL(), Archive: h.root, Events: 20, Bytes: 1 << 20, Every: 100 * time.Millisecond}
+	s := &Settings{Common: worker.Common{NATSURL: h.nats.URL()}, Archive: h.root, Events: 20, Bytes: 1 << 20, Every: 100 * time.Millisecond}
 	for _, c := range change {
 		c(s)
 	}

@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,11 +140,7 @@ func (e *edge) messages(name string) uint64 {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	s, err := js.Stream(e.t.Context(), name)
-	if err != nil {
-		e.t.Fatal(err)
-	}
-	return s.CachedInfo().State.Msgs
+	return rig.Messages(e.t, js, name)
 }
 
 func TestTheFourSampleReceiversWorkBehindForwardUnchanged(t *testing.T) {
@@ -224,7 +218,7 @@ func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
 		t.Errorf("dead took %d, gone took %d", dead.count(), leaving.count())
 	}
 	rig.Eventually(t, 20*time.Second, "/readyz and /metrics say how they are", func() bool {
-		ready, scraped := readiness(t, admin), get(t, "http://"+admin+"/metrics")
+		ready, scraped := readiness(t, admin), rig.Get(t, "http://"+admin+"/metrics")
 		return ready.Status == "degraded" && strings.Contains(fmt.Sprint(ready), "go is paused: it answered 410 Gone") && strings.Contains(fmt.Sprint(ready), "SIGHUP") &&
 			strings.Contains(scraped, `sluice_forward_paused{target="go"} 1`) && strings.Contains(scraped, `sluice_forward_paused{target="node"} 0`) &&
 			strings.Contains(scraped, `sluice_forward_answers_total{answer="none",target="php"}`)
@@ -267,22 +261,8 @@ func first[A, B any](a A, _ B) A { return a }
 
 func readiness(t *testing.T, admin string) (r telemetry.Readiness) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(get(t, "http://"+admin+"/readyz")), &r); err != nil {
+	if err := json.Unmarshal([]byte(rig.Get(t, "http://"+admin+"/readyz")), &r); err != nil {
 		t.Fatal(err)
 	}
 	return r
-}
-
-func get(t *testing.T, url string) string {
-	t.Helper()
-	answer, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

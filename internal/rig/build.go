@@ -3,6 +3,7 @@ package rig
 import (
 	"flag"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,7 +65,8 @@ func build(t testing.TB, dir, pkg string, flags ...string) string {
 				t.Fatal(err)
 			}
 		}
-		path := filepath.Join(built.dir, fmt.Sprint(len(built.all)), filepath.Base(pkg))
+		// Those of the same flags are beside each other, as sluicectl looks for the others.
+		path := filepath.Join(built.dir, fmt.Sprintf("%x", crc32.ChecksumIEEE([]byte(strings.Join(flags, " ")))), filepath.Base(pkg))
 		goCommand(t, dir, slices.Concat([]string{"build", "-o", path}, flags, []string{pkg})...)
 		return path
 	})

@@ -83,7 +83,7 @@ func TestATeamGoesOnWhenTheStoreWasWiped(t *testing.T) {
 	h := &hub{t: t, url: server.URL(), js: rig.JetStream(t, server.URL())}
 	h.declare()
 	var seen counter
-	w := quickly(h.url, Team{Name: "team"}, Settings{Start: Start{now: true}}, func(_ context.Context, e *event.Event) error { seen.add(e.Name); return nil })
+	w := quickly(h.url, Team{Name: "team"}, Settings{Common: Common{Start: Start{now: true}}}, func(_ context.Context, e *event.Event) error { seen.add(e.Name); return nil })
 	run(t, w)
 	h.declared("team")
 	h.publish("first", 10)
@@ -130,17 +130,10 @@ func TestEventsOfANewStreamReplaceNoCopiesOfTheOld(t *testing.T) {
 	})
 	run(t, w)
 	h.declared("team")
-	copies := func(name string) uint64 {
-		s, err := h.js.Stream(t.Context(), name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.CachedInfo().State.Msgs
-	}
 	for round := uint64(1); round <= 2; round++ {
 		h.publish("late", 1)
 		h.publish("bad", 1)
-		eventually(t, fmt.Sprintf("%d wait and %d are dead", round, round), func() bool { return copies(stream.Retry) == round && copies(stream.Dead) == round })
+		eventually(t, fmt.Sprintf("%d wait and %d are dead", round, round), func() bool { return h.left(stream.Retry) == round && h.left(stream.Dead) == round })
 		if err := h.js.DeleteStream(t.Context(), stream.Events); err != nil {
 			t.Fatal(err)
 		}

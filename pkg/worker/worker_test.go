@@ -103,7 +103,7 @@ var quick = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ignor
 
 // quickly is a worker whose pauses are short.
 func quickly(url string, team Team, s Settings, handle Handler) *worker {
-	defaults := Settings{NATSURL: url, Concurrency: 8, Timeout: time.Minute, Attempts: 4, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
+	defaults := Settings{Common: Common{NATSURL: url}, Concurrency: 8, Timeout: time.Minute, Attempts: 4, BackoffMin: 10 * time.Millisecond, BackoffMax: 50 * time.Millisecond}
 	if s.Concurrency != 0 {
 		defaults.Concurrency = s.Concurrency
 	}
@@ -171,14 +171,7 @@ func (h *hub) last(filters []string) (sequence uint64) {
 }
 
 // left is how many messages are in a stream.
-func (h *hub) left(name string) uint64 {
-	h.t.Helper()
-	s, err := h.js.Stream(h.t.Context(), name)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return s.CachedInfo().State.Msgs
-}
+func (h *hub) left(name string) uint64 { h.t.Helper(); return rig.Messages(h.t, h.js, name) }
 
 // declared waits until a team's consumer is there.
 func (h *hub) declared(team string) {

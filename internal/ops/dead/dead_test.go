@@ -31,15 +31,6 @@ func bury(t *testing.T, js jetstream.JetStream, team, name, reason string, n int
 	}
 }
 
-func messages(t *testing.T, js jetstream.JetStream, name string) uint64 {
-	t.Helper()
-	s, err := js.Stream(t.Context(), name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.CachedInfo().State.Msgs
-}
-
 func TestASelectionIsRedrivenToItsTeamsAndNobodyElse(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
 	bury(t, js, "pbx", "pbx.call.hangup", "permanent", 3)
@@ -62,7 +53,7 @@ func TestASelectionIsRedrivenToItsTeamsAndNobodyElse(t *testing.T) {
 			t.Errorf("%+v: %+v, %d steps, want %d: %v", c.Selection, result, len(steps), c.want, err)
 		}
 	}
-	if left := messages(t, js, stream.Dead); left != 0 {
+	if left := rig.Messages(t, js, stream.Dead); left != 0 {
 		t.Errorf("%d letters are left", left)
 	}
 	teams := map[string]int{}
@@ -93,7 +84,7 @@ func TestRedrivingAgainAfterACrashDoublesNothing(t *testing.T) {
 	if duplicate, untold, err := Redrive(t.Context(), js, l, "ops@desk"); !duplicate || untold != nil || err != nil {
 		t.Errorf("duplicate %v: %v", duplicate, err)
 	}
-	if copies, left := messages(t, js, stream.Replay), messages(t, js, stream.Dead); copies != 1 || left != 0 {
+	if copies, left := rig.Messages(t, js, stream.Replay), rig.Messages(t, js, stream.Dead); copies != 1 || left != 0 {
 		t.Errorf("%d copies, %d letters", copies, left)
 	}
 	if _, err := Get(t.Context(), js, 1); !errors.Is(err, ErrNotFound) {
@@ -114,7 +105,7 @@ func TestALetterIsNotRemovedUnlessItsCopyIsStored(t *testing.T) {
 	if result, err := RedriveAll(t.Context(), js, Selection{}, "ops@desk", 0, func(*Letter) {}); err == nil || result.Done != 0 {
 		t.Errorf("%+v %v", result, err)
 	}
-	if left := messages(t, js, stream.Dead); left != 3 {
+	if left := rig.Messages(t, js, stream.Dead); left != 3 {
 		t.Errorf("%d letters are left", left)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
@@ -19,20 +18,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// store puts events of one name into EVENTS, with deliveries <name>-0, <name>-1, …
-func store(t testing.TB, js jetstream.JetStream, name string, count int) {
-	t.Helper()
-	for i := range count {
-		m := nats.NewMsg(event.Subject("zorio", name))
-		m.Header.Set(event.HeaderID, fmt.Sprintf("%s-%d/0123456789abcdef", name, i))
-		m.Data = fmt.Appendf(nil, `{"event":%q, "data":{"n":%d}}`, name, i)
-		if _, err := js.PublishMsgAsync(m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-js.PublishAsyncComplete()
-}
 
 // queued are the copies in REPLAY.
 func queued(t *testing.T, js jetstream.JetStream) (copies []*event.Event) {
@@ -81,10 +66,10 @@ func nothing(Progress) {}
 
 func TestASelectionIsWhatWasAskedFor(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 3)
+	rig.Store(t, js, 3, "pbx.call.hangup")
 	middle := time.Now()
-	store(t, js, "pbx.call.ringing", 3)
-	store(t, js, "telesales.lead.created", 3)
+	rig.Store(t, js, 3, "pbx.call.ringing")
+	rig.Store(t, js, 3, "telesales.lead.created")
 	for name, c := range map[string]struct {
 		Selection
 		want string
@@ -110,7 +95,7 @@ func TestASelectionIsWhatWasAskedFor(t *testing.T) {
 
 func TestCopiesGoToOneTeamUnderIDsOfTheirOwn(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 600)
+	rig.Store(t, js, 600, "pbx.call.hangup")
 	r := begin(t, js, Entry{Team: "pbx", By: "me@here"})
 	if err := do(t.Context(), t, js, r, nothing); err != nil {
 		t.Fatal(err)
@@ -134,7 +119,7 @@ func TestCopiesGoToOneTeamUnderIDsOfTheirOwn(t *testing.T) {
 
 func TestAnInterruptedReplayResumesWhereItWas(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 1000)
+	rig.Store(t, js, 1000, "pbx.call.hangup")
 	r := begin(t, js, Entry{Team: "pbx", Rate: 5000})
 	ctx, interrupt := context.WithCancel(t.Context())
 	err := do(ctx, t, js, r, func(p Progress) {
@@ -163,7 +148,7 @@ func TestAnInterruptedReplayResumesWhereItWas(t *testing.T) {
 // What a killed process has stored and not written down is sent once more, and the stream knows it.
 func TestAnOverlapStoresNothingTwice(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 700)
+	rig.Store(t, js, 700, "pbx.call.hangup")
 	r := begin(t, js, Entry{Team: "pbx"})
 	if err := do(t.Context(), t, js, r, nothing); err != nil {
 		t.Fatal(err)
@@ -185,7 +170,7 @@ func TestAnOverlapStoresNothingTwice(t *testing.T) {
 
 func TestARunningReplayIsStopped(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 500)
+	rig.Store(t, js, 500, "pbx.call.hangup")
 	r := begin(t, js, Entry{Team: "pbx", Rate: 50})
 	id := r.Entry().ID
 	var once sync.Once
@@ -213,7 +198,7 @@ func TestARunningReplayIsStopped(t *testing.T) {
 
 func TestAReplayWhoseProcessWasKilledIsTakenOver(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 500)
+	rig.Store(t, js, 500, "pbx.call.hangup")
 	r := begin(t, js, Entry{Team: "pbx", Rate: 100})
 	// Another process, as far as the journal can tell: it resumed what it took for dead.
 	var once sync.Once
@@ -240,7 +225,7 @@ func TestAReplayWhoseProcessWasKilledIsTakenOver(t *testing.T) {
 // NATS went away between a write and its answer: the entry is newer than this process knows, and its own.
 func TestAWriteWhoseAnswerWasLostIsWrittenAgain(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 1)
+	rig.Store(t, js, 1, "pbx.call.hangup")
 	r := begin(t, js, Entry{Team: "pbx"})
 	known := r.revision
 	if err := r.write(t.Context(), Running); err != nil {
@@ -257,7 +242,7 @@ func TestAWriteWhoseAnswerWasLostIsWrittenAgain(t *testing.T) {
 
 func TestOnlyWhatIsMissing(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 600)
+	rig.Store(t, js, 600, "pbx.call.hangup")
 	odd := func(_ context.Context, events []*event.Event) (left []*event.Event, err error) {
 		for _, e := range events {
 			if e.Sequence%2 == 1 {
@@ -289,7 +274,7 @@ func TestOnlyWhatIsMissing(t *testing.T) {
 func BenchmarkReplay(b *testing.B) {
 	js := rig.Hub(b, stream.Settings{})
 	for left := b.N; left > 0; left -= 4000 {
-		store(b, js, fmt.Sprintf("pbx.n%d", left), min(left, 4000))
+		rig.Store(b, js, min(left, 4000), fmt.Sprintf("pbx.n%d", left))
 	}
 	begin := time.Now()
 	floor := Run{Target: nowhere{}}

@@ -21,7 +21,7 @@ import (
 
 func TestAURLGetsWhatTheSenderWouldSend(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 30)
+	rig.Store(t, js, 30, "pbx.call.hangup")
 	const secret = "0123456789abcdef"
 	keys, err := signature.New(secret)
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *picky) post(t *testing.T, js jetstream.JetStream, r *Record) error {
 
 func TestWhatAURLDoesNotTakeIsLeftForAResume(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 40)
+	rig.Store(t, js, 40, "pbx.call.hangup")
 	p := newPicky(t, func(delivery string) bool { return !strings.HasSuffix(delivery, "7") })
 	r := begin(t, js, Entry{URL: p.URL})
 	if err := p.post(t, js, r); err != nil {
@@ -145,7 +145,7 @@ func TestWhatAURLDoesNotTakeIsLeftForAResume(t *testing.T) {
 
 func TestAReceiverThatTakesNothingIsGivenUpSoon(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
-	store(t, js, "pbx.call.hangup", 400)
+	rig.Store(t, js, 400, "pbx.call.hangup")
 	p := newPicky(t, func(string) bool { return false })
 	r := begin(t, js, Entry{URL: p.URL})
 	err := p.post(t, js, r)

@@ -1,0 +1,40 @@
+package rig
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// StoredBytes is the size of each body that [Store] stores.
+const StoredBytes = 100
+
+// Store stores events of names in turns, as a gateway does, with deliveries <first name>-0, <first name>-1, …
+func Store(t testing.TB, js jetstream.JetStream, count int, names ...string) {
+	t.Helper()
+	for i := range count {
+		name := names[i%len(names)]
+		m := nats.NewMsg(event.Subject("zorio", name))
+		m.Header.Set(event.HeaderID, fmt.Sprintf("%s-%d/0123456789abcdef", names[0], i))
+		m.Data = fmt.Appendf(nil, "%-*s", StoredBytes, fmt.Sprintf(`{"event":%q, "data":{"n":%d}}`, name, i))
+		if _, err := js.PublishMsgAsync(m, jetstream.WithStallWait(10*time.Second)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-js.PublishAsyncComplete()
+}
+
+// Messages is how many messages are in a stream.
+func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
+	t.Helper()
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
