@@ -73,6 +73,11 @@ func (j *Journal) recover() error {
 		}
 		j.first, j.next = j.segments[0].first, j.segments[n-1].bound
 	}
+	if missing := int64(j.first - max(1, c.before)); missing > 0 {
+		j.damaged += uint64(missing)
+		j.log.Error("the oldest segments of the journal are missing: their records are lost", "folder", j.dir, "records", missing, "index", max(1, c.before),
+			"remedy", "find out who has removed files from this folder; events that were in these records only are lost")
+	}
 	j.first = max(j.first, c.before)
 	j.next = max(j.next, j.first)
 	j.retire()
@@ -98,7 +103,7 @@ func (j *Journal) recoverLast(s *segment) error {
 		j.tell(s, lost, sc.window.err)
 	}
 	if tail.torn > 0 {
-		j.log.Warn("the last group in the journal is not whole: it is cut, nobody was told that it is stored",
+		j.log.Warn("the last group in the journal is not whole: it is cut; the process ended while it wrote it, before anybody was told that it is stored",
 			"file", j.path(s), "offset", tail.end, "bytes", tail.torn)
 	}
 	if s.size == j.segmentSize && s.bound <= max(s.first, j.checkpoint.before) {
