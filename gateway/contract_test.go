@@ -428,6 +428,7 @@ func TestAnEventForTestsIsWhatTheGatewayStores(t *testing.T) {
 	if got := g.post(header, made.Body); got != "200 OK" {
 		t.Fatal(got)
 	}
+	g.drained()
 	m, err := stream.Get(t.Context(), g.js("nats://"+g.hub), stream.Events, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -102,6 +102,7 @@ func (l *load) balance(t *testing.T, url string) {
 	t.Helper()
 	close(l.stop)
 	l.senders.Wait()
+	l.g.drained()
 	stored := stored(t, l.g.js(url))
 	duplicates := 0
 	for id, text := range l.answered {
@@ -147,10 +148,11 @@ func stored(t *testing.T, js jetstream.JetStream) map[string]int {
 }
 
 // startWithEngines starts a gateway with a Redis and a NATS outside of it.
-func startWithEngines(t *testing.T) (*gateway, *rig.Redis, *rig.Nats) {
+func startWithEngines(t *testing.T, settings ...string) (*gateway, *rig.Redis, *rig.Nats) {
 	t.Helper()
 	redis, nats := rig.StartRedis(t), rig.StartNats(t, "")
-	return startGateway(t, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor), redis, nats
+	settings = append(settings, "REDIS_URL="+redis.URL(), "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	return startGateway(t, settings...), redis, nats
 }
 
 // killGateway kills the gateway five times while it answers.
@@ -267,9 +269,10 @@ func TestTheStreamSettlesWhatNoMemoryKnows(t *testing.T) {
 	}
 }
 
-// NATS may be killed, hang and be restarted: what is answered 200 is stored once, and 503 asks for the rest again.
+// Without a journal NATS may be killed, hang and be restarted: what is answered 200 is stored once, and 503 asks for the
+// rest again.
 func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
-	g, _, nats := startWithEngines(t)
+	g, _, nats := startWithEngines(t, "SLUICE_JOURNAL=off")
 	l := g.load()
 	for range 2 {
 		l.more(t, 300)
@@ -290,7 +293,7 @@ func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
 // A request that the stream cannot store is answered within the sender's five seconds, and asked for again.
 func TestWithoutNATSTheAnswerIsTryAgain(t *testing.T) {
 	nats := rig.StartNats(t, "")
-	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor, "SLUICE_JOURNAL=off")
 	nats.Kill()
 	b := body("pbx.call.hangup", 1)
 	request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))

@@ -104,7 +104,7 @@ func TestAStartOnADiskThatWasFilledAnswersAtOnce(t *testing.T) {
 	g.Start()
 	g.waits(t, "too little room on the disk")
 	begin := time.Now()
-	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Starting, try again" || time.Since(begin) > 2*time.Second {
+	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Not stored, try again" || time.Since(begin) > 2*time.Second {
 		t.Errorf("%s after %s", got, time.Since(begin))
 	}
 	disk.Empty()
@@ -115,7 +115,7 @@ func TestAStartOnADiskThatWasFilledAnswersAtOnce(t *testing.T) {
 // As many events are kept as there is room for, and the oldest are dropped first: without a bound that anybody set.
 func TestTheOldestEventsAreDroppedFirstWhenTheDiskIsSmall(t *testing.T) {
 	t.Parallel()
-	disk := rig.SmallDisk(t, 24*mebi)
+	disk := rig.SmallDisk(t, 64*mebi)
 	g := startGateway(t, "SLUICE_DATA="+disk.Path)
 	rig.Eventually(t, 60*time.Second, "the first event is dropped", func() bool {
 		for n := range 64 {

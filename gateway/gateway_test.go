@@ -3,11 +3,13 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
@@ -72,7 +75,27 @@ func (g *gateway) ready() {
 			return false
 		}
 		defer answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
+		var told telemetry.Readiness
+		if err := json.NewDecoder(answer.Body).Decode(&told); err != nil {
+			return false
+		}
+		return answer.StatusCode == http.StatusOK && slices.ContainsFunc(told.Dependencies, func(d telemetry.Dependency) bool {
+			return d.Name == "nats" && d.Status == telemetry.OK
+		})
+	})
+}
+
+// drained waits until what the journal has kept is in NATS; a gateway that has ended has seen to it.
+func (g *gateway) drained() {
+	g.t.Helper()
+	rig.Eventually(g.t, 30*time.Second, "the journal is drained", func() bool {
+		answer, err := http.Get("http://" + g.admin + "/metrics")
+		if err != nil {
+			return !g.Running()
+		}
+		defer answer.Body.Close()
+		told, err := io.ReadAll(answer.Body)
+		return err == nil && (bytes.Contains(told, []byte("\nsluice_journal_deliveries 0\n")) || !bytes.Contains(told, []byte("sluice_journal_")))
 	})
 }
 
@@ -86,6 +109,7 @@ func (g *gateway) js(url string) jetstream.JetStream {
 // last is the newest message on a subject.
 func (g *gateway) last(streamName, subject string) *jetstream.RawStreamMsg {
 	g.t.Helper()
+	g.drained()
 	s, err := g.js("nats://"+g.hub).Stream(g.t.Context(), streamName)
 	if err != nil {
 		g.t.Fatal(err)
@@ -99,6 +123,7 @@ func (g *gateway) last(streamName, subject string) *jetstream.RawStreamMsg {
 
 func (g *gateway) count(streamName string) uint64 {
 	g.t.Helper()
+	g.drained()
 	s, err := g.js("nats://"+g.hub).Stream(g.t.Context(), streamName)
 	if err != nil {
 		g.t.Fatal(err)
@@ -192,10 +217,10 @@ func (g *gateway) value(series string) float64 {
 }
 
 // startRemembering is a gateway beside a NATS of its own, which remembers deliveries in "Redis" or in "memory".
-func startRemembering(t *testing.T, memory string) (*gateway, *rig.Nats) {
+func startRemembering(t *testing.T, memory string, settings ...string) (*gateway, *rig.Nats) {
 	t.Helper()
 	nats := rig.StartNats(t, "")
-	settings := []string{"NATS_URL=" + nats.URL(), "SLUICE_NATS_MONITOR=http://" + nats.Monitor}
+	settings = append(settings, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 	if memory == "Redis" {
 		settings = append(settings, "REDIS_URL="+rig.StartRedis(t).URL())
 	}

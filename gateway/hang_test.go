@@ -22,6 +22,7 @@ import (
 // steady is a sender that begins so many deliveries a second, whatever becomes of those before.
 type steady struct {
 	g      *gateway
+	next   *gateway      // the one that took its place; nil where none did
 	again  time.Duration // after which a delivery that failed is tried again, until it is taken; 0: never
 	text   string        // in every body
 	stop   chan struct{}
@@ -121,7 +122,7 @@ func lasts(d time.Duration) { time.Sleep(d) }
 // meanwhile is a stop.
 func TestAHangingNATSKeepsNobodyWaiting(t *testing.T) {
 	t.Parallel()
-	g, _, nats := startWithEngines(t)
+	g, _, nats := startWithEngines(t, "SLUICE_JOURNAL=off")
 	s := g.steady(200, 16<<10, 0)
 	lasts(time.Second)
 	nats.Signal(syscall.SIGSTOP)
@@ -179,7 +180,7 @@ func TestWhatIsStoredInDoubtIsStoredOnce(t *testing.T) {
 	for _, memory := range []string{"Redis", "memory"} {
 		t.Run(memory, func(t *testing.T) {
 			t.Parallel()
-			g, nats := startRemembering(t, memory)
+			g, nats := startRemembering(t, memory, "SLUICE_JOURNAL=off")
 			const window = 10 * time.Second // longer than NATS hangs
 			shorten(t, g.js(nats.URL()), window)
 			s := g.steady(100, 100, 0)
@@ -229,7 +230,7 @@ func shorten(t *testing.T, js jetstream.JetStream, window time.Duration) {
 // After an outage that a sender fills with attempts, what is new is taken soon and nobody is answered late.
 func TestNewDeliveriesAreTakenSoonAfterAnOutage(t *testing.T) {
 	t.Parallel()
-	g, _, nats := startWithEngines(t)
+	g, _, nats := startWithEngines(t, "SLUICE_JOURNAL=off")
 	s := g.steady(300, 100, time.Second)
 	lasts(time.Second)
 	nats.Kill()

@@ -22,12 +22,33 @@ var (
 	errLost     = errors.New("the connection is lost")
 )
 
-// What is done about a hub that does not store.
-const (
-	startNATS = "deliveries are answered 503 and the sender comes back: see why it has no leader, or start NATS at "
-	makeRoom  = "make room on the disk, or lower SLUICE_EVENTS_MAX_BYTES and start the gateway again, which drops the oldest events; with room it goes on by itself"
-	mendStore = "deliveries are answered 503 and the sender comes back: make room, raise its limits or mend what it says, for NATS at "
-)
+// makeRoom is what is done about a disk that is full.
+const makeRoom = "make room on the disk, or lower SLUICE_EVENTS_MAX_BYTES and start the gateway again, which drops the oldest events; with room it goes on by itself"
+
+// startIt is what is done about a NATS that does not answer, mendIt about one that does and stores nothing.
+func (h *hub) startIt() string {
+	return h.meanwhile() + ": see why it has no leader, or start NATS at " + h.url
+}
+
+func (h *hub) mendIt() string {
+	return h.meanwhile() + ": make room, raise its limits or mend what it says, for NATS at " + h.url
+}
+
+// meanwhile is what becomes of deliveries while NATS stores nothing.
+func (h *hub) meanwhile() string {
+	if h.spills {
+		return "deliveries are kept in the journal and answered 200"
+	}
+	return "deliveries are answered 503 and the sender comes back"
+}
+
+// missed is how the gateway is while NATS stores nothing: it goes on where it has a journal.
+func (h *hub) missed() telemetry.Status {
+	if h.spills {
+		return telemetry.Degraded
+	}
+	return telemetry.Down
+}
 
 // watch looks from time to time at everything that storing an event needs.
 func (h *hub) watch(ctx context.Context) {
@@ -45,19 +66,19 @@ func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string,
 		return telemetry.Down, makeRoom, err
 	}
 	if !h.nc.IsConnected() {
-		return telemetry.Down, startNATS + h.url, errLost
+		return h.missed(), h.startIt(), errLost
 	}
 	if err := h.absent.Load(); err != nil {
-		return telemetry.Down, mendStore + h.url, *err
+		return h.missed(), h.mendIt(), *err
 	}
 	if err := h.publisher.Outcome().Failing(time.Now()); err != nil {
 		if errors.Is(err, stream.ErrRefused) {
-			return telemetry.Down, mendStore + h.url, err
+			return h.missed(), h.mendIt(), err
 		}
-		return telemetry.Down, startNATS + h.url, err
+		return h.missed(), h.startIt(), err
 	}
 	if err := h.check(ctx); err != nil {
-		return telemetry.Down, startNATS + h.url, err
+		return h.missed(), h.startIt(), err
 	}
 	if h.embedded != nil {
 		if err := h.embedded.Room().Low(); err != nil {
@@ -69,10 +90,16 @@ func (h *hub) look(ctx context.Context) (status telemetry.Status, remedy string,
 
 // full says that nothing more may be stored where the server is ours and its disk is full.
 func (h *hub) full() error {
-	if h.embedded == nil || h.embedded.Room() == nil {
+	if h.embedded == nil {
 		return nil
 	}
-	return h.embedded.Room().Full()
+	if room := h.embedded.Room(); room != nil {
+		return room.Full()
+	}
+	if err := h.noRoom.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // check asks for the stream: a connection alone does not say that JetStream can store.

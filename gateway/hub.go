@@ -22,6 +22,7 @@ import (
 // hub is NATS, be it inside this process or elsewhere. It opens behind the gateway's start, for as long as that takes.
 type hub struct {
 	settings  *Settings
+	spills    bool // what it does not store in time is kept in the journal, and answered 200
 	log       *slog.Logger
 	options   stream.Options
 	url       string
@@ -33,6 +34,7 @@ type hub struct {
 
 	opened chan struct{}         // closed when the streams are there
 	failed chan error            // takes why they never will be
+	noRoom atomic.Pointer[error] // why it does not open, where that is a full disk
 	absent atomic.Pointer[error] // why streams that vanished are not made again; nil where none are missing
 	state  atomic.Pointer[telemetry.Health]
 	stop   context.CancelFunc
@@ -45,15 +47,15 @@ const (
 	headerRoom     = ingest.MaxHeader + 4<<10 // the sender's headers and our own
 )
 
-func newHub(s *Settings, log *slog.Logger) *hub {
-	h := &hub{settings: s, log: log, opened: make(chan struct{}), failed: make(chan error, 1)}
+func newHub(s *Settings, j *journals, log *slog.Logger) *hub {
+	h := &hub{settings: s, spills: j != nil, log: log, opened: make(chan struct{}), failed: make(chan error, 1)}
 	h.options = stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log, Behind: true}
 	if s.NATSURL == "" {
-		h.embedded = embedded.New(embedded.Options{Dir: s.Data, Listen: s.HubListen, Log: log})
+		h.embedded = embedded.New(embedded.Options{Dir: s.Data, Listen: s.HubListen, Log: log, Beside: j.left()})
 		h.options.URL, h.options.InProcess = h.embedded.URL(), h.embedded
 	}
 	h.url = mask.Address(h.options.URL)
-	h.note(telemetry.Down, errStarting, startNATS+h.url)
+	h.note(h.missed(), errStarting, h.startIt())
 	return h
 }
 
@@ -96,18 +98,21 @@ func (h *hub) open(ctx context.Context) error {
 		if err == nil || !stream.Passes(err) {
 			return err
 		}
-		h.note(telemetry.Down, err, h.remedy(err))
-		again.Warn(err.Error(), "waiting for NATS: until it can store, deliveries are answered 503", err, "the gateway goes on by itself")
+		h.noteClosed(err)
+		again.Warn(err.Error(), "waiting for NATS: until it can store, "+h.meanwhile(), err, "the gateway goes on by itself")
 		stream.Pause(ctx, openAgain)
 	}
 }
 
-// remedy is what is done about a hub that does not open.
-func (h *hub) remedy(err error) string {
+// noteClosed says why the hub does not open.
+func (h *hub) noteClosed(err error) {
 	if errors.Is(err, stream.ErrNoRoom) {
-		return makeRoom
+		h.noRoom.Store(&err)
+		h.note(telemetry.Down, err, makeRoom)
+		return
 	}
-	return startNATS + h.url
+	h.noRoom.Store(nil)
+	h.note(h.missed(), err, h.startIt())
 }
 
 func (h *hub) tryOpen(ctx context.Context) error {

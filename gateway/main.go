@@ -46,7 +46,12 @@ func run(ctx context.Context, s *Settings) (err error) {
 	if err != nil {
 		return err
 	}
-	hub := newHub(s, log)
+	journals, err := openJournals(s, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, journals.close()) }()
+	hub := newHub(s, journals, log)
 	admin.Watch("nats", hub.health)
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
@@ -61,14 +66,17 @@ func run(ctx context.Context, s *Settings) (err error) {
 		return err
 	}
 	defer watchLevels(hub, admin.Registry(), log)()
-	defer watchDurability(hub, nil, admin, log)()
 
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
 		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Opened: hub.opened, Full: hub.full,
+		Journal: journals.use(), JournalFirst: s.NATSURL == "", Kept: journals.kept, Shared: memory.shared,
 	}, keys, memory.Seen, hub.publisher, &ingest.Instruments{
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep,
 	})
+	defer path.Close()
+	defer journals.drain(hub, memory, path, admin)()
+	defer watchDurability(hub, path.Spilling, admin, log)()
 	admin.Watch("signatures", path.Signatures)
 	admin.Watch("clock", path.Clock)
 	systemd := newManager(ctx, path, admin)

@@ -20,8 +20,10 @@ import (
 // has gaps.
 type memory struct {
 	ingest.Seen
-	of   func(created time.Time) // says which stream it is about
-	stop func()
+	shared bool                    // other gateways ask it too
+	filled <-chan struct{}         // closed when it knows what was stored before this start; nil where it always does
+	of     func(created time.Time) // says which stream it is about
+	stop   func()
 }
 
 func openMemory(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
@@ -33,12 +35,12 @@ func openMemory(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger)
 
 // inProcess is rebuilt at start, behind the first requests: until it is, the stream's duplicate window decides.
 func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) *memory {
-	m := &refillable{Memory: seen.NewMemory(s.SeenMax), gap: make(chan struct{}, 1)}
+	m := &refillable{Memory: seen.NewMemory(s.SeenMax), gap: make(chan struct{}, 1), filled: make(chan struct{})}
 	f := promauto.With(admin.Registry())
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours were over: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
 	m.Missed(time.Now().Add(-seen.TTL))
-	return &memory{Seen: m, of: m.Of, stop: background(func(ctx context.Context) {
+	return &memory{Seen: m, filled: m.filled, of: m.Of, stop: background(func(ctx context.Context) {
 		m.run(ctx, func(since time.Time) error { return refill(ctx, hub, m, log, since) }, log)
 	})}
 }
@@ -49,6 +51,9 @@ type refillable struct {
 	mu    sync.Mutex
 	since time.Time     // where the gap begins; zero where there is none
 	gap   chan struct{} // holds a token when there is one
+
+	filled chan struct{} // closed after the first refill
+	once   sync.Once
 }
 
 // Timings of a refill.
@@ -104,7 +109,9 @@ func (m *refillable) run(ctx context.Context, refill func(since time.Time) error
 			m.Missed(since)
 			stream.Pause(ctx, refillAgain)
 		}
-		failed = err != nil
+		if failed = err != nil; !failed {
+			m.once.Do(func() { close(m.filled) })
+		}
 	}
 }
 
@@ -125,7 +132,7 @@ func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*
 			return refill(ctx, hub, into, log, since)
 		})
 	})
-	return &memory{Seen: r, of: func(created time.Time) { r.Of(created) }, stop: func() { stop(); _ = r.Close() }}, nil
+	return &memory{Seen: r, shared: true, of: func(created time.Time) { r.Of(created) }, stop: func() { stop(); _ = r.Close() }}, nil
 }
 
 func redisHealth(s seen.State) telemetry.Health {
@@ -156,6 +163,19 @@ func refill(ctx context.Context, hub *hub, m seen.Marker, log *slog.Logger, sinc
 
 // manyEvents is how many events leave so much garbage behind that it is worth giving back at once.
 const manyEvents = 50_000
+
+// wait returns when it knows what was stored before this start, or with the error of ctx.
+func (m *memory) wait(ctx context.Context) error {
+	if m.filled == nil {
+		return nil
+	}
+	select {
+	case <-m.filled:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 // close stops the refilling and the connections. It is called when nothing looks up or marks any more.
 func (m *memory) close() { m.stop() }

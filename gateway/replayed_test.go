@@ -48,7 +48,7 @@ func TestACapturedRequestUnderNewIDsIsBounded(t *testing.T) {
 func TestWhatIsNotStoredIsNoCopy(t *testing.T) {
 	t.Parallel()
 	nats := rig.StartNats(t, "")
-	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor, "SLUICE_MAX_COPIES=1")
+	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor, "SLUICE_MAX_COPIES=1", "SLUICE_JOURNAL=off")
 	b := body("pbx.call.hangup", 1)
 	nats.Kill()
 	if got := g.send("pbx.call.hangup", "first", b); !strings.HasPrefix(got, "503") {

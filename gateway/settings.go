@@ -24,10 +24,12 @@ type Settings struct {
 	ListenMode string `env:"SLUICE_LISTEN_MODE" envDefault:"0660" help:"who may connect to unix:/path: its mode, in octal"`
 	ReusePort  bool   `env:"SLUICE_LISTEN_REUSEPORT" help:"share host:port with another gateway of the same user that has this set too (SO_REUSEPORT), to replace one by the next; needs NATS_URL"`
 
-	Path  string `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
-	Admin string `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
-	Data  string `env:"SLUICE_DATA" envDefault:"./data" help:"data folder of the embedded NATS"`
-	Log   string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
+	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
+	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
+	Data            string         `env:"SLUICE_DATA" envDefault:"./data" help:"data folder: the journal, and the streams of the embedded NATS"`
+	Journal         string         `env:"SLUICE_JOURNAL" envDefault:"on" oneof:"on,off" help:"keep deliveries on this machine's own disk: with the embedded NATS each one before its answer, with a NATS of your own those that it does not acknowledge within half a second; off: for a machine without a disk of its own"`
+	JournalMaxBytes settings.Bytes `env:"SLUICE_JOURNAL_MAX_BYTES" envDefault:"4GiB" min:"64MiB" help:"maximum bytes of the journal; beyond it, 503"`
+	Log             string         `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 
 	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, or several, separated by commas; unset: the gateway runs an embedded NATS"`

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -57,6 +58,7 @@ func (s *steady) balance(t *testing.T, url string) (failures, run int) {
 			}
 		}
 	}
+	cmp.Or(s.next, s.g).drained()
 	copies := stored(t, s.g.js(url))
 	for _, a := range first {
 		if copies[a.id] != 1 {
@@ -168,6 +170,7 @@ func TestAReplacementOnASharedPortFailsNothing(t *testing.T) {
 				}
 				g = next
 			}
+			s.next = g
 			s.more(t, 250)
 			if failures, _ := s.balance(t, nats.URL()); failures > 0 {
 				t.Errorf("%d failures", failures)

@@ -69,7 +69,7 @@ func finish(path *ingest.Path, server *fasthttp.Server, webhooks net.Listener, a
 	cancel()
 	_ = server.ShutdownWithContext(atOnce) // closes what is idle
 	untilNone(server, lastRequests)
-	path.Close()
+	path.Stop()
 	untilNone(server, lastWrites)
 }
 

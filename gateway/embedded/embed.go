@@ -26,6 +26,7 @@ type Options struct {
 	Dir    string       // data folder; the streams lie in Dir/jetstream
 	Listen string       // host:port; port 0 takes a free one
 	Log    *slog.Logger // nil means slog.Default()
+	Beside int64        // bytes of the same disk that the gateway's journal may still take
 }
 
 // MaxPayload is the largest message, headers and body, that the embedded server takes, in bytes.
@@ -70,7 +71,7 @@ func (s *Server) Start() error {
 	if s.lock, err = lockFolder(s.options.Dir); err != nil {
 		return err
 	}
-	if s.room, err = NewRoom(s.options.Dir); err == nil && s.room.filled == 0 {
+	if s.room, err = NewRoom(s.options.Dir, s.options.Beside); err == nil && s.room.filled == 0 {
 		err = s.room.Full() // one that has filled it can be told to drop events
 	}
 	if err != nil {

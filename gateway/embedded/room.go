@@ -25,14 +25,14 @@ const (
 	others       = 2 << 30 // for what is not EVENTS, where the room is large
 )
 
-// NewRoom measures the room of the server whose data folder is dir.
-func NewRoom(dir string) (*Room, error) {
+// NewRoom measures the room of the server whose data folder is dir, on whose disk others will take so many bytes.
+func NewRoom(dir string, beside int64) (*Room, error) {
 	free, disk, err := space(dir)
 	if err != nil {
 		return nil, fmt.Errorf("the disk of %s (SLUICE_DATA): %w", dir, err)
 	}
 	filled, err := sizeOf(filepath.Join(dir, "jetstream"))
-	return &Room{dir: dir, disk: disk, size: free + filled, filled: filled}, err
+	return &Room{dir: dir, disk: disk, size: max(0, free+filled-beside), filled: filled}, err
 }
 
 // Events is how many bytes of it EVENTS may fill: the rest is for what teams and operators write, and for the reserve.

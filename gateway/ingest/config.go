@@ -31,9 +31,17 @@ type Config struct {
 	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
 
-	// Opened is closed when the streams are there: until then deliveries wait, within their Budget. Nil means
-	// that they are.
+	// Opened is closed when the streams are there: until then deliveries wait, within their Budget, or are kept in the
+	// journal. Nil means that they are.
 	Opened <-chan struct{}
+	// Journal keeps what NATS does not take in time; nil where this machine has no disk for it.
+	Journal Journal
+	// JournalFirst has every delivery kept there and answered, before NATS gets it.
+	JournalFirst bool
+	// Kept is called when the journal has more than before. It must not block.
+	Kept func()
+	// Shared says that other gateways ask the same memory.
+	Shared bool
 	// Full says why nothing more may be stored now; nil where nothing says so. It must not block.
 	Full func() error
 }

@@ -20,7 +20,9 @@ type delivery struct {
 	name            string // the event's name; empty when unroutable
 	received        time.Time
 	published       time.Time
-	doubtful        bool         // it was answered while a copy was on its way, which may be acknowledged yet
+	doubtful        bool         // it was given up while a copy was on its way, which may be acknowledged yet
+	keeps           *nats.Msg    // what the journal is to keep; nil where it is not asked to
+	spilled         bool         // NATS did not take it in time
 	fate            chan *answer // takes its one answer without blocking
 }
 

@@ -14,15 +14,21 @@ import (
 )
 
 // settle ends a delivery at its own acknowledgement: only now is it marked as stored, and answered. An acknowledgement
-// that comes after the answer still marks.
+// that comes after the answer still marks. What is not acknowledged in time is kept in the journal, where there is one.
 func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
-	if err == nil && d.quarantined == "" {
-		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
+	if err == nil {
+		p.acknowledged(d, ack)
 	}
 	if d.doubtful {
 		return
 	}
-	if d.doubtful = errors.Is(err, stream.ErrInDoubt); d.doubtful && d.quarantined == "" {
+	d.doubtful = errors.Is(err, stream.ErrInDoubt)
+	if err != nil && d.Once && !errors.Is(err, stream.ErrUnstorable) {
+		p.notAcknowledged(d, err)
+		p.spill(d)
+		return
+	}
+	if d.doubtful && d.quarantined == "" {
 		p.doubts.add(d.published)
 	}
 	if err != nil || ack.Duplicate {
@@ -31,6 +37,35 @@ func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
 	p.metrics.settled(d, err)
 	p.logSettled(d, ack, err)
 	p.answer(d, p.outcome(d, ack, err))
+}
+
+// acknowledged notes that NATS has stored a delivery, and so that it answers.
+func (p *Path) acknowledged(d *delivery, ack stream.Ack) {
+	if p.away.Load() {
+		p.away.Store(false)
+	}
+	if d.quarantined == "" {
+		p.marks.add(seen.Mark{Identity: d.identity, Sequence: ack.Sequence, Stored: d.published})
+	}
+}
+
+// notAcknowledged notes that NATS did not store a delivery in time. Where it has acknowledged nothing since that was
+// published, nobody waits for it any more.
+func (p *Path) notAcknowledged(d *delivery, err error) {
+	if p.hub.Acked().After(d.published) {
+		return
+	}
+	if !p.away.Swap(true) {
+		p.log.Warn("NATS does not acknowledge: deliveries are kept in the journal and answered from there", "error", err)
+	}
+}
+
+// spill hands deliveries to the keeper. What is published of them is theirs only until they are settled.
+func (p *Path) spill(group ...*delivery) {
+	for _, d := range group {
+		d.keeps, d.spilled = d.Msg, !p.JournalFirst
+	}
+	p.keeper.put(group...)
 }
 
 // answer lets a delivery's handler go on, which takes it as its last word.
@@ -71,6 +106,19 @@ func (p *Path) logSettled(d *delivery, ack stream.Ack, err error) {
 	p.log.Debug("stored", "event", d.name, "delivery", event.DeliveryOf(d.identity), "source", p.source.Name,
 		"stream", ack.Stream, "sequence", ack.Sequence, "duplicate", ack.Duplicate, "quarantine", string(d.quarantined),
 		"took", time.Since(d.received))
+}
+
+func (p *Path) logKept(d *delivery, ack stream.Ack) {
+	if p.log.Enabled(context.Background(), slog.LevelDebug) {
+		p.log.Debug("kept in the journal", "event", d.name, "delivery", event.DeliveryOf(d.identity), "source", p.source.Name,
+			"duplicate", ack.Duplicate, "quarantine", string(d.quarantined), "took", time.Since(d.received))
+	}
+}
+
+func (p *Path) logNotKept(err error) {
+	if !errors.Is(err, nats.ErrMaxPayload) {
+		p.refused.Warn("not_kept", "cannot keep deliveries in the journal: the sender is asked to come back", err, "see /readyz: make room for the journal, or raise SLUICE_JOURNAL_MAX_BYTES")
+	}
 }
 
 func (p *Path) logFailed(err error) {

@@ -30,6 +30,8 @@ type metrics struct {
 	memoryFails prometheus.Counter
 	marksMissed prometheus.Counter
 	publish     prometheus.Histogram
+	append      prometheus.Histogram
+	keptCount   prometheus.Counter
 	quarantined map[reason]prometheus.Counter
 	matches     *prometheus.CounterVec
 	lastMatch   *prometheus.GaugeVec
@@ -50,6 +52,8 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 		bytes:       histogram("sluice_request_bytes", "Size of a body.", prometheus.ExponentialBuckets(128, 4, 8)),
 		groups:      histogram("sluice_group_deliveries", "Deliveries that are committed together.", prometheus.ExponentialBuckets(1, 2, 10)),
 		publish:     histogram("sluice_publish_seconds", "Duration of a publish, until NATS acknowledges it.", latency),
+		append:      histogram("sluice_journal_append_seconds", "Duration of writing a group of deliveries into the journal, with its sync.", latency),
+		keptCount:   f.NewCounter(prometheus.CounterOpts{Name: "sluice_journal_kept_total", Help: "Deliveries answered from the journal: all of them with the embedded NATS, with a NATS of your own those it did not acknowledge in time."}),
 		lookup:      memory.WithLabelValues("lookup"),
 		mark:        memory.WithLabelValues("mark"),
 		memoryFails: f.NewCounter(prometheus.CounterOpts{Name: "sluice_seen_failures_total", Help: "Look-ups that Redis did not answer: the stream's duplicate window decided."}),
@@ -84,6 +88,14 @@ func (m *metrics) looked(took time.Duration, err error) {
 	}
 }
 
+// kept counts a group that was written into the journal, or was not.
+func (m *metrics) kept(took time.Duration, count int, err error) {
+	if err == nil {
+		m.append.Observe(took.Seconds())
+		m.keptCount.Add(float64(count))
+	}
+}
+
 func (m *metrics) marked(took time.Duration, err error) {
 	if err == nil {
 		m.mark.Observe(took.Seconds())
@@ -95,6 +107,10 @@ func (m *metrics) settled(d *delivery, err error) {
 		return
 	}
 	m.publish.Observe(time.Since(d.published).Seconds())
+	m.putAside(d)
+}
+
+func (m *metrics) putAside(d *delivery) {
 	if d.quarantined != "" {
 		m.quarantined[d.quarantined].Inc()
 	}

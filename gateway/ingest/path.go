@@ -1,8 +1,10 @@
-// Package ingest is the path of a request: verify → seen? → publish → mark → answer.
+// Package ingest is the path of a request: verify → seen? → journal → publish → mark → answer.
 //
 // It is a group commit. Handlers verify without I/O, hand their delivery to the committer and wait for its fate. The
-// committer takes what has gathered while others were out, be it one or five hundred, asks for all of it in one
-// look-up, publishes what is new in one flush, and each delivery is answered when its own acknowledgement comes.
+// committer takes what has gathered while others were out, be it one or five hundred, and asks for all of it in one
+// look-up. What is new goes one of two ways. With the embedded NATS it is kept in the journal with one sync and answered,
+// and the drain publishes it from there. With NATS elsewhere it is published in one flush, and each delivery is answered
+// when its own acknowledgement comes; one for which none comes in time is kept in the journal instead.
 package ingest
 
 import (
@@ -25,6 +27,10 @@ import (
 
 // Budget is how long a delivery may take from its first byte read to its answer. Zorio hangs up after 5 s.
 const Budget = 4 * time.Second
+
+// spillAfter is how long NATS has to acknowledge what could be kept in the journal: several round trips, and far less than
+// the election of a leader.
+const spillAfter = 500 * time.Millisecond
 
 // maxGroup bounds how many deliveries are committed together.
 const maxGroup = 512
@@ -52,6 +58,8 @@ type Path struct {
 	leaving  atomic.Bool
 	stopping chan struct{} // closed when nothing more is let in
 	gathered *gathering
+	keeper   *keeper
+	away     atomic.Bool // NATS does not answer: nobody waits for it until it does
 	done     sync.WaitGroup
 }
 
@@ -60,7 +68,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p := &Path{
 		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
 		log: instruments.Log, refused: instruments.Refused,
-		gathered: newGathering(), stopping: make(chan struct{}),
+		gathered: newGathering(), keeper: newKeeper(), stopping: make(chan struct{}),
 	}
 	if p.Opened == nil {
 		opened := make(chan struct{})
@@ -80,6 +88,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p.clock.well.Store(time.Now().UnixNano())
 	p.refusals = newRefusals(c.Source.Name, instruments.Keep)
 	p.done.Go(p.commitGroups)
+	p.done.Go(p.keepGroups)
 	return p
 }
 
@@ -161,10 +170,8 @@ func (p *Path) ends() bool {
 
 // waitUntilOpen holds a delivery while the gateway starts: a start is short, and the sender's next attempt is not.
 func (p *Path) waitUntilOpen(d *delivery) *answer {
-	select {
-	case <-p.Opened:
+	if p.Journal != nil || p.isOpen() {
 		return nil
-	default:
 	}
 	if p.Full != nil && p.Full() != nil {
 		return p.refuse(p.answers.starting, "NATS has no room to start: see /readyz")
@@ -256,6 +263,9 @@ func (p *Path) putAside(d *delivery) {
 func (p *Path) newDelivery(now time.Time) *delivery {
 	d := &delivery{received: now, fate: make(chan *answer, 1)}
 	d.Deadline = now.Add(Budget)
+	if d.Once = p.Journal != nil; d.Once {
+		d.Deadline = now.Add(spillAfter)
+	}
 	d.Settle = func(ack stream.Ack, err error) { p.settle(d, ack, err) }
 	return d
 }
@@ -268,15 +278,53 @@ func (p *Path) commitGroups() {
 	}
 }
 
-// commit settles a group: what is already stored is a duplicate, the rest is published. Each delivery of it is settled
-// when its own acknowledgement comes, while the next group is already on its way.
+// commit settles a group: what is already stored is a duplicate, the rest is kept in the journal or published. Each
+// delivery of it is settled when its own acknowledgement comes, while the next group is already on its way.
 func (p *Path) commit(group []*delivery) {
 	p.metrics.groups.Observe(float64(len(group)))
 	fresh := p.answerSeen(group)
 	for _, d := range p.copies.enter(fresh, time.Now()) {
 		p.putAside(d)
 	}
-	p.publish(fresh)
+	switch {
+	case p.isFull(fresh):
+	case p.keepsFirst():
+		p.spill(fresh...)
+	default:
+		p.publish(fresh)
+	}
+}
+
+// isFull refuses a group where nothing more may be stored.
+func (p *Path) isFull(fresh []*delivery) bool {
+	if p.Full == nil {
+		return false
+	}
+	err := p.Full()
+	if err != nil {
+		for _, d := range fresh {
+			d.Once = false
+			p.settle(d, stream.Ack{}, err)
+		}
+	}
+	return err != nil
+}
+
+// keepsFirst reports whether deliveries go into the journal before NATS gets them: always, or because it is away.
+func (p *Path) keepsFirst() bool {
+	return p.Journal != nil && (p.JournalFirst || p.away.Load() || !p.isOpen())
+}
+
+// Spilling reports whether deliveries are kept in the journal because NATS does not take them.
+func (p *Path) Spilling() bool { return !p.JournalFirst && p.keepsFirst() }
+
+func (p *Path) isOpen() bool {
+	select {
+	case <-p.Opened:
+		return true
+	default:
+		return false
+	}
 }
 
 // answerSeen answers what is known to be stored and returns the rest. What its memory does not know is new: the
@@ -306,14 +354,6 @@ func (p *Path) publish(fresh []*delivery) {
 	if len(fresh) == 0 {
 		return
 	}
-	if p.Full != nil {
-		if err := p.Full(); err != nil {
-			for _, d := range fresh {
-				d.Settle(stream.Ack{}, err)
-			}
-			return
-		}
-	}
 	now := time.Now()
 	messages := make([]*stream.Outgoing, len(fresh))
 	for i, d := range fresh {
@@ -329,15 +369,20 @@ func (p *Path) Pulse() (waiting int, answered uint64) { return p.gathered.pulse(
 // Leave makes each answer the last one on its connection: clients open another one, which may be to another gateway.
 func (p *Path) Leave() { p.leaving.Store(true) }
 
-// Close ends the path: new requests are refused with 503, and those in flight are answered as ever, which takes
-// [Budget] at most. On return every mark is written or given up.
-func (p *Path) Close() {
+// Stop lets nothing more in: new requests are refused with 503, and those in flight are answered as ever, which takes
+// [Budget] at most.
+func (p *Path) Stop() {
 	close(p.stopping)
 	for p.inside.Load() > 0 { // admit counts first and asks then: nobody enters unseen
 		time.Sleep(time.Millisecond)
 	}
 	p.gathered.close()
+	p.keeper.close()
 	p.done.Wait()
+}
+
+// Close ends the path, after Stop. On return every mark is written or given up.
+func (p *Path) Close() {
 	p.doubts.close()
 	p.marks.close()
 	p.refusals.close()

@@ -44,6 +44,16 @@ func (o Outcome) Failing(now time.Time) error {
 	return fmt.Errorf("nothing was acknowledged for %s", waited)
 }
 
+// Acked is when a message was acknowledged last; zero when none was.
+func (p *Publisher) Acked() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.outcome.Acked
+}
+
+// Largest is how many bytes a message may have, header and all, as NATS said last; 0 before it said so.
+func (p *Publisher) Largest() int64 { return p.nc.MaxPayload() }
+
 // Outcome tells what the last publishes came to. It never waits for NATS.
 func (p *Publisher) Outcome() Outcome {
 	p.mu.Lock()

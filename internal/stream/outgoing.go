@@ -14,6 +14,9 @@ type Outgoing struct {
 	Msg      *nats.Msg // with a Nats-Msg-Id header, which makes sending it again harmless; Reply is the publisher's
 	Deadline time.Time // from then on it is given up
 
+	// Once says not to send it again after a refusal that may pass: it has somewhere else to go.
+	Once bool
+
 	// Settle is called once, on a goroutine of the publisher's: with a nil error the message is stored as durably as
 	// the stream stores; the other errors are those of this package. After ErrInDoubt it is called again, with a nil
 	// error, when the acknowledgement comes within [DuplicateWindow] all the same. It must not block.
@@ -55,13 +58,13 @@ func (m *Outgoing) leave(inbox string, now time.Time) {
 }
 
 // refused notes why a copy was not taken. It reports whether to give up, which is at once where JetStream refuses
-// everything.
+// everything, or where the message has somewhere else to go.
 func (m *Outgoing) refused(reason error, now time.Time, everything bool) (giveUp bool) {
 	m.reason = reason
 	m.pause = min(max(2*m.pause, firstPause), longestPause)
 	m.again = now.Add(spread(m.pause))
 	switch {
-	case isUnstorable(reason):
+	case isUnstorable(reason), m.Once:
 		return true
 	case isRefusal(reason):
 		m.refusals++

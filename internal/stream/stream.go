@@ -77,6 +77,7 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	}
 	events := limits(Events, "Sluice: every event, once", age)
 	events.Compression = jetstream.NoCompression // S2 would cost a third more CPU on every publish
+	events.AllowAtomicPublish = true             // one sync of the disk for what a gateway kept in its journal
 	if s.MaxBytes > 0 {
 		events.MaxBytes = s.MaxBytes
 	}

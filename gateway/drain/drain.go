@@ -1,0 +1,218 @@
+// Package drain hands what lies in the journal over to JetStream: in its order, each event once, a batch at a time.
+package drain
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// Journal is what is drained.
+type Journal interface {
+	First() uint64 // the first index that is not settled
+	Next() uint64  // the index that comes next
+	// Read calls take for each record from an index on, in order, up to what is synced, and ends with its first error.
+	Read(from uint64, take func(index uint64, record []byte) error) error
+	// Checkpoint remembers that everything before an index is settled.
+	Checkpoint(before uint64, note []byte) error
+	Append(group [][]byte) (first uint64, err error)
+	Bytes() int64 // what it takes on the disk
+	Left() int64  // and may take besides
+}
+
+// Stored is an entry of the journal that a stream has.
+type Stored struct {
+	Identity  string // its Nats-Msg-Id
+	Event     bool   // it lies in EVENTS, else in QUARANTINE
+	Sequence  uint64 // 0 where it is not known
+	Duplicate bool   // the stream had it before
+}
+
+// Config says what is drained, and where to.
+type Config struct {
+	Journal   Journal
+	JS        jetstream.JetStream
+	Publisher *stream.Publisher
+	// Known sets known[i] where the stream has identities[i]. It is asked about what came in before Run was called,
+	// while nobody could. Nil where somebody could.
+	Known func(ctx context.Context, identities []string, known []bool) error
+	// Settled takes what is stored, batch by batch. It must not block.
+	Settled func([]Stored)
+	Rate    int    // most entries a second; 0 is as many as can be
+	Aside   string // folder for what JetStream will never take
+	Log     *slog.Logger
+}
+
+// Drain hands one journal over. Its methods are safe for concurrent use.
+type Drain struct {
+	Config
+	inherited uint64 // what lies before this index may have been published by a process before this one
+	early     uint64 // what lies before this index came in before Known could tell
+	tried     attempt
+	found     found
+	front     atomic.Uint64 // everything before it is settled
+	noted     uint64        // and everything before this is so for good
+	notedAt   time.Time
+	drained   atomic.Uint64
+	trouble   atomic.Pointer[error]
+	again     *telemetry.Limiter
+	more      chan struct{} // holds a token when there may be more
+}
+
+// How much goes at once, and how often it is written down how far it is.
+const (
+	batchMost  = 1000    // the most that nats-server takes
+	batchBytes = 2 << 20 // more would hold up what is published beside it
+	noteEvery  = time.Second
+	noteMost   = 20_000 // entries
+	gather     = 256    // entries that share a sync make it cheap; fewer wait a little for more
+	gatherFor  = 4 * time.Millisecond
+	pauseFirst = 20 * time.Millisecond
+	pauseLast  = 500 * time.Millisecond
+)
+
+// New makes a drain of a journal that was just opened.
+func New(c Config) *Drain {
+	d := &Drain{Config: c, more: make(chan struct{}, 1), again: telemetry.NewLimiter(c.Log, 30*time.Second)}
+	d.front.Store(c.Journal.First())
+	d.noted = c.Journal.First()
+	d.inherited = min(c.Journal.Next(), d.noted+noteMost+batchMost)
+	return d
+}
+
+// Run drains until ctx ends. JetStream can be asked now, and Known too. What is left then is for the next start.
+func (d *Drain) Run(ctx context.Context) { d.run(ctx, func() bool { return false }) }
+
+// Finish drains until nothing is left, or ctx ends.
+func (d *Drain) Finish(ctx context.Context) { d.run(ctx, func() bool { return d.Left() == 0 }) }
+
+func (d *Drain) run(ctx context.Context, finished func() bool) {
+	if err := d.takeBack(); err != nil {
+		d.Log.Error("cannot try again what was set aside", "folder", d.Aside, "error", err, "remedy", "see what is wrong with the disk of SLUICE_DATA, and start the gateway again")
+	}
+	if d.Known != nil {
+		d.early = d.Journal.Next()
+	}
+	if left := d.Left(); left > 0 {
+		d.Log.Info("publishing what the journal has kept", "deliveries", left)
+	}
+	for pause := pauseFirst; ctx.Err() == nil && !finished(); {
+		if d.next(ctx) {
+			pause = pauseFirst
+			continue
+		}
+		stream.Pause(ctx, pause)
+		pause = min(2*pause, pauseLast)
+	}
+	d.note(true)
+}
+
+// Wake says that there is more in the journal. It never blocks.
+func (d *Drain) Wake() {
+	select {
+	case d.more <- struct{}{}:
+	default:
+	}
+}
+
+// Left is how many deliveries lie in the journal and not yet in a stream.
+func (d *Drain) Left() uint64 { return d.Journal.Next() - d.front.Load() }
+
+// Drained is how many were handed over.
+func (d *Drain) Drained() uint64 { return d.drained.Load() }
+
+// Trouble is why the last attempt failed; nil when it did not.
+func (d *Drain) Trouble() error {
+	if err := d.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// next hands one batch over, and reports whether it could.
+func (d *Drain) next(ctx context.Context) bool {
+	d.await(ctx)
+	begin := time.Now()
+	batch, end, err := d.read()
+	if err == nil {
+		err = d.store(ctx, batch)
+	}
+	if err != nil {
+		d.trouble.Store(&err)
+		d.again.Warn("drain", "cannot publish what the journal has kept: trying again until it works", err, "see /readyz for the state of NATS")
+		return false
+	}
+	d.trouble.Store(nil)
+	d.front.Store(end)
+	d.drained.Add(uint64(len(batch)))
+	d.note(false)
+	d.slowDown(ctx, begin, len(batch))
+	return true
+}
+
+// await waits until there is something, and a little longer for what may share its sync of the disk.
+func (d *Drain) await(ctx context.Context) {
+	for d.Left() == 0 && ctx.Err() == nil {
+		d.note(true)
+		select {
+		case <-d.more:
+		case <-ctx.Done():
+		}
+	}
+	if d.Left() < gather {
+		stream.Pause(ctx, gatherFor)
+	}
+}
+
+// store publishes a batch but for what a stream has already, and settles all of it.
+func (d *Drain) store(ctx context.Context, batch []*entry) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	fresh, stored, err := d.without(ctx, batch)
+	if err != nil {
+		return err
+	}
+	d.tried.note(batch)
+	published, err := d.publish(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	d.Settled(append(stored, published...))
+	return nil
+}
+
+// note writes down how far the drain is: from time to time, because the journal needs the room, or because there is
+// nothing else to do.
+func (d *Drain) note(idle bool) {
+	front := d.front.Load()
+	due := front-d.noted >= noteMost || time.Since(d.notedAt) >= noteEvery || d.Journal.Left() < d.Journal.Bytes()
+	if front == d.noted || !due && !idle {
+		return
+	}
+	if err := d.Journal.Checkpoint(front, nil); err != nil {
+		d.again.Warn("checkpoint", "cannot write down what of the journal is published: after a crash it is looked up in the stream", err, "see what is wrong with the disk of SLUICE_DATA")
+		return
+	}
+	d.noted, d.notedAt = front, time.Now()
+}
+
+// slowDown keeps to the rate, so that live deliveries have their share of NATS.
+func (d *Drain) slowDown(ctx context.Context, begin time.Time, count int) {
+	if d.Rate > 0 {
+		stream.Pause(ctx, time.Until(begin.Add(time.Duration(count)*time.Second/time.Duration(d.Rate))))
+	}
+}
+
+// Empty waits until everything is handed over, for so long, and gives up where that does not work now.
+func (d *Drain) Empty(within time.Duration) {
+	for end := time.Now().Add(within); d.Left() > 0 && d.Trouble() == nil && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}

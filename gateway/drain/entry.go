@@ -1,0 +1,71 @@
+package drain
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/gateway/journal"
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// entry is one of the journal, and what it says. It is read again for each attempt: a publish changes a message.
+type entry struct {
+	index    uint64
+	record   []byte
+	identity string
+	subject  string
+	sent     time.Time // by the process that kept it; zero where it did not
+	received time.Time
+}
+
+var errEnough = errors.New("enough")
+
+// read takes the next batch, and tells the index behind it. What cannot be read is said aloud and left out: it will never
+// be readable.
+func (d *Drain) read() (batch []*entry, end uint64, err error) {
+	bytes, most := 0, min(batchBytes, int(d.Journal.Bytes()+d.Journal.Left())/4) // NATS stages a batch on the same disk, which may be small
+	end = d.Journal.Next()
+	err = d.Journal.Read(d.front.Load(), func(index uint64, record []byte) error {
+		if len(batch) == batchMost || bytes > 0 && bytes+len(record) > most {
+			return errEnough
+		}
+		bytes += len(record)
+		one, err := parse(index, record)
+		if err != nil {
+			d.Log.Error("an entry of the journal cannot be read: its delivery is lost here", "index", index, "bytes", len(record), "error", err)
+			return nil
+		}
+		one.record = append([]byte(nil), record...)
+		batch = append(batch, one)
+		return nil
+	})
+	switch {
+	case errors.Is(err, errEnough):
+		return batch, batch[len(batch)-1].index + 1, nil
+	case len(batch) > 0: // there may be more than when it began
+		end = max(end, batch[len(batch)-1].index+1)
+	}
+	return batch, end, err
+}
+
+func parse(index uint64, record []byte) (*entry, error) {
+	e, err := journal.ParseEntry(record)
+	if err != nil {
+		return nil, err
+	}
+	one := &entry{index: index, subject: e.Subject, identity: e.Header.Get(event.HeaderID), sent: e.Sent}
+	one.received, _ = time.Parse(time.RFC3339Nano, e.Header.Get(event.HeaderReceived))
+	return one, nil
+}
+
+// message is a new one each time.
+func (e *entry) message() *nats.Msg {
+	parsed, _ := journal.ParseEntry(e.record) // it was parsed before
+	return &nats.Msg{Subject: parsed.Subject, Header: parsed.Header, Data: parsed.Data}
+}
+
+// isEvent reports whether an entry belongs to EVENTS; it belongs to QUARANTINE otherwise.
+func (e *entry) isEvent() bool { return strings.HasPrefix(e.subject, "events.") }

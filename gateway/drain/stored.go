@@ -1,0 +1,147 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// What may have been published before is stored once all the same. For some minutes JetStream itself knows its
+// identity, across its own restarts too. What is older is looked up in the stream.
+const (
+	lookUpAfter = 2 * time.Minute // well within stream.DuplicateWindow
+	lookUpMost  = 1 << 16         // identities for which a stream is read once
+	lookAhead   = 1 << 20         // entries that are looked through for them
+	skew        = time.Minute     // between the clocks of this machine and of NATS
+)
+
+// attempt is what this process has tried and does not know the end of.
+type attempt struct {
+	since  time.Time // the first time
+	before uint64    // index
+}
+
+// note remembers when a batch was tried first.
+func (a *attempt) note(batch []*entry) {
+	if first := batch[0].index; first >= a.before {
+		a.since = time.Now()
+	}
+	a.before = max(a.before, batch[len(batch)-1].index+1)
+}
+
+// found is what a look into the streams has brought.
+type found struct {
+	sequences map[string]uint64 // of what is stored, by subject and identity
+	before    uint64            // index of the first entry that was not looked for
+}
+
+// doubt is when an entry may have been published first; zero when it was not.
+func (d *Drain) doubt(e *entry) time.Time {
+	switch {
+	case !e.sent.IsZero():
+		return e.sent
+	case e.index < d.inherited:
+		return e.received
+	case e.index < d.tried.before:
+		return d.tried.since
+	}
+	return time.Time{}
+}
+
+func (d *Drain) mustLookUp(e *entry) bool {
+	since := d.doubt(e)
+	return !since.IsZero() && time.Since(since) > lookUpAfter
+}
+
+// without parts a batch into what is to be published and what is stored already.
+func (d *Drain) without(ctx context.Context, batch []*entry) (fresh []*entry, stored []Stored, err error) {
+	known, err := d.known(ctx, batch)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, e := range batch {
+		if d.mustLookUp(e) && e.index >= d.found.before {
+			if err := d.lookUp(ctx, e.index); err != nil {
+				return nil, nil, err
+			}
+		}
+		sequence, there := d.found.sequences[e.subject+" "+e.identity]
+		if there || known[i] {
+			stored = append(stored, Stored{Identity: e.identity, Event: e.isEvent(), Sequence: sequence, Duplicate: true})
+			continue
+		}
+		fresh = append(fresh, e)
+	}
+	return fresh, stored, nil
+}
+
+// known asks about what came in while nobody could be asked.
+func (d *Drain) known(ctx context.Context, batch []*entry) ([]bool, error) {
+	known := make([]bool, len(batch))
+	if batch[0].index >= d.early {
+		return known, nil
+	}
+	identities := make([]string, 0, len(batch))
+	for _, e := range batch {
+		if e.index < d.early && e.isEvent() {
+			identities = append(identities, e.identity)
+			continue
+		}
+		identities = append(identities, "") // nobody's
+	}
+	return known, d.Known(ctx, identities, known)
+}
+
+// lookUp reads the streams once for all that is in doubt from an index on.
+func (d *Drain) lookUp(ctx context.Context, from uint64) error {
+	want, since, before, err := d.inDoubt(from)
+	if err != nil {
+		return err
+	}
+	d.Log.Info("looking in the streams for what may have been stored before an outage", "deliveries", len(want), "since", since.UTC())
+	d.found = found{sequences: map[string]uint64{}, before: before}
+	for _, name := range []string{stream.Events, stream.Quarantine} {
+		err := stream.Read(ctx, d.JS, name, stream.Range{Since: since.Add(-skew), HeadersOnly: true}, func(m *jetstream.RawStreamMsg) error {
+			if key := m.Subject + " " + m.Header.Get(event.HeaderID); want[key] {
+				d.found.sequences[key] = m.Sequence
+			}
+			return nil
+		})
+		if err != nil {
+			d.found = found{}
+			return err
+		}
+	}
+	return nil
+}
+
+// inDoubt collects what is looked for, since when it may be there, and how far the journal was looked through.
+func (d *Drain) inDoubt(from uint64) (want map[string]bool, since time.Time, before uint64, err error) {
+	want, before = map[string]bool{}, from
+	err = d.Journal.Read(from, func(index uint64, record []byte) error {
+		if len(want) == lookUpMost || index-from == lookAhead {
+			return errEnough
+		}
+		before = index + 1
+		e, err := parse(index, record)
+		if err != nil {
+			return nil // read says so
+		}
+		if at := d.doubt(e); !at.IsZero() {
+			want[e.subject+" "+e.identity] = true
+			if since.IsZero() || at.Before(since) {
+				since = at
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return want, since, before, err
+}

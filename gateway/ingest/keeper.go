@@ -1,0 +1,204 @@
+package ingest
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/gateway/drain"
+	"github.com/sluicehq/sluice/gateway/journal"
+	"github.com/sluicehq/sluice/gateway/seen"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+// Journal keeps deliveries on this machine's own disk. Append returns when all of a group is synced.
+type Journal interface {
+	Append(group [][]byte) (first uint64, err error)
+}
+
+// keeper writes deliveries into the journal: what comes while a group is being synced goes with the next. It is safe for
+// concurrent use.
+type keeper struct {
+	mu     sync.Mutex
+	queued []*delivery
+	closed bool
+	ready  chan struct{} // holds a token when there is something to take
+	kept   *kept
+}
+
+func newKeeper() *keeper {
+	return &keeper{ready: make(chan struct{}, 1), kept: newKept()}
+}
+
+// put queues deliveries. It never blocks.
+func (k *keeper) put(group ...*delivery) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.queued = append(k.queued, group...)
+	k.release()
+}
+
+func (k *keeper) release() {
+	select {
+	case k.ready <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for deliveries and returns them, in the memory of those before. It is empty at the end.
+func (k *keeper) take(group []*delivery) []*delivery {
+	group = group[:0]
+	for ended := false; len(group) == 0 && !ended; {
+		<-k.ready
+		k.mu.Lock()
+		n := min(len(k.queued), maxGroup)
+		group = append(group, k.queued[:n]...)
+		k.queued = slices.Delete(k.queued, 0, n)
+		if ended = k.closed; ended || len(k.queued) > 0 {
+			k.release()
+		}
+		k.mu.Unlock()
+	}
+	return group
+}
+
+// close ends take when nothing is queued any more.
+func (k *keeper) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.closed = true
+	k.release()
+}
+
+// keepGroups writes what is put into the journal, until the end.
+func (p *Path) keepGroups() {
+	group := make([]*delivery, 0, maxGroup)
+	for group = p.keeper.take(group); len(group) > 0; group = p.keeper.take(group) {
+		p.keep(group)
+	}
+}
+
+// keep writes a group into the journal with one sync, and answers it: from then on no crash of this process, and nothing
+// that happens to NATS, loses it.
+func (p *Path) keep(group []*delivery) {
+	fresh := p.answerKept(group)
+	if len(fresh) == 0 {
+		return
+	}
+	begin := time.Now()
+	_, err := p.Journal.Append(p.records(fresh))
+	p.metrics.kept(time.Since(begin), len(fresh), err)
+	for _, d := range fresh {
+		p.settleKept(d, stream.Ack{}, err)
+	}
+	if err == nil {
+		p.Kept()
+	}
+}
+
+// answerKept answers what lies in the journal already, and what can never leave it, and returns the rest.
+func (p *Path) answerKept(group []*delivery) []*delivery {
+	fresh := group[:0]
+	largest := p.hub.Largest()
+	for _, d := range group {
+		switch {
+		case largest > 0 && int64(len(d.keeps.Data)+headerBytes(d.keeps.Header)) > largest:
+			p.settleKept(d, stream.Ack{}, nats.ErrMaxPayload)
+		case !p.keeper.kept.add(d.identity):
+			p.settleKept(d, stream.Ack{Duplicate: true}, nil)
+		default:
+			fresh = append(fresh, d)
+		}
+	}
+	return fresh
+}
+
+// headerBytes is how long a header is on the wire.
+func headerBytes(header nats.Header) int {
+	bytes := len("NATS/1.0\r\n\r\n")
+	for name, values := range header {
+		bytes += len(name) + len(values[0]) + len(": \r\n")
+	}
+	return bytes
+}
+
+// records are the entries of a group, which share one piece of memory.
+func (p *Path) records(group []*delivery) [][]byte {
+	size := 0
+	for _, d := range group {
+		size += d.entry().Size()
+	}
+	room := make([]byte, 0, size)
+	records := make([][]byte, len(group))
+	for i, d := range group {
+		begin := len(room)
+		room = d.entry().Append(room)
+		records[i] = room[begin:len(room):len(room)]
+	}
+	return records
+}
+
+// entry is the delivery as the journal keeps it.
+func (d *delivery) entry() *journal.Entry {
+	e := &journal.Entry{Subject: d.keeps.Subject, Header: d.keeps.Header, Data: d.keeps.Data}
+	if d.doubtful {
+		e.Sent = d.published
+	}
+	return e
+}
+
+// settleKept ends a delivery at the sync of the journal. Where other gateways ask the same memory, it is marked there at once.
+func (p *Path) settleKept(d *delivery, ack stream.Ack, err error) {
+	switch {
+	case err != nil:
+		p.keeper.kept.remove(d.identity)
+		p.away.Store(false) // or nobody would ask NATS again
+		p.logNotKept(err)
+	case p.Shared && d.spilled && d.quarantined == "":
+		p.marks.add(seen.Mark{Identity: d.identity, Stored: time.Now()})
+	}
+	if err != nil || ack.Duplicate {
+		p.copies.leave(d)
+	}
+	if err == nil {
+		p.metrics.putAside(d)
+		p.logKept(d, ack)
+	}
+	d.keeps = nil
+	p.answer(d, p.outcome(d, ack, err))
+}
+
+// Drained takes what the journal has handed over to a stream: only now is it marked as stored there.
+func (p *Path) Drained(stored []drain.Stored) {
+	p.away.Store(false)
+	now := time.Now()
+	for _, s := range stored {
+		if s.Event {
+			p.marks.add(seen.Mark{Identity: s.Identity, Sequence: s.Sequence, Stored: now})
+		}
+		p.keeper.kept.leave(s.Identity, now)
+	}
+}
+
+// Inherit remembers what lies in a journal from before this start, so that a repetition of it is a duplicate. It is called
+// before any of it is handed over.
+func (p *Path) Inherit(left *journal.Journal) error {
+	enough := errors.New("enough")
+	err := left.Read(left.First(), func(_ uint64, record []byte) error {
+		if e, err := journal.ParseEntry(record); err == nil {
+			p.keeper.kept.add(e.Header.Get(event.HeaderID))
+		}
+		if p.keeper.kept.isFull() {
+			return enough
+		}
+		return nil
+	})
+	if errors.Is(err, enough) {
+		return nil
+	}
+	return err
+}

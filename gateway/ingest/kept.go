@@ -1,0 +1,77 @@
+package ingest
+
+import (
+	"crypto/sha256"
+	"sync"
+	"time"
+)
+
+// kept are the identities of what lies in the journal and not yet in a stream: a repetition of one is a duplicate. At the
+// bound no more are remembered: their repetitions are kept too, and JetStream's duplicate window makes them one. It is safe
+// for concurrent use.
+type kept struct {
+	mu      sync.Mutex
+	of      map[keptKey]struct{}
+	leaving []leaving
+}
+
+type keptKey [16]byte
+
+// leaving is an identity that a stream has now.
+type leaving struct {
+	key  keptKey
+	when time.Time
+}
+
+const (
+	mostKept = 1_000_000       // about 40 bytes each
+	lingers  = 2 * time.Second // by then its mark is written
+)
+
+func newKept() *kept { return &kept{of: map[keptKey]struct{}{}} }
+
+func keptKeyOf(identity string) keptKey {
+	var room [160]byte // more than the longest identity there is
+	sum := sha256.Sum256(append(room[:0], identity...))
+	return keptKey(sum[:len(keptKey{})])
+}
+
+// add reports whether an identity is new.
+func (k *kept) add(identity string) bool {
+	key := keptKeyOf(identity)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if _, known := k.of[key]; known {
+		return false
+	}
+	if len(k.of) < mostKept {
+		k.of[key] = struct{}{}
+	}
+	return true
+}
+
+func (k *kept) isFull() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.of) >= mostKept
+}
+
+// remove forgets what the journal has not taken.
+func (k *kept) remove(identity string) {
+	key := keptKeyOf(identity)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.of, key)
+}
+
+// leave forgets, a little later, what a stream has now.
+func (k *kept) leave(identity string, now time.Time) {
+	key := keptKeyOf(identity)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.leaving) > 0 && now.Sub(k.leaving[0].when) > lingers {
+		delete(k.of, k.leaving[0].key)
+		k.leaving = k.leaving[1:]
+	}
+	k.leaving = append(k.leaving, leaving{key, now})
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/sluicehq/sluice/gateway/drain"
+	"github.com/sluicehq/sluice/gateway/ingest"
+	"github.com/sluicehq/sluice/gateway/journal"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// journals are the gateway's own journal, and those that others have left on this machine with something in them. Each lies
+// in a numbered folder, so that a new version may start while the old one still runs.
+type journals struct {
+	settings *Settings
+	log      *slog.Logger
+	own      *journal.Journal
+	folder   string       // of the own one
+	into     drain.Config // of all
+	draining *drain.Drain // the own one
+	adopted  sync.Map     // *drain.Drain by folder
+	failed   atomic.Pointer[error]
+}
+
+const (
+	mostJournals = 16
+	adoptEvery   = 10 * time.Second
+	spillRate    = 20_000                 // entries a second that go to a NATS elsewhere beside live deliveries
+	emptyWithin  = 500 * time.Millisecond // at a stop: what is left is for the next start
+	oldAfter     = 5 * time.Second        // an entry that waits for longer is worth a word
+)
+
+// openJournals opens the first journal that no other process has; nil where the deployment wants none.
+func openJournals(s *Settings, log *slog.Logger) (*journals, error) {
+	if s.Journal == "off" {
+		return nil, nil
+	}
+	if err := os.MkdirAll(s.Data, 0o755); err != nil {
+		return nil, fmt.Errorf("SLUICE_DATA=%q: %w: name a folder that this user may write; or set SLUICE_JOURNAL=off for a machine without a disk of its own", s.Data, err)
+	}
+	j := &journals{settings: s, log: log}
+	for n := 1; n <= mostJournals; n++ {
+		own, err := j.open(j.path(n))
+		if err == nil {
+			j.own, j.folder = own, j.path(n)
+			return j, nil
+		}
+		if !isInUse(err) {
+			return nil, fmt.Errorf("SLUICE_DATA=%q: %w; or set SLUICE_JOURNAL=off for a machine without a disk of its own", s.Data, err)
+		}
+	}
+	return nil, fmt.Errorf("SLUICE_DATA=%q: %d gateways use it already: give this one a folder of its own", s.Data, mostJournals)
+}
+
+func (j *journals) path(n int) string {
+	return filepath.Join(j.settings.Data, "journal", fmt.Sprintf("%02d", n))
+}
+
+func (j *journals) open(folder string) (*journal.Journal, error) {
+	return journal.Open(journal.Options{Dir: folder, MaxBytes: j.limit(), Log: j.log})
+}
+
+// limit is what the deployment allows, and on a small disk less: the embedded NATS needs most of it for the streams.
+func (j *journals) limit() int64 {
+	limit, share := int64(j.settings.JournalMaxBytes), int64(2)
+	if j.settings.NATSURL == "" {
+		share = 8
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(j.settings.Data, &disk); err == nil {
+		limit = min(limit, int64(disk.Blocks)*disk.Bsize/share)
+	}
+	return max(limit, journal.LeastBytes)
+}
+
+func isInUse(err error) bool { return errors.Is(err, syscall.EWOULDBLOCK) }
+
+// Append implements [ingest.Journal], and remembers whether there was room.
+func (j *journals) Append(group [][]byte) (first uint64, err error) {
+	if first, err = j.own.Append(group); err != nil {
+		j.failed.Store(&err)
+		return first, err
+	}
+	if j.failed.Load() != nil {
+		j.failed.Store(nil)
+	}
+	return first, nil
+}
+
+// use is nil where there is no journal.
+func (j *journals) use() ingest.Journal {
+	if j == nil {
+		return nil
+	}
+	return j
+}
+
+// left is how many bytes more the own journal may take.
+func (j *journals) left() int64 {
+	if j == nil {
+		return 0
+	}
+	return j.own.Left()
+}
+
+// kept wakes the drain.
+func (j *journals) kept() { j.draining.Wake() }
+
+// drain begins to hand the journals over, as soon as NATS can store and the memory knows what was stored before. What it
+// returns ends that, and gives what is left a moment.
+func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.Admin) (stop func()) {
+	if j == nil {
+		return func() {}
+	}
+	j.into = drain.Config{JS: h.js, Publisher: h.publisher, Settled: path.Drained}
+	if h.embedded == nil {
+		j.into.Rate = spillRate
+	}
+	if m.filled != nil {
+		j.into.Known = m.Lookup
+	}
+	j.draining = j.drainOf(j.own, j.folder)
+	j.measure(admin.Registry())
+	admin.Watch("journal", j.health)
+	running := background(func(ctx context.Context) {
+		if h.wait(ctx) == nil && m.wait(ctx) == nil {
+			path.Inherit(j.own)
+			j.run(ctx)
+		}
+	})
+	return func() {
+		j.draining.Empty(emptyWithin)
+		running()
+	}
+}
+
+func (j *journals) drainOf(one *journal.Journal, folder string) *drain.Drain {
+	c := j.into
+	c.Journal, c.Aside, c.Log = one, filepath.Join(folder, "aside"), j.log
+	return drain.New(c)
+}
+
+// run hands over until ctx ends: what the own journal keeps, and what others have left.
+func (j *journals) run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { j.draining.Run(ctx) })
+	for ; ctx.Err() == nil; stream.Pause(ctx, adoptEvery) {
+		for n := 1; n <= mostJournals; n++ {
+			if folder := j.path(n); folder != j.folder && isThere(folder) {
+				running.Go(func() { j.adopt(ctx, folder) })
+			}
+		}
+	}
+}
+
+// close is called when nothing is kept or handed over any more.
+func (j *journals) close() error {
+	if j == nil {
+		return nil
+	}
+	return j.own.Close()
+}
+
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// adopt hands over what lies in a journal that nobody has open, and removes it.
+func (j *journals) adopt(ctx context.Context, folder string) {
+	left, err := j.open(folder)
+	switch {
+	case isInUse(err):
+		return
+	case err != nil:
+		j.log.Error("cannot open a journal that another gateway has left: what is in it is not published", "folder", folder, "error", err)
+		return
+	}
+	defer left.Close()
+	d := j.drainOf(left, folder)
+	j.adopted.Store(folder, d)
+	defer j.adopted.Delete(folder)
+	d.Finish(ctx)
+	if d.Left() == 0 && !isThere(d.Aside) {
+		if err := os.RemoveAll(folder); err != nil {
+			j.log.Warn("cannot remove a journal that is empty now", "folder", folder, "error", err)
+		}
+	}
+}
+
+// waiting is how many deliveries lie in the journals and not yet in a stream, and since when the oldest does.
+func (j *journals) waiting() (count uint64, since time.Time) {
+	count = j.draining.Left()
+	if count > 0 {
+		since = j.own.Oldest()
+	}
+	j.adopted.Range(func(_, d any) bool {
+		count += d.(*drain.Drain).Left()
+		return true
+	})
+	return count, since
+}
+
+// health is about what an operator must know before this machine may be thrown away.
+func (j *journals) health() telemetry.Health {
+	count, since := j.waiting()
+	if failed := j.failed.Load(); failed != nil {
+		return telemetry.Health{Status: telemetry.Down, Since: since, Detail: "the journal takes nothing: " + (*failed).Error(), Remedy: "make room on the disk of SLUICE_DATA, or raise SLUICE_JOURNAL_MAX_BYTES; until then deliveries are answered 503"}
+	}
+	if count == 0 || time.Since(since) < oldAfter {
+		return telemetry.Health{Status: telemetry.OK}
+	}
+	detail := fmt.Sprintf("%d deliveries lie in the journal on this machine and not yet in NATS, the oldest for %s; room for %.1f MiB is left", count, time.Since(since).Round(time.Second), float64(j.own.Left())/(1<<20))
+	if err := j.draining.Trouble(); err != nil {
+		detail += ": " + err.Error()
+	}
+	return telemetry.Health{Status: telemetry.Degraded, Since: since, Detail: detail,
+		Remedy: "nothing is lost, and the sender gets its 200: see the state of NATS, and keep " + filepath.Join(j.settings.Data, "journal") + " until it is empty"}
+}
+
+// measure registers the metrics of the journals.
+func (j *journals) measure(registry prometheus.Registerer) {
+	f := promauto.With(registry)
+	gauge := func(name, help string, value func() float64) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	gauge("sluice_journal_deliveries", "Deliveries in the journal that are not in NATS yet.", func() float64 { count, _ := j.waiting(); return float64(count) })
+	gauge("sluice_journal_oldest_seconds", "How long the oldest of them has waited.", func() float64 {
+		if _, since := j.waiting(); !since.IsZero() {
+			return time.Since(since).Seconds()
+		}
+		return 0
+	})
+	gauge("sluice_journal_bytes", "Bytes that the journal takes on disk.", func() float64 { return float64(j.own.Bytes()) })
+	gauge("sluice_journal_left_bytes", "Bytes that the journal may still take; beyond it, 503.", func() float64 { return float64(j.own.Left()) })
+	gauge("sluice_journal_damaged", "Records of the journal that the disk has damaged, since the start: each is a delivery lost on this machine.", func() float64 { return float64(j.own.Damaged()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_journal_drained_total", Help: "Deliveries that went from the journal to NATS."}, func() float64 { return float64(j.draining.Drained()) })
+}
