@@ -52,8 +52,9 @@ type Config struct {
 // Drain hands one journal over. Its methods are safe for concurrent use.
 type Drain struct {
 	Config
-	inherited uint64 // what lies before this index may have been published by a process before this one
-	early     uint64 // what lies before this index came in before Known could tell
+	inherited uint64        // what lies before this index may have been published by a process before this one
+	early     uint64        // what lies before this index came in before Known could tell
+	knownFor  time.Duration // JetStream knows by itself what it stored less than this ago
 	tried     attempt
 	found     found
 	front     atomic.Uint64 // everything before it is settled
@@ -79,7 +80,7 @@ const (
 
 // New makes a drain of a journal that was just opened.
 func New(c Config) *Drain {
-	d := &Drain{Config: c, more: make(chan struct{}, 1), again: telemetry.NewLimiter(c.Log, 30*time.Second)}
+	d := &Drain{Config: c, knownFor: knownFor, more: make(chan struct{}, 1), again: telemetry.NewLimiter(c.Log, 30*time.Second)}
 	d.front.Store(c.Journal.First())
 	d.noted = c.Journal.First()
 	d.inherited = min(c.Journal.Next(), d.noted+noteMost+batchMost)

@@ -11,10 +11,11 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// entry is one of the journal, and what it says. It is read again for each attempt: a publish changes a message.
+// entry is one of the journal, and what it says.
 type entry struct {
 	index    uint64
 	record   []byte
+	parsed   *journal.Entry // until it is used
 	identity string
 	subject  string
 	sent     time.Time // by the process that kept it; zero where it did not
@@ -56,14 +57,17 @@ func parse(index uint64, record []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &entry{index: index, subject: e.Subject, identity: e.Header.Get(event.HeaderID), sent: e.Sent}
+	one := &entry{index: index, parsed: e, subject: e.Subject, identity: e.Header.Get(event.HeaderID), sent: e.Sent}
 	one.received, _ = time.Parse(time.RFC3339Nano, e.Header.Get(event.HeaderReceived))
 	return one, nil
 }
 
-// message is a new one each time.
+// message is a new one each time: a publish changes it.
 func (e *entry) message() *nats.Msg {
-	parsed, _ := journal.ParseEntry(e.record) // it was parsed before
+	parsed := e.parsed
+	if e.parsed = nil; parsed == nil {
+		parsed, _ = journal.ParseEntry(e.record) // as it was before
+	}
 	return &nats.Msg{Subject: parsed.Subject, Header: parsed.Header, Data: parsed.Data}
 }
 

@@ -14,10 +14,10 @@ import (
 // What may have been published before is stored once all the same. For some minutes JetStream itself knows its
 // identity, across its own restarts too. What is older is looked up in the stream.
 const (
-	lookUpAfter = 2 * time.Minute // well within stream.DuplicateWindow
-	lookUpMost  = 1 << 16         // identities for which a stream is read once
-	lookAhead   = 1 << 20         // entries that are looked through for them
-	skew        = time.Minute     // between the clocks of this machine and of NATS
+	knownFor   = 2 * time.Minute // well within stream.DuplicateWindow
+	lookUpMost = 1 << 16         // identities for which a stream is read once
+	lookAhead  = 1 << 20         // entries that are looked through for them
+	skew       = time.Minute     // between the clocks of this machine and of NATS
 )
 
 // attempt is what this process has tried and does not know the end of.
@@ -55,7 +55,7 @@ func (d *Drain) doubt(e *entry) time.Time {
 
 func (d *Drain) mustLookUp(e *entry) bool {
 	since := d.doubt(e)
-	return !since.IsZero() && time.Since(since) > lookUpAfter
+	return !since.IsZero() && time.Since(since) > d.knownFor
 }
 
 // without parts a batch into what is to be published and what is stored already.
