@@ -3,9 +3,11 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -108,16 +110,18 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 // has other subjects: that stream is somebody else's.
 func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) (err error) {
 	declarations := settings.declarations()
+	have := map[string]*jetstream.StreamInfo{}
 	for _, want := range declarations {
-		if err := notSomebodyElses(ctx, js, want); err != nil {
+		if have[want.Name], err = ours(ctx, js, want); err != nil {
 			return err
 		}
 	}
 	for _, want := range declarations {
 		if want.Name == Events && settings.MaxBytes == 0 && settings.Room > 0 {
-			if want.MaxBytes, err = fitting(ctx, js, settings.Room); err != nil {
-				return explain(want.Name, err)
-			}
+			want.MaxBytes = fitting(have[Events], settings.Room)
+		}
+		if have := have[want.Name]; have != nil && same(have.Config, want) {
+			continue
 		}
 		made, err := declare(ctx, js, want)
 		if err != nil {
@@ -130,21 +134,25 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) (er
 	return declareBuckets(ctx, js, settings)
 }
 
+// same reports whether a stream is as it shall be. An update that changes nothing is written and synced all the same: that
+// was most of the time of a gateway's start. What the server fills in differently is updated, as ever.
+func same(have, want jetstream.StreamConfig) bool {
+	want.MaxConsumers, want.MaxMsgs, want.MaxMsgSize = -1, -1, -1
+	want.MaxMsgsPerSubject = cmp.Or(want.MaxMsgsPerSubject, -1)
+	want.Metadata, have.FirstSeq = have.Metadata, want.FirstSeq // the server's own
+	return reflect.DeepEqual(have, want)
+}
+
 // fitting is a bound of EVENTS for so much room. One that is there already stays while it is about right, and no start
 // drops events to make the bound fit: a disk that others filled may be emptied again.
-func fitting(ctx context.Context, js jetstream.JetStream, room int64) (int64, error) {
-	found, err := js.Stream(ctx, Events)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return room, nil
+func fitting(have *jetstream.StreamInfo, room int64) int64 {
+	switch {
+	case have == nil:
+		return room
+	case have.Config.MaxBytes > room/5*4 && have.Config.MaxBytes < room/4*5:
+		return have.Config.MaxBytes
 	}
-	if err != nil {
-		return 0, err
-	}
-	info := found.CachedInfo()
-	if have := info.Config.MaxBytes; have > room/5*4 && have < room/4*5 {
-		return have, nil
-	}
-	return max(room, int64(info.State.Bytes)), nil
+	return max(room, int64(have.State.Bytes))
 }
 
 // declare makes one stream as it shall be. The history takes what room there is: it keeps no gateway from starting.
@@ -165,11 +173,29 @@ func declareBuckets(ctx context.Context, js jetstream.JetStream, settings Settin
 		{Bucket: Processes, Description: "Sluice: how the teams' processes are", TTL: processesAge},
 	} {
 		want.History, want.Storage, want.Replicas = 1, jetstream.FileStorage, max(1, settings.Replicas)
+		if sameBucket(ctx, js, want) {
+			continue
+		}
 		if _, err := js.CreateOrUpdateKeyValue(ctx, want); err != nil {
 			return explain("KV_"+want.Bucket, err)
 		}
 	}
 	return nil
+}
+
+// sameBucket is [same] for a bucket. What went wrong goes wrong again when it is declared.
+func sameBucket(ctx context.Context, js jetstream.JetStream, want jetstream.KeyValueConfig) bool {
+	bucket, err := js.KeyValue(ctx, want.Bucket)
+	if err != nil {
+		return false
+	}
+	status, err := bucket.Status(ctx)
+	if err != nil {
+		return false
+	}
+	have := status.Config()
+	want.MaxValueSize, want.MaxBytes, want.Metadata = have.MaxValueSize, have.MaxBytes, have.Metadata
+	return reflect.DeepEqual(have, want)
 }
 
 // Absent are the streams that [Declare] makes and that are not there.
@@ -185,19 +211,20 @@ func Absent(ctx context.Context, js jetstream.JetStream) (absent []string, err e
 	return absent, found.Err()
 }
 
-func notSomebodyElses(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) error {
+// ours is a stream that is there, nil where it is not; an error when it is somebody else's.
+func ours(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (*jetstream.StreamInfo, error) {
 	found, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return explain(want.Name, err)
+		return nil, explain(want.Name, err)
 	}
 	if subjects := found.CachedInfo().Config.Subjects; !slices.Equal(subjects, want.Subjects) {
-		return fmt.Errorf("stream %s is already there with the subjects %s instead of %s: it is not Sluice's; remove or rename it, or give Sluice an account of its own (NATS_CREDS)",
+		return nil, fmt.Errorf("stream %s is already there with the subjects %s instead of %s: it is not Sluice's; remove or rename it, or give Sluice an account of its own (NATS_CREDS)",
 			want.Name, strings.Join(subjects, ", "), strings.Join(want.Subjects, ", "))
 	}
-	return nil
+	return found.CachedInfo(), nil
 }
 
 // Missing is the error of a stream that is not there, with the remedy.

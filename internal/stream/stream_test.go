@@ -64,6 +64,37 @@ func TestDeclareMakesAndUpdatesTheStreams(t *testing.T) {
 	}
 }
 
+// What is as it shall be is not written again: a gateway that starts again is ready sooner.
+func TestDeclareUpdatesOnlyWhatChanges(t *testing.T) {
+	nc, js := served(t)
+	updates, err := nc.SubscribeSync("$JS.API.STREAM.UPDATE.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := Settings{MaxAge: time.Hour, Room: 1 << 30}
+	if err := Declare(t.Context(), js, settings); err != nil { // creating begins with an update, which finds nothing
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		change  func()
+		updates int
+	}{
+		{func() {}, 0},
+		{func() { settings.MaxAge = 2 * time.Hour }, 1},
+		{func() { settings.Room = 4 << 30 }, 1},
+		{func() {}, 0},
+	} {
+		c.change()
+		before, _, _ := updates.Pending()
+		if err := Declare(t.Context(), js, settings); err != nil {
+			t.Fatal(err)
+		}
+		if after, _, _ := updates.Pending(); after-before != c.updates {
+			t.Errorf("%d updates, want %d, of %+v", after-before, c.updates, settings)
+		}
+	}
+}
+
 func TestDeclareLeavesSomebodyElsesStreamAlone(t *testing.T) {
 	_, js := served(t)
 	theirs := jetstream.StreamConfig{Name: Dead, Subjects: []string{"graves.>"}}
