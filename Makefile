@@ -71,7 +71,7 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzAddress -fuzztime 30s ./internal/mask
 	go test -run '^$$' -fuzz FuzzBytes -fuzztime 30s ./pkg/settings
 	go test -run '^$$' -fuzz FuzzTargets -fuzztime 30s ./consumer/forward
-	go test -run '^$$' -fuzz FuzzOpen -fuzztime 30s ./gateway/journal
+	go test -run '^$$' -fuzz FuzzOpen -fuzztime 30s -fuzzminimizetime 1s ./gateway/journal
 
 FAULTS := go test -count=1 -timeout 4h -v ./faults -all -rates 200,2000
 

@@ -58,7 +58,7 @@ func TestDamageCostsTheRecordsThatItHits(t *testing.T) {
 			disk := rig.SmallDisk(t, 64<<20).Path
 			places, next := filled(t, filepath.Join(disk, "whole"), closed)
 			files := segmentFiles(t, filepath.Join(disk, "whole"))
-			for n := range 300 {
+			for n := range many(200) {
 				r := rand.New(rand.NewPCG(uint64(n), 1))
 				dir := copied(t, filepath.Join(disk, "whole"), filepath.Join(disk, "damaged"))
 				file := filepath.Base(files[r.IntN(len(files))])

@@ -65,13 +65,15 @@ func appendFrame(to []byte, seed uint32, f frame, content []byte) []byte {
 func decodeFrame(head []byte) frame {
 	return frame{
 		sum:    binary.LittleEndian.Uint32(head[4:]),
-		index:  binary.LittleEndian.Uint64(head[8:]),
+		index:  indexOf(head),
 		time:   int64(binary.LittleEndian.Uint64(head[16:])),
 		length: binary.LittleEndian.Uint32(head[24:]),
 		rest:   binary.LittleEndian.Uint32(head[28:]),
 		place:  binary.LittleEndian.Uint32(head[32:]),
 	}
 }
+
+func indexOf(head []byte) uint64 { return binary.LittleEndian.Uint64(head[8:]) }
 
 // headMatches reports whether a head is as it was written.
 func headMatches(head []byte, seed uint32) bool {

@@ -35,11 +35,10 @@ type scanner struct {
 // next is the next record, and what is damaged before it. When there is none any more, the damage reaches to the end.
 func (s *scanner) next() (r record, lost damage, found bool) {
 	lost = damage{offset: s.at, first: s.want}
-	for s.at+headSize <= s.end && s.want < s.bound {
-		f, is := s.frame(lost)
+	for {
+		f, is := s.seek(lost)
 		if !is {
-			s.at += alignment // look for the next one that is whole
-			continue
+			break
 		}
 		r = record{f, s.at, s.window.at(s.at+headSize, int(f.length))}
 		s.at += f.size()
@@ -53,8 +52,19 @@ func (s *scanner) next() (r record, lost damage, found bool) {
 	return record{}, lost, false
 }
 
-// frame is the one at this place, if one is: with an index that can stand here, and room for its record. The index is
-// looked at before the sum, because it is what excludes most places soonest.
+// seek goes to the next frame that is whole: most often it is right here.
+func (s *scanner) seek(lost damage) (f frame, found bool) {
+	for s.at+headSize <= s.end && s.want < s.bound {
+		if f, found = s.frame(lost); found {
+			return f, true
+		}
+		s.at += alignment
+		s.skip()
+	}
+	return frame{}, false
+}
+
+// frame is the one at this place, if one is: with an index that can stand here, and room for its record.
 func (s *scanner) frame(lost damage) (f frame, is bool) {
 	head := s.window.at(s.at, headSize)
 	f = decodeFrame(head)
@@ -68,6 +78,14 @@ func (s *scanner) frame(lost damage) (f frame, is bool) {
 	}
 	s.reached = s.at + f.size()
 	return f, true
+}
+
+// skip passes over what is in memory and cannot be a frame, by its index. Most of a new segment is that.
+func (s *scanner) skip() {
+	ahead, records := s.window.ahead(s.at), uint64(s.end)/headSize
+	for ; len(ahead) >= headSize && indexOf(ahead)-s.want > records; ahead = ahead[alignment:] {
+		s.at += alignment
+	}
 }
 
 // window reads a file in pieces, so that memory is bounded by one piece or one record.
@@ -91,6 +109,11 @@ func (w *window) at(offset int64, n int) []byte {
 		w.fill(offset, max(n, int(min(pieceSize, w.end-offset))))
 	}
 	return w.bytes[offset-w.offset:][:n]
+}
+
+// ahead is what is in memory from an offset on.
+func (w *window) ahead(offset int64) []byte {
+	return w.bytes[min(int64(len(w.bytes)), max(0, offset-w.offset)):]
 }
 
 func (w *window) fill(offset int64, n int) {
