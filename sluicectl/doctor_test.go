@@ -86,7 +86,7 @@ func TestEachComplaintHasARemedy(t *testing.T) {
 	t.Setenv("SLUICE_LISTN", ":3000")
 	text := examine(t, doctor.Options{NATSURL: js.Conn().ConnectedUrl(), Redis: redisAt(redis.URL()), Gateway: rig.Build(t, "./gateway")})
 	expect(t, text, "fail settings ZORIO_WEBHOOK_SECRET is not set", "warn redis maxmemory-policy is allkeys-lru", "fail streams QUARANTINE",
-		"fail permissions cannot publish to quarantine.doctor.probe", "fail teams late: retention drops the first of 1 waiting events in")
+		"fail permissions cannot publish to quarantine.doctor.probe", "fail teams late: retention drops the first of 1 pending events in")
 }
 
 func TestAServerThatDoesNotSync(t *testing.T) {

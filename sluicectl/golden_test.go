@@ -29,8 +29,8 @@ var normal = []struct {
 	{regexp.MustCompile(`X-Zorio-Timestamp: \d+`), "X-Zorio-Timestamp: 1764000000"},
 	{regexp.MustCompile(`redriven from DEAD #(\d+) by \S+`), "redriven from DEAD #$1 by ops@desk"},
 	{regexp.MustCompile(`2\.\d+\.\d+ at nats://127\.0\.0\.1:\d+`), "2.15.0 at nats://127.0.0.1:4222"},
-	{regexp.MustCompile(`[\d.]+ s off that of NATS, give or take [\d.]+ s`), "0.001 s off that of NATS, give or take 0.001 s"},
-	{regexp.MustCompile(`(?m)^ok    disk .*$`), "ok    disk          20GiB free, 50 %, where ./data is"},
+	{regexp.MustCompile(`[\d.]+ s off the clock of NATS, ± [\d.]+ s`), "0.001 s off the clock of NATS, ± 0.001 s"},
+	{regexp.MustCompile(`(?m)^ok    disk .*$`), "ok    disk          20GiB free (50 %) on the disk of ./data"},
 }
 
 func normalised(text string) string {

@@ -125,7 +125,7 @@ func condition(name string, c team.Condition) string {
 	case team.Paused:
 		return text + " " + why + ": `sluicectl teams resume " + name + "` lets it go on"
 	case team.Held:
-		return text + ": " + why + ": nothing is lost and no attempt is used up; mend what its handler depends on"
+		return text + ": " + why + ": nothing is lost and no attempt is used up; repair what its handler depends on"
 	case team.Hung:
 		return text + ": " + why
 	case team.NoProcess:

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-const filesRemedy = "nothing is lost: events wait in the stream, for as long as that keeps them; make SLUICE_ARCHIVE writable, make room there, or mend its credentials"
+const filesRemedy = "make SLUICE_ARCHIVE writable, free space there, or correct its credentials; until then events wait in the stream, for as long as it keeps them"
 
 // report makes trouble with the files known, once, and its end.
 func (a *archiver) report(err error) {

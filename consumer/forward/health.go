@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-const pausedRemedy = "nothing is lost: its events wait in the stream; send SIGHUP, or restart, to try it again when that is mended, or take it out of the file of targets"
+const pausedRemedy = "when that is repaired, send SIGHUP or restart to try it again, or remove it from the file of targets; its events wait in the stream, nothing is lost"
 
 // paused says that nothing is posted to a target any more.
 func (f *forwarder) paused(t *target, why error) {

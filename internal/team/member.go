@@ -66,7 +66,7 @@ func (m Member) pause(ctx context.Context) (*telemetry.Health, error) {
 		return nil, nil
 	}
 	h := &telemetry.Health{Status: telemetry.Degraded, Since: time.Now(), Detail: "paused " + by,
-		Remedy: "nothing is lost: events wait in the stream; `sluicectl teams resume " + m.Team + "` lets it go on"}
+		Remedy: "resume it: sluicectl teams resume " + m.Team + "; until then its events wait in the stream, nothing is lost"}
 	if since != nil {
 		h.Since = *since
 	}

@@ -26,16 +26,16 @@ const (
 	noteWithin = 2 * time.Second
 )
 
-// begin notes that the handler of an event is about to be called. It returns errDied where it must not be. Where NATS
+// noteStart notes that the handler of an event is about to be called. It returns errDied where it must not be. Where NATS
 // does not take the note the event is handled without one.
-func (w *worker) begin(ctx context.Context, h *held) error {
+func (w *worker) noteStart(ctx context.Context, h *inFlight) error {
 	if !h.again {
 		return nil
 	}
 	begun, err := w.begun(ctx, h)
 	switch {
 	case err != nil:
-		w.log.Debug("cannot see how often an event was begun", "delivery", h.event.Delivery, "error", err)
+		w.log.Debug("cannot read how often an event was started", "delivery", h.event.Delivery, "error", err)
 		return nil
 	case begun >= maxBegun:
 		return errDied
@@ -46,14 +46,14 @@ func (w *worker) begin(ctx context.Context, h *held) error {
 	return nil
 }
 
-// unbegin takes the note back: the handler has returned, or is left behind by a stop, and nothing is settled.
-func (w *worker) unbegin(h *held) {
+// takeBackStart takes the note back: the handler has returned, or is left behind by a stop, and nothing is settled.
+func (w *worker) takeBackStart(h *inFlight) {
 	if h.noted.Swap(false) {
 		w.note(context.Background(), h, h.begun)
 	}
 }
 
-func (w *worker) begun(ctx context.Context, h *held) (int, error) {
+func (w *worker) begun(ctx context.Context, h *inFlight) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, noteWithin)
 	defer cancel()
 	notes, err := w.js.Stream(ctx, stream.Begun)
@@ -70,11 +70,11 @@ func (w *worker) begun(ctx context.Context, h *held) (int, error) {
 	return strconv.Atoi(string(note.Data))
 }
 
-func (w *worker) note(ctx context.Context, h *held, begun int) {
+func (w *worker) note(ctx context.Context, h *inFlight, begun int) {
 	ctx, cancel := context.WithTimeout(ctx, noteWithin)
 	defer cancel()
 	_, err := w.js.Publish(ctx, event.BegunSubject(w.team.Name, h.origin), strconv.AppendInt(nil, int64(begun), 10))
 	if err != nil {
-		w.log.Debug("cannot note how often an event was begun", "delivery", h.event.Delivery, "error", err)
+		w.log.Debug("cannot note how often an event was started", "delivery", h.event.Delivery, "error", err)
 	}
 }

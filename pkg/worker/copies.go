@@ -17,7 +17,7 @@ const (
 // postpone stores a copy of an event that failed in the stream RETRY, which lets it go when its time has come; on
 // return without an error it is acknowledged there. It holds nothing up meanwhile, and outlives every process. One
 // that is stored twice, because the first word about it was lost, replaces itself while it waits.
-func (w *worker) postpone(ctx context.Context, h *held, pause time.Duration, cause error) error {
+func (w *worker) postpone(ctx context.Context, h *inFlight, pause time.Duration, cause error) error {
 	e := h.event.Failed(time.Now(), cause)
 	due := time.Now().Add(pause).UTC()
 	return w.store(ctx, h, event.WaitSubject(w.team.Name, h.origin), e, map[string]string{
@@ -27,8 +27,8 @@ func (w *worker) postpone(ctx context.Context, h *held, pause time.Duration, cau
 	})
 }
 
-// bury stores a dead letter; on return without an error it is acknowledged by the stream DEAD.
-func (w *worker) bury(ctx context.Context, h *held, reason string, cause error) error {
+// deadLetter stores a dead letter; on return without an error it is acknowledged by the stream DEAD.
+func (w *worker) deadLetter(ctx context.Context, h *inFlight, reason string, cause error) error {
 	e := h.event.Failed(time.Now(), cause)
 	last := e.Failures[len(e.Failures)-1]
 	return w.store(ctx, h, event.DeadSubject(w.team.Name, e.Source, e.Name), e, map[string]string{
@@ -39,7 +39,7 @@ func (w *worker) bury(ctx context.Context, h *held, reason string, cause error) 
 
 // store publishes a copy and waits for its acknowledgement. Its Nats-Msg-Id names the team and the message that it
 // follows, so that a repetition after a crash stores nothing twice.
-func (w *worker) store(ctx context.Context, h *held, subject string, e *event.Event, more map[string]string) error {
+func (w *worker) store(ctx context.Context, h *inFlight, subject string, e *event.Event, more map[string]string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
 	defer cancel()
 	header := nats.Header(e.Copy())

@@ -110,7 +110,7 @@ type outcome struct {
 	kind   kind
 	class  class
 	pause  time.Duration // before the next attempt
-	asked  time.Duration // how long an unavailable world asks to be left alone
+	asked  time.Duration // how long what is unavailable asks to be left alone
 	reason string        // why it is given up
 }
 
@@ -120,7 +120,7 @@ const (
 	done       kind = "processed"
 	retry      kind = "failed" // and tried again
 	dead       kind = "dead"
-	notCounted kind = "not_counted" // failed while the world was down
+	notCounted kind = "not_counted" // failed during an outage
 )
 
 // class is what an attempt was like.
@@ -128,7 +128,7 @@ type class string
 
 const (
 	succeeded   class = "success"
-	passedOver  class = "skip"
+	skipped     class = "skip"
 	failed      class = "error"
 	asked       class = "retry_after"
 	unavailable class = "unavailable"
@@ -151,7 +151,7 @@ func decide(attempt int, err error, p policy, draw float64) outcome {
 		o.asked = max(away.after, 0)
 	}
 	switch {
-	case o.class == succeeded || o.class == passedOver:
+	case o.class == succeeded || o.class == skipped:
 		o.kind = done
 	case o.class == permanent:
 		o.kind, o.reason = dead, event.ReasonPermanent
@@ -174,7 +174,7 @@ func classOf(err error) class {
 	case err == nil:
 		return succeeded
 	case errors.Is(err, Skip):
-		return passedOver
+		return skipped
 	case errors.As(err, &final):
 		return permanent
 	case errors.As(err, &later):

@@ -21,7 +21,7 @@ func TestDecide(t *testing.T) {
 		"success":                    {1, nil, 0.5, outcome{kind: done, class: succeeded}},
 		"success at the last":        {3, nil, 0.5, outcome{kind: done, class: succeeded}},
 		"success beyond the last":    {9, nil, 0.5, outcome{kind: done, class: succeeded}},
-		"nothing to do":              {1, fmt.Errorf("no: %w", Skip), 0.5, outcome{kind: done, class: passedOver}},
+		"nothing to do":              {1, fmt.Errorf("no: %w", Skip), 0.5, outcome{kind: done, class: skipped}},
 		"unavailable":                {1, Unavailable(time.Minute, boom), 0.5, outcome{kind: retry, class: unavailable, pause: 500 * time.Millisecond, asked: time.Minute}},
 		"out of time":                {1, fmt.Errorf("%w of 1s", errTimeout), 0.5, outcome{kind: retry, class: timeout, pause: 500 * time.Millisecond}},
 		"died":                       {1, errDied, 0.5, outcome{kind: retry, class: died, pause: 500 * time.Millisecond}},

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// ackWait is how long the server waits for a word about an event that it gave out; held events say every third
+	// ackWait is how long the server waits for an acknowledgement of an event that it delivered; those in flight report every third
 	// of it that they are in progress, so it is how soon the events of a process that was killed go to another.
 	ackWait = 15 * time.Second
 
@@ -37,15 +37,15 @@ func (w *worker) place(in *intake) *stream.Place {
 // compatible refuses a durable that cannot be the team's, and says what becomes of one that took other events.
 func (w *worker) compatible(have jetstream.ConsumerConfig, in *intake) error {
 	if have.AckPolicy != jetstream.AckExplicitPolicy || have.DeliverSubject != "" {
-		return fmt.Errorf("it is there already and is not Sluice's: give the team another name, or remove it (sluicectl teams remove %s)", w.team.Name)
+		return fmt.Errorf("it exists and is not Sluice's: give the team another name, or remove it (sluicectl teams remove %s)", w.team.Name)
 	}
 	filters := have.FilterSubjects
 	if have.FilterSubject != "" {
 		filters = []string{have.FilterSubject}
 	}
 	if slices.Sort(filters); !slices.Equal(filters, slices.Sorted(slices.Values(in.filters))) {
-		w.log.Warn("the team takes other events than before: from here on, and not those that have passed", "stream", in.stream, "before", filters, "now", in.filters,
-			"remedy", "if two programs use this team's name, give one of them another; to take what has passed, use sluicectl replay")
+		w.log.Warn("the team's events have changed: new ones apply from now on, not to events before", "stream", in.stream, "before", filters, "now", in.filters,
+			"remedy", "if two programs use this team's name, give one of them another; to process earlier events, use sluicectl replay")
 	}
 	return nil
 }

@@ -70,12 +70,12 @@ func (h *NATSHealth) now() telemetry.Health {
 		}
 	}
 	if len(troubles) > 0 {
-		return telemetry.Health{Status: telemetry.Down, Detail: "nothing comes from " + strings.Join(troubles, "; "),
-			Remedy: "the gateway makes the streams: start it; the consumer goes on by itself"}
+		return telemetry.Health{Status: telemetry.Down, Detail: "no events from " + strings.Join(troubles, "; "),
+			Remedy: "start the gateway, which creates the streams; the consumer then continues by itself"}
 	}
 	return telemetry.Health{Status: telemetry.OK}
 }
 
 func (h *NATSHealth) down(detail string) telemetry.Health {
-	return telemetry.Health{Status: telemetry.Down, Detail: detail, Remedy: "nothing is lost: events wait in the stream; start NATS at " + h.url}
+	return telemetry.Health{Status: telemetry.Down, Detail: detail, Remedy: "start NATS at " + h.url + "; events wait in the stream, nothing is lost"}
 }

@@ -22,7 +22,7 @@ const maxNote = 40 // bytes
 
 // remember keeps what the team did with an event, once it is done with it: what is tried again tells it in the end. It
 // blocks nobody, and what happened in the last second before a SIGKILL is not kept.
-func (w *worker) remember(h *held, o outcome, cause error, took time.Duration) {
+func (w *worker) remember(h *inFlight, o outcome, cause error, took time.Duration) {
 	e := history.Entry{
 		Sequence: h.event.Sequence, Identity: h.event.Identity, At: time.Now().UTC(), Outcome: history.Processed,
 		Attempts: h.event.Attempt, Took: float64(took.Microseconds()) / 1000, Failures: h.event.Failures,
@@ -33,7 +33,7 @@ func (w *worker) remember(h *held, o outcome, cause error, took time.Duration) {
 		return
 	case o.kind == dead:
 		e.Outcome, e.Reason, e.Failures = history.Dead, o.reason, h.event.Failed(e.At, cause).Failures
-	case o.class == passedOver:
+	case o.class == skipped:
 		e.Outcome = history.Skipped
 	}
 	w.history.Add(e)

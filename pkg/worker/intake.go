@@ -85,9 +85,9 @@ func (w *worker) fetch(ctx context.Context, in *intake, room int) error {
 
 // accept puts a message into its lane. One that is no event cannot be handled by anyone: it is no event's loss.
 func (w *worker) accept(in *intake, msg jetstream.Msg) bool {
-	h, err := newHeld(in, msg)
+	h, err := newInFlight(in, msg)
 	if err != nil {
-		w.log.Error("skipping a message that is no event", "subject", msg.Subject(), "error", err)
+		w.log.Error("skipping a message that is not an event", "subject", msg.Subject(), "error", err)
 		_ = msg.TermWithReason(err.Error())
 		return false
 	}

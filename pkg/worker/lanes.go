@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// lanes run held events: those of one key in a lane of their own, one after the other; lanes beside each other, as
+// lanes run events in flight: those of one key in a lane of their own, one after the other; lanes beside each other, as
 // many as there are slots.
 type lanes struct {
-	gate    *gate
-	attempt func(ctx context.Context, h *held) error
-	settle  func(ctx context.Context, h *held, epoch int, err error, took time.Duration) (settled bool)
+	breaker *breaker
+	attempt func(ctx context.Context, h *inFlight) error
+	settle  func(ctx context.Context, h *inFlight, epoch int, err error, took time.Duration) (settled bool)
 	slots   chan struct{}
 	running sync.WaitGroup
 	beating sync.WaitGroup
@@ -22,14 +22,14 @@ type lanes struct {
 	closing chan struct{}
 
 	mu      sync.Mutex
-	waiting map[string][]*held // by key; a key is there while its lane runs
-	all     map[*held]struct{} // waiting or running
+	waiting map[string][]*inFlight // by key; a key is there while its lane runs
+	all     map[*inFlight]struct{} // waiting or running
 }
 
 func newLanes(concurrency int, heartbeat time.Duration, w *worker) *lanes {
 	l := &lanes{
-		gate: w.gate, attempt: w.attempt, settle: w.settle, slots: make(chan struct{}, concurrency),
-		closing: make(chan struct{}), waiting: map[string][]*held{}, all: map[*held]struct{}{},
+		breaker: w.breaker, attempt: w.attempt, settle: w.settle, slots: make(chan struct{}, concurrency),
+		closing: make(chan struct{}), waiting: map[string][]*inFlight{}, all: map[*inFlight]struct{}{},
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.beating.Go(func() { l.keepInProgress(heartbeat) })
@@ -37,7 +37,7 @@ func newLanes(concurrency int, heartbeat time.Duration, w *worker) *lanes {
 }
 
 // add takes an event. It never blocks: the intake it comes from has room for it.
-func (l *lanes) add(key string, h *held) {
+func (l *lanes) add(key string, h *inFlight) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all[h] = struct{}{}
@@ -59,7 +59,7 @@ func (l *lanes) lane(key string) {
 	}
 }
 
-func (l *lanes) next(key string) *held {
+func (l *lanes) next(key string) *inFlight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	behind := l.waiting[key]
@@ -72,7 +72,7 @@ func (l *lanes) next(key string) *held {
 }
 
 // one makes attempts at an event until one counts. What has not begun when the process stops is given back.
-func (l *lanes) one(h *held) {
+func (l *lanes) one(h *inFlight) {
 	defer l.forget(h)
 	for {
 		epoch, ok := l.begin(h)
@@ -90,16 +90,16 @@ func (l *lanes) one(h *held) {
 	}
 }
 
-// begin waits for the gate and for a slot; false when the process stops. What the gate let through is held back all the
-// same if it has shut before there was a slot.
-func (l *lanes) begin(h *held) (epoch int, ok bool) {
+// begin waits for the circuit breaker and for a slot; false when the process stops. What was admitted is held back all the
+// same if the breaker has tripped before there was a slot.
+func (l *lanes) begin(h *inFlight) (epoch int, ok bool) {
 	for {
-		p, open := l.gate.pass(l.ctx, h.tried)
-		h.waited = h.waited || p.waited
-		if !open || !l.enter(h) {
+		a, admitted := l.breaker.wait(l.ctx, h.tried)
+		h.waited = h.waited || a.waited
+		if !admitted || !l.enter(h) {
 			return 0, false
 		}
-		if epoch, ok = l.gate.enter(p); ok {
+		if epoch, ok = l.breaker.admits(a); ok {
 			return epoch, true
 		}
 		l.leave(h)
@@ -107,7 +107,7 @@ func (l *lanes) begin(h *held) (epoch int, ok bool) {
 }
 
 // enter waits for a slot; false when the process stops. An intake with a share of the slots may not fill them all.
-func (l *lanes) enter(h *held) bool {
+func (l *lanes) enter(h *inFlight) bool {
 	if !l.take(h.from.share) {
 		return false
 	}
@@ -118,7 +118,7 @@ func (l *lanes) enter(h *held) bool {
 	return true
 }
 
-func (l *lanes) leave(h *held) {
+func (l *lanes) leave(h *inFlight) {
 	give(l.slots)
 	give(h.from.share)
 }
@@ -142,14 +142,14 @@ func give(slots chan struct{}) {
 	}
 }
 
-func (l *lanes) forget(h *held) {
+func (l *lanes) forget(h *inFlight) {
 	l.mu.Lock()
 	delete(l.all, h)
 	l.mu.Unlock()
 	h.from.release(1)
 }
 
-// keepInProgress tells the server from time to time that what is held is not forgotten.
+// keepInProgress tells the server from time to time that what is in flight is not forgotten.
 func (l *lanes) keepInProgress(heartbeat time.Duration) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
@@ -169,8 +169,8 @@ func (l *lanes) keepInProgress(heartbeat time.Duration) {
 	}
 }
 
-// held is how many events are waiting or running, and active how many are running.
-func (l *lanes) held() int {
+// inFlight is how many events are waiting or running, and active how many are running.
+func (l *lanes) inFlight() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.all)
@@ -180,9 +180,9 @@ func (l *lanes) active() int { return len(l.slots) }
 
 // close gives back what has not begun, and waits for running handlers to finish for the time of grace. Then it cancels
 // them, and returns what they hold on to even so: nobody waits for them any longer.
-func (l *lanes) close(grace time.Duration) (left []*held) {
+func (l *lanes) close(grace time.Duration) (left []*inFlight) {
 	close(l.closing)
-	l.gate.stop()
+	l.breaker.stop()
 	ended := make(chan struct{})
 	go func() { l.running.Wait(); close(ended) }()
 	if !within(grace, ended) {
@@ -208,7 +208,7 @@ func within(d time.Duration, ended <-chan struct{}) bool {
 	}
 }
 
-func (l *lanes) stillHeld() []*held {
+func (l *lanes) stillHeld() []*inFlight {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Collect(maps.Keys(l.all))

@@ -42,7 +42,7 @@ func newMetrics(w *worker) *metrics {
 	m.pauses = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_pauses_total", Help: "How often the team was paused because many different events failed in a row."})
 	m.forgotten = f.NewCounter(prometheus.CounterOpts{Name: "sluice_consumer_history_lost_total", Help: "Events whose history is lost because NATS did not store it."})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_running", Help: "Events that are handled now."}, func() float64 { return float64(w.lanes.active()) })
-	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events in flight: delivered to this process and not acknowledged yet."}, func() float64 { return float64(w.lanes.held()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_held", Help: "Events in flight: delivered to this process and not acknowledged yet."}, func() float64 { return float64(w.lanes.inFlight()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_consumer_stuck", Help: "Handlers that still run although their time is over (SLUICE_TIMEOUT); each occupies one of SLUICE_CONCURRENCY."}, func() float64 { n, _ := w.stuck.state(); return float64(n) })
 	return m
 }
@@ -50,7 +50,7 @@ func newMetrics(w *worker) *metrics {
 func (m *metrics) attempted(o outcome, took time.Duration) {
 	m.attempts[o.kind].Inc()
 	m.seconds.Observe(took.Seconds())
-	if o.class != succeeded && o.class != passedOver {
+	if o.class != succeeded && o.class != skipped {
 		m.failures.WithLabelValues(string(o.class)).Inc()
 	}
 	if o.kind != notCounted {
@@ -58,9 +58,9 @@ func (m *metrics) attempted(o outcome, took time.Duration) {
 	}
 }
 
-// gated counts that the gate was shut or opened.
-func (m *metrics) gated(d down) {
-	if d.cause == nil {
+// breakerChanged counts that the circuit breaker has tripped or was reset.
+func (m *metrics) breakerChanged(o outage) {
+	if o.cause == nil {
 		m.paused.Set(0)
 		return
 	}

@@ -66,7 +66,7 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 	stop := h.keepPublishing()
 	eventually(t, "it works", func() bool { return processed.Load() > 300 })
 	away.Store(true)
-	eventually(t, "the outage lasts", func() bool { return failing.Load() > downAfter+2 }) // three probes, 3.5 s
+	eventually(t, "the outage lasts", func() bool { return failing.Load() > tripAfter+2 }) // three probes, 3.5 s
 	before := processed.Load()
 	away.Store(false)
 	eventually(t, "work begins again", func() bool { return processed.Load() > before })
@@ -76,7 +76,7 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 	if got := processed.Load(); int(got) != good {
 		t.Errorf("%d of %d good events processed", got, good)
 	}
-	if n := again.Load(); n >= downAfter {
+	if n := again.Load(); n >= tripAfter {
 		t.Errorf("%d events had an attempt used up by the outage", n)
 	}
 	outlasted := 0 // bad events that the first failures of the outage cost their last attempt
@@ -89,7 +89,7 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 			outlasted++
 		}
 	}
-	if outlasted >= downAfter {
+	if outlasted >= tripAfter {
 		t.Errorf("%d bad events were given up by the outage", outlasted)
 	}
 	if letters := h.left(stream.Dead); int(letters) != bad {
@@ -109,7 +109,7 @@ func TestBadEventsAloneAreHeldUntilAGoodOneComes(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, "the bad ones have been tried", func() bool { return bad.Load() > downAfter })
+	eventually(t, "the bad ones have been tried", func() bool { return bad.Load() > tripAfter })
 	h.publish("good", 1)
 	h.settled("team")
 	if n := h.left(stream.Dead); n != 20 {
@@ -117,7 +117,7 @@ func TestBadEventsAloneAreHeldUntilAGoodOneComes(t *testing.T) {
 	}
 }
 
-// An event whose handler blames the world again and again, while others succeed, is to blame itself.
+// An event whose handler reports an outage again and again, while others succeed, is to blame itself.
 func TestAnEventCannotBlameTheWorldForEver(t *testing.T) {
 	h := newHub(t)
 	h.publish("blames", 1)
@@ -235,7 +235,7 @@ func TestInstancesShareTheWork(t *testing.T) {
 }
 
 // What the handler depends on asks to be left alone: what was already on its way to it is held back too.
-func TestAnUnavailableWorldGetsNoMoreThanWhatHadBegun(t *testing.T) {
+func TestWhatIsUnavailableGetsNoMoreThanWhatHadBegun(t *testing.T) {
 	h := newHub(t)
 	const concurrency = 4
 	h.publish("many", heldPerSlot*concurrency)
@@ -243,19 +243,19 @@ func TestAnUnavailableWorldGetsNoMoreThanWhatHadBegun(t *testing.T) {
 	var w *worker
 	w = quickly(h.url, Team{Name: "team"}, Settings{Concurrency: concurrency}, func(context.Context, *event.Event) error {
 		if calls.Add(1) <= concurrency {
-			eventually(t, "the others wait for a place", func() bool { return w.lanes.held() == heldPerSlot*concurrency })
+			eventually(t, "the others wait for a place", func() bool { return w.lanes.inFlight() == heldPerSlot*concurrency })
 		}
 		return Unavailable(time.Hour, errAway)
 	})
 	run(t, w)
-	eventually(t, "the gate is shut", func() bool {
+	eventually(t, "the breaker has tripped", func() bool {
 		d := dependency(w, "handler")
-		return calls.Load() > 0 && strings.Contains(d.Detail, "the handler says that what it depends on is unavailable: "+errAway.Error())
+		return calls.Load() > 0 && strings.Contains(d.Detail, "the handler reports that what it depends on is unavailable: "+errAway.Error())
 	})
 	eventually(t, "everything waits in front of it", func() bool {
-		w.gate.mu.Lock()
-		defer w.gate.mu.Unlock()
-		return len(w.gate.waiting) == heldPerSlot*concurrency
+		w.breaker.mu.Lock()
+		defer w.breaker.mu.Unlock()
+		return len(w.breaker.waiting) == heldPerSlot*concurrency
 	})
 	if calls.Load() > concurrency {
 		t.Errorf("%d attempts with %d places", calls.Load(), concurrency)
@@ -284,7 +284,7 @@ func TestAnOutageDoesNotUseUpAnOnlyAttempt(t *testing.T) {
 		at := processed.Load()
 		eventually(t, "it works", func() bool { return processed.Load() > at+100 })
 		away.Store(true)
-		eventually(t, "it is known for an outage", func() bool { return w.gate.state().cause != nil }) // one that ends sooner cannot be told from bad events
+		eventually(t, "it is known for an outage", func() bool { return w.breaker.state().cause != nil }) // one that ends sooner cannot be told from bad events
 		away.Store(false)
 	}
 	good, bad := stop()

@@ -13,7 +13,7 @@ func (w *worker) state() team.Process {
 	h := w.handlerHealth()
 	p := team.Process{State: team.Working, Since: h.Since, Running: w.lanes.active(), Slots: w.settings.Concurrency}
 	switch stuck, _ := w.stuck.state(); {
-	case w.gate.state().cause != nil:
+	case w.breaker.state().cause != nil:
 		p.State, p.Why = team.Held, h.Detail
 	case stuck >= p.Slots:
 		p.State, p.Why = team.Hung, h.Detail

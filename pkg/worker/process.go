@@ -12,11 +12,11 @@ import (
 )
 
 // settle decides what becomes of an event after an attempt, and carries it out. It reports false when the attempt did
-// not count, because the world is down or the process stops: the event is still held.
-func (w *worker) settle(ctx context.Context, h *held, epoch int, err error, took time.Duration) (settled bool) {
+// not count, because of an outage or because the process stops: the event stays in flight.
+func (w *worker) settle(ctx context.Context, h *inFlight, epoch int, err error, took time.Duration) (settled bool) {
 	defer func() {
 		if !settled {
-			w.unbegin(h)
+			w.takeBackStart(h)
 		}
 	}()
 	if err != nil && ctx.Err() != nil { // the stop was the failure
@@ -35,33 +35,33 @@ func (w *worker) settle(ctx context.Context, h *held, epoch int, err error, took
 	return true
 }
 
-// counts tells the gate what became of an attempt, and reports whether it counts.
-func (w *worker) counts(ctx context.Context, h *held, epoch int, o outcome, err error) bool {
+// counts tells the circuit breaker what became of an attempt, and reports whether it counts.
+func (w *worker) counts(ctx context.Context, h *inFlight, epoch int, o outcome, err error) bool {
 	h.tried++
 	switch o.class {
 	case succeeded:
-		w.gate.succeeded()
+		w.breaker.succeeded()
 	case failed, panicked, timeout:
-		return w.gate.failed(epoch, h.event.Attempt == 1 && !h.waited, err) && (o.kind != dead || w.gate.confirms(ctx, epoch))
+		return w.breaker.failed(epoch, h.event.Attempt == 1 && !h.waited, err) && (o.kind != dead || w.breaker.confirms(ctx, epoch))
 	case unavailable:
 		if h.excused >= maxExcused {
 			return true
 		}
-		if shut := w.gate.unavailable(o.asked, err); shut {
+		if tripped := w.breaker.unavailable(o.asked, err); tripped {
 			h.excused++
 		}
 		return false
 	}
-	return true // the others say nothing about the world
+	return true // the others say nothing about an outage
 }
 
-// maxExcused is how often one event may shut the gate by its own word. The gate has opened in between, so that others
+// maxExcused is how often one event may trip the breaker by its own word. It was reset in between, so that others
 // have succeeded: an event that says so again and again is the one to blame.
 const maxExcused = 3
 
 // attempt calls the handler, within the time limit.
-func (w *worker) attempt(ctx context.Context, h *held) (err error) {
-	if err := w.begin(ctx, h); err != nil {
+func (w *worker) attempt(ctx context.Context, h *inFlight) (err error) {
+	if err := w.noteStart(ctx, h); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, noteKey{}, &h.note), w.settings.Timeout)
@@ -70,7 +70,7 @@ func (w *worker) attempt(ctx context.Context, h *held) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = &panicError{cause, panickedAt()}
-			w.log.Error("the handler panics", "event", h.event.Name, "delivery", h.event.Delivery, "error", err, "stack", string(debug.Stack()))
+			w.log.Error("the handler panicked", "event", h.event.Name, "delivery", h.event.Delivery, "error", err, "stack", string(debug.Stack()))
 		}
 	}()
 	if err = w.handle(ctx, h.event); err != nil && ctx.Err() == context.DeadlineExceeded {
@@ -83,16 +83,16 @@ var errTimeout = errors.New("not done within the time limit (SLUICE_TIMEOUT)")
 
 // carryOut says the last word about an event, or puts it where it waits to be tried again; false when the event stays. A
 // word that is lost costs a repetition.
-func (w *worker) carryOut(ctx context.Context, h *held, o outcome, cause error) (said bool) {
+func (w *worker) carryOut(ctx context.Context, h *inFlight, o outcome, cause error) (said bool) {
 	var err error
 	switch o.kind {
 	case retry:
 		err = w.postpone(ctx, h, o.pause, cause)
 	case dead:
-		err = w.bury(ctx, h, o.reason, cause)
+		err = w.deadLetter(ctx, h, o.reason, cause)
 	}
 	if err != nil {
-		w.log.Error("NATS does not take the copy of an event that failed: the event stays and is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "error", err)
+		w.log.Error("cannot store the copy of an event that failed: the event stays and is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "error", err)
 		_ = h.msg.NakWithDelay(storeAgain)
 		return false
 	}
@@ -111,8 +111,8 @@ func (w *worker) report(e *event.Event, o outcome, err error, took time.Duration
 	case done:
 		line.Debug("processed")
 	case retry:
-		line.Warn("failed, trying again", "error", err, "pause", o.pause)
+		line.Warn("failed, will be retried", "error", err, "pause", o.pause)
 	case dead:
-		line.Error("giving up: the event goes to DEAD", "error", err, "reason", o.reason)
+		line.Error("dead-lettered", "error", err, "reason", o.reason)
 	}
 }

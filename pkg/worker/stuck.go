@@ -7,17 +7,17 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// stuck counts the handlers that go on although their time is over. It is safe for concurrent use.
+// stuck counts the handlers that still run although their time limit is over. It is safe for concurrent use.
 type stuck struct {
 	mu    sync.Mutex
 	count int
 	since time.Time // when the first of them was found, or the last of them returned
 }
 
-// ignores is how long a handler may go on after its context has ended before it counts as stuck.
+// ignores is how long a handler may run after its context has ended before it counts as stuck.
 const ignores = 10 * time.Second
 
-const stuckRemedy = "pass the handler's context on to whatever it waits for, and restart the process to free its places: the events are handled again"
+const stuckRemedy = "pass the handler's context to whatever it waits for; restart the process to free its slots, the events are handled again"
 
 func (s *stuck) add(n int) {
 	s.mu.Lock()
@@ -40,7 +40,7 @@ func (w *worker) watchOver(e *event.Event) (done func()) {
 	late := time.AfterFunc(w.settings.Timeout+w.ignores, func() {
 		defer close(found)
 		w.stuck.add(1)
-		w.log.Error("the handler goes on although its time is over: it holds a place until it returns", "event", e.Name, "delivery", e.Delivery, "remedy", stuckRemedy)
+		w.log.Error("a handler still runs although its time limit is over: it occupies a slot until it returns", "event", e.Name, "delivery", e.Delivery, "remedy", stuckRemedy)
 	})
 	return func() {
 		if !late.Stop() {

@@ -62,7 +62,7 @@ func TestHandlersThatGoOnAfterTheirTimeAreTold(t *testing.T) {
 	run(t, w)
 	eventually(t, "/readyz says so", func() bool {
 		d := dependency(w, "handler")
-		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "2 of 2 handlers go on although their time is over") && d.Remedy == stuckRemedy && time.Since(d.Since) < time.Minute
+		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "2 of 2 handlers still run although their time limit is over") && d.Remedy == stuckRemedy && time.Since(d.Since) < time.Minute
 	})
 	if got := gauges(t, w); got["sluice_consumer_stuck"] != 2 {
 		t.Errorf("%v", got)

@@ -40,7 +40,7 @@ func (w *worker) watch(ctx context.Context) {
 		}
 		b, err := w.backlog(ctx)
 		if err != nil {
-			w.log.Debug("cannot see how far behind the team is", "error", err)
+			w.log.Debug("cannot measure the team's lag", "error", err)
 			every = w.watchEvery
 			if w.nc.IsConnected() && errors.Is(err, context.DeadlineExceeded) {
 				every = watchAgain
@@ -106,7 +106,7 @@ type look struct {
 // reportProgress says how a long backlog has changed between two looks: what comes in counts as well as what is settled,
 // by whatever process of the team.
 func (w *worker) reportProgress(before, now look) {
-	if before.at.IsZero() || before.paused || now.paused || w.gate.state().cause != nil {
+	if before.at.IsZero() || before.paused || now.paused || w.breaker.state().cause != nil {
 		return
 	}
 	seconds := now.at.Sub(before.at).Seconds()
@@ -124,7 +124,7 @@ func (w *worker) reportProgress(before, now look) {
 	}
 }
 
-const speedUp = "mend or speed up the consumer (SLUICE_CONCURRENCY, more instances)"
+const speedUp = "speed up the consumer (SLUICE_CONCURRENCY, more instances)"
 
 // warnOfLoss says once an hour that the time is running out, from the first hour below a day on. It returns how much
 // time was left when it last said so.
@@ -137,9 +137,9 @@ func (w *worker) warnOfLoss(b backlog, warned time.Duration) time.Duration {
 	}
 	remedy := speedUp
 	if b.paused {
-		remedy = "let the team go on: sluicectl teams resume " + w.team.Name
+		remedy = "resume the team: sluicectl teams resume " + w.team.Name
 	}
-	w.log.Warn("events that this team has not processed are close to being dropped by retention", "waiting", b.waiting,
+	w.log.Warn("retention will soon drop events that this team has not processed", "waiting", b.waiting,
 		"oldest", b.oldest.UTC(), "dropped_in", max(b.left, 0).Round(time.Minute).String(),
 		"remedy", remedy+", or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
 	return b.left

@@ -71,7 +71,7 @@ func TestTheBacklogIsMeasured(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
-	eventually(t, "the danger is told", func() bool { return strings.Contains(out.String(), "close to being dropped") })
+	eventually(t, "the danger is told", func() bool { return strings.Contains(out.String(), "will soon drop events") })
 	got := gauges(t, w)
 	if got["sluice_consumer_lag"] != 3 || math.Round(got["sluice_consumer_at_risk_seconds"]/3600) != 10 || got["sluice_consumer_oldest_seconds"] <= 0 || got["sluice_consumer_oldest_seconds"] > 60 {
 		t.Errorf("%v", got)
@@ -124,7 +124,7 @@ func TestTheProgressCountsWhatComesIn(t *testing.T) {
 		"by another process": {look{begin, 10_000, 0, false}, look{begin.Add(10 * time.Second), 9_000, 0, false}, `time_left=1m30s`},
 	} {
 		var out strings.Builder
-		w := &worker{log: slog.New(slog.NewTextHandler(&out, nil)), gate: newGate(func(down) {}, inDoubt)}
+		w := &worker{log: slog.New(slog.NewTextHandler(&out, nil)), breaker: newBreaker(func(outage) {}, confirmWithin)}
 		w.reportProgress(c.before, c.now)
 		if got := out.String(); !strings.Contains(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s: %s", name, got)

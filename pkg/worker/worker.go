@@ -11,7 +11,7 @@
 // nothing else up, and its attempts are counted across restarts. One whose attempts are used up, or that is given up,
 // goes to the stream DEAD with the reason; only when it is stored there does it end here. Nothing is dropped.
 //
-// When many different events fail in a row the handler's world is down, and no event is to blame. The worker then holds
+// When many different events fail in a row what the handler depends on is away, and no event is to blame. The worker then holds
 // what it has taken, counts no attempt, and lets one event through every few seconds, until one succeeds.
 //
 // What is promised: each event of the team's patterns is handled at least once, by some instance of the team. Within
@@ -63,9 +63,9 @@ type Team struct {
 type Handler func(ctx context.Context, e *event.Event) error
 
 // Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more events, waits
-// up to 5 s for running handlers to finish, and gives back what did not begin. A handler that goes on although
-// its context has ended is left behind, and its event is handled again 15 s later: end the process then. Run is configured by the
-// environment alone, see [Settings]. It waits for NATS and for the stream as long as they are not there; an error says
+// up to 5 s for running handlers to finish, and gives back what did not begin. A handler that still runs after its
+// context has ended is not waited for, and its event is handled again 15 s later: end the process then. Run is configured by
+// the environment alone, see [Settings]. It waits for NATS and for the stream as long as they are not there; an error says
 // what is wrong with the team or the settings, and what to do.
 func Run(ctx context.Context, team Team, handle Handler) error {
 	var s Settings
@@ -122,7 +122,7 @@ type worker struct {
 	js      jetstream.JetStream
 	metrics *metrics
 	from    []*intake
-	gate    *gate
+	breaker *breaker
 	lanes   *lanes
 	stuck   stuck
 	history *history.Writer
@@ -133,7 +133,7 @@ type timing struct {
 	ackWait, watchEvery, grace, ignores, doubt time.Duration
 }
 
-var timings = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: inDoubt}
+var timings = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: confirmWithin}
 
 // run connects, takes events from the team's durables into their lanes until ctx ends, and empties the lanes.
 func (w *worker) run(ctx context.Context) (err error) {
@@ -156,7 +156,7 @@ func (w *worker) run(ctx context.Context) (err error) {
 	w.log.Info("working", "events", w.team.patterns(), "nats", mask.Address(w.settings.NATSURL),
 		"concurrency", w.settings.Concurrency, "waiting", w.live().place.Waiting())
 
-	w.gate = newGate(w.gated, w.doubt)
+	w.breaker = newBreaker(w.breakerChanged, w.doubt)
 	w.lanes = newLanes(w.settings.Concurrency, w.ackWait/3, w)
 	w.metrics = newMetrics(w)
 	w.admin.Registry().MustRegister(w.metrics.registry)
@@ -175,10 +175,10 @@ func (w *worker) run(ctx context.Context) (err error) {
 }
 
 // leaveBehind ends the wait for handlers that ignore the end of their context.
-func (w *worker) leaveBehind(held []*held) {
-	for _, h := range held {
-		w.unbegin(h)
-		w.log.Warn("the handler goes on although the process stops: leaving it, its event is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "remedy", stuckRemedy)
+func (w *worker) leaveBehind(left []*inFlight) {
+	for _, h := range left {
+		w.takeBackStart(h)
+		w.log.Warn("a handler still runs although the process stops: not waiting for it, its event is handled again", "event", h.event.Name, "delivery", h.event.Delivery, "remedy", stuckRemedy)
 	}
 }
 

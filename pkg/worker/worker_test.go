@@ -515,7 +515,7 @@ func TestTheLogNamesTheEvent(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"giving up", "event=final", "delivery=final-0", `error="no such call"`, "reason=permanent"} {
+	for _, want := range []string{"dead-lettered", "event=final", "delivery=final-0", `error="no such call"`, "reason=permanent"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the log lacks %q: %s", want, out.String())
 		}
@@ -535,7 +535,7 @@ func TestOtherEventsThanBeforeAreTakenFromHereOnAndToldOf(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
-	eventually(t, "the change is told", func() bool { return strings.Contains(out.String(), "takes other events than before") })
+	eventually(t, "the change is told", func() bool { return strings.Contains(out.String(), "the team's events have changed") })
 	eventually(t, "the new ones are taken", func() bool { return got.Load() == 1 })
 	cancel()
 	if err := <-ended; err != nil {

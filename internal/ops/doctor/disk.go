@@ -21,7 +21,7 @@ func (o *Options) disk(all *finding.List) {
 	var s syscall.Statfs_t
 	err := syscall.Statfs(o.Data, &s)
 	if errors.Is(err, fs.ErrNotExist) {
-		all.OK(check, o.Data+" is not there: nothing is kept on this machine")
+		all.OK(check, o.Data+" does not exist: nothing is stored on this machine")
 		return
 	}
 	if err != nil {
@@ -29,8 +29,8 @@ func (o *Options) disk(all *finding.List) {
 		return
 	}
 	room := float64(s.Bavail) / float64(max(s.Blocks, 1))
-	detail := fmt.Sprintf("%s free, %.0f %%, where %s is", mebibytes(s.Bavail*uint64(s.Bsize)), room*100, o.Data)
-	const remedy = "make room, or lower SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES: on a full disk nothing is stored and the gateway answers 503"
+	detail := fmt.Sprintf("%s free (%.0f %%) on the disk of %s", mebibytes(s.Bavail*uint64(s.Bsize)), room*100, o.Data)
+	const remedy = "free space, or lower SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES: on a full disk nothing is stored and the gateway answers 503"
 	switch {
 	case room < noRoom:
 		all.Fail(check, detail, remedy)

@@ -71,7 +71,7 @@ func Examine(ctx context.Context, o Options) (all finding.List) {
 func (o *Options) settings(ctx context.Context, all *finding.List) {
 	const check = "settings"
 	if o.Gateway == "" {
-		all.Warn(check, "the gateway's program is not beside this one: its settings are not checked", "run `gateway --check` where it runs")
+		all.Warn(check, "the gateway binary is neither beside sluicectl nor in PATH: its settings are not checked", "run `gateway --check` where it runs")
 		return
 	}
 	var complaints bytes.Buffer
@@ -90,14 +90,14 @@ func (o *Options) settings(ctx context.Context, all *finding.List) {
 	case err != nil && complaints.Len() == 0:
 		all.Fail(check, fmt.Sprintf("%s --check: %v", o.Gateway, err), "build it again: make build")
 	case complaints.Len() == 0:
-		all.OK(check, "the gateway takes this environment")
+		all.OK(check, "the gateway accepts this environment")
 	}
 }
 
 func (o *Options) redis(ctx context.Context, all *finding.List) {
 	const check = "redis"
 	if o.Redis == nil {
-		all.OK(check, "none: one gateway remembers by itself what it has seen")
+		all.OK(check, "not used: the gateway remembers deliveries in memory")
 		return
 	}
 	r, took, err := o.askRedis(ctx)
@@ -107,16 +107,16 @@ func (o *Options) redis(ctx context.Context, all *finding.List) {
 	}
 	defer r.Close()
 	if err != nil {
-		all.Fail(check, err.Error(), "start Redis, or correct REDIS_URL; until then duplicates are recognised for five minutes only, and nothing is lost")
+		all.Fail(check, err.Error(), "start Redis, or correct REDIS_URL; until then only duplicates within five minutes are found, and nothing is lost")
 		return
 	}
 	all.OK(check, fmt.Sprintf("answers within %.1f ms", float64(took)/float64(time.Millisecond)))
 	policy, err := r.EvictionPolicy(ctx)
 	switch {
 	case err != nil:
-		all.Warn(check, "its eviction policy cannot be seen: "+err.Error(), "see that it is volatile-ttl")
+		all.Warn(check, "cannot read its eviction policy: "+err.Error(), "make sure that it is volatile-ttl")
 	case strings.HasPrefix(policy, "allkeys"):
-		all.Warn(check, "maxmemory-policy is "+policy+": it forgets deliveries before their 24 hours when it is full", "set maxmemory-policy volatile-ttl, and enough maxmemory: 200 bytes a delivery")
+		all.Warn(check, "maxmemory-policy is "+policy+": when full, Redis forgets deliveries before 24 hours are over", "set maxmemory-policy volatile-ttl, and a maxmemory of 200 bytes for each delivery of a day")
 	}
 }
 
@@ -144,7 +144,7 @@ func (o *Options) connect(ctx context.Context, all *finding.List) (*nats.Conn, j
 	const check = "nats"
 	nc, err := stream.Connect(ctx, stream.Options{URL: o.NATSURL, Creds: o.Creds, Name: "sluicectl doctor", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		all.Fail(check, err.Error(), "start NATS, or the gateway that runs it, or correct NATS_URL")
+		all.Fail(check, err.Error(), "start NATS, or the gateway if it embeds NATS, or correct NATS_URL")
 		return nil, nil
 	}
 	js, err := jetstream.New(nc)
@@ -162,12 +162,12 @@ func (o *Options) server(all *finding.List, nc *nats.Conn) {
 	const check = "nats"
 	rtt, err := nc.RTT()
 	if err != nil {
-		all.Fail(check, err.Error(), "see the server's log")
+		all.Fail(check, err.Error(), "look at the server's log")
 		return
 	}
 	all.OK(check, fmt.Sprintf("%s at %s answers within %.1f ms", nc.ConnectedServerVersion(), mask.Address(nc.ConnectedUrl()), float64(rtt)/float64(time.Millisecond)))
 	if payload := nc.MaxPayload(); payload < leastPayload {
-		all.Warn(check, fmt.Sprintf("max_payload is %d bytes: the gateway takes smaller bodies than SLUICE_MAX_BODY says", payload), "set max_payload: 2MB in its configuration")
+		all.Warn(check, fmt.Sprintf("max_payload is %d bytes: the gateway refuses bodies that SLUICE_MAX_BODY allows", payload), "set max_payload: 2MB in its configuration")
 	}
 }
 

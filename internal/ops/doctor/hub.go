@@ -59,7 +59,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay, stream.Begun, stream.History, stream.Audit, stream.Refused, "KV_" + stream.Replays, "KV_" + stream.Processes} {
 		s, err := h.js.Stream(ctx, name)
 		if err != nil {
-			all.Fail(check, name+": "+err.Error(), "start a gateway of this version: it makes the streams")
+			all.Fail(check, name+": "+err.Error(), "start a gateway of this version: it creates the streams")
 			continue
 		}
 		info := s.CachedInfo()
@@ -78,21 +78,21 @@ func (h *hub) stream(all *finding.List, info *jetstream.StreamInfo) {
 	c := info.Config
 	switch {
 	case c.Name == stream.Retry && !c.AllowMsgSchedules:
-		all.Fail(check, c.Name+": this NATS cannot schedule messages: no event can be retried", "use nats-server 2.12 or newer, and start the gateway again")
+		all.Fail(check, c.Name+": this NATS cannot schedule messages, so no event can be retried", "use nats-server 2.12 or newer, and start the gateway again")
 	case c.Name == stream.Replay && !c.AllowAtomicPublish:
-		all.Warn(check, c.Name+" takes no batches: replays are slow", "use nats-server 2.12 or newer, and start the gateway again")
+		all.Warn(check, c.Name+": this NATS takes no batches, so replays are slow", "use nats-server 2.12 or newer, and start the gateway again")
 	case c.Name == stream.Events && c.Duplicates < stream.DuplicateWindow:
-		all.Warn(check, fmt.Sprintf("%s recognises duplicates for %s only", c.Name, c.Duplicates), "start the gateway again: it sets five minutes")
+		all.Warn(check, fmt.Sprintf("%s finds duplicates within %s only", c.Name, c.Duplicates), "start the gateway again: it sets five minutes")
 	}
 	if info.Cluster == nil {
 		return
 	}
 	if info.Cluster.Leader == "" {
-		all.Fail(check, c.Name+" has no leader: it stores nothing", "see the servers of the cluster: most of them have to run")
+		all.Fail(check, c.Name+" has no leader: it stores nothing", "start the servers of the cluster: more than half must run")
 	}
 	for _, peer := range info.Cluster.Replicas {
 		if peer.Offline || !peer.Current {
-			all.Warn(check, fmt.Sprintf("%s: its copy on %s is behind or away", c.Name, peer.Name), "see that server")
+			all.Warn(check, fmt.Sprintf("%s: its replica on %s is behind or offline", c.Name, peer.Name), "look at that server")
 		}
 	}
 }
@@ -114,12 +114,12 @@ func (h *hub) clock(ctx context.Context, all *finding.List) {
 	info, err := s.Info(ctx)
 	took := time.Since(begin)
 	if err != nil || info.TimeStamp.IsZero() {
-		all.Warn(check, "NATS does not say what time it is", "see that the machines' clocks are set by NTP")
+		all.Warn(check, "NATS does not tell its time", "make sure that NTP sets the machines' clocks")
 		return
 	}
 	off := info.TimeStamp.Sub(begin.Add(took / 2))
-	detail := fmt.Sprintf("%.3f s off that of NATS, give or take %.3f s", math.Abs(off.Seconds()), (took / 2).Seconds())
-	const remedy = "set the clocks by NTP: authentic deliveries are refused when the gateway's is 300 s off"
+	detail := fmt.Sprintf("%.3f s off the clock of NATS, ± %.3f s", math.Abs(off.Seconds()), (took / 2).Seconds())
+	const remedy = "set the clocks by NTP: the gateway refuses every delivery when its clock is 300 s off"
 	switch {
 	case off.Abs() > muchSkew:
 		all.Fail(check, detail, remedy)
@@ -145,7 +145,7 @@ func (h *hub) permissions(ctx context.Context, all *finding.List) {
 		all.Fail(check, fmt.Sprintf("cannot publish to %s: %v", subject, err), "let this user publish to "+subject[:strings.IndexByte(subject, '.')]+".> and subscribe to its inbox")
 	}
 	if len(*all) == before {
-		all.OK(check, "this user may store in every stream")
+		all.OK(check, "this user can publish to every stream")
 	}
 }
 
@@ -154,7 +154,7 @@ func (h *hub) teams(ctx context.Context, all *finding.List) {
 	const check = "teams"
 	statuses, err := team.Statuses(ctx, h.js, 0)
 	if err != nil {
-		all.Warn(check, err.Error(), "see the streams above")
+		all.Warn(check, err.Error(), "look at the streams above")
 		return
 	}
 	before, names := len(*all), []string{}
@@ -164,9 +164,9 @@ func (h *hub) teams(ctx context.Context, all *finding.List) {
 	}
 	switch {
 	case len(names) == 0:
-		all.Warn(check, "no team has started yet: events wait in the stream", "start a consumer")
+		all.Warn(check, "no team has started yet: events wait in EVENTS", "start a consumer")
 	case len(*all) == before:
-		all.OK(check, strings.Join(names, ", ")+": nothing is about to be dropped")
+		all.OK(check, strings.Join(names, ", ")+": no event is close to being dropped")
 	}
 }
 
@@ -174,15 +174,15 @@ func (h *hub) team(all *finding.List, s *team.Status) {
 	const check = "teams"
 	switch {
 	case s.AtRisk():
-		all.Fail(check, fmt.Sprintf("%s: retention drops the first of %d waiting events in %s", s.Team, s.Lag, (time.Duration(*s.DroppedIn)*time.Second).Round(time.Minute)),
-			"mend or speed up the consumer (SLUICE_CONCURRENCY, more instances), or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
+		all.Fail(check, fmt.Sprintf("%s: retention drops the first of %d pending events in %s", s.Team, s.Lag, (time.Duration(*s.DroppedIn)*time.Second).Round(time.Minute)),
+			"speed up the consumer (SLUICE_CONCURRENCY, more instances), or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
 	case s.State == team.Paused:
-		all.Warn(check, fmt.Sprintf("%s is paused %s: %d events wait", s.Team, s.Why, s.Lag), "sluicectl teams resume "+s.Team)
+		all.Warn(check, fmt.Sprintf("%s is paused %s: %d events pending", s.Team, s.Why, s.Lag), "sluicectl teams resume "+s.Team)
 	case s.State == team.Held, s.State == team.Hung:
-		all.Warn(check, fmt.Sprintf("%s is %s: %s", s.Team, s.State, s.Why), "mend what its handler depends on; nothing is lost meanwhile")
+		all.Warn(check, fmt.Sprintf("%s is %s: %s", s.Team, s.State, s.Why), "repair what its handler depends on; meanwhile nothing is lost")
 	case s.Lag > 0 && s.State == team.NoProcess:
-		all.Warn(check, fmt.Sprintf("%s: %d events wait, and none of its processes asks for them", s.Team, s.Lag), "start it; if the team is gone for good: sluicectl teams remove "+s.Team)
+		all.Warn(check, fmt.Sprintf("%s: %d events pending, and no process of it is running", s.Team, s.Lag), "start the consumer; if the team is gone for good: sluicectl teams remove "+s.Team)
 	case s.NoReplays && s.Replaying > 0: // the archive reads none, and gets none
-		all.Warn(check, fmt.Sprintf("%s: %d redriven or replayed events wait, and no process of its has ever read REPLAY", s.Team, s.Replaying), "run it with a worker of this version")
+		all.Warn(check, fmt.Sprintf("%s: %d redriven or replayed events pending, and none of its processes has ever read REPLAY", s.Team, s.Replaying), "run it with a worker of this version")
 	}
 }

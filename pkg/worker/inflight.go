@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// held is an event that this process has taken and not yet said its last word about.
-type held struct {
+// inFlight is an event that this process has taken and not settled yet.
+type inFlight struct {
 	msg    jetstream.Msg
 	event  *event.Event // its Attempt is the one to be made
 	from   *intake
@@ -24,12 +24,12 @@ type held struct {
 	noted atomic.Bool // that its handler has begun
 	begun int         // how often it had, without returning, before this process took it
 
-	waited  bool // in front of a shut gate
-	tried   int  // attempts that were made while it is held; only the last one counts
-	excused int  // how often it shut the gate by saying that the world is unavailable
+	waited  bool // during an outage
+	tried   int  // attempts that were made while it is in flight; only the last one counts
+	excused int  // how often it tripped the breaker by saying so
 }
 
-func newHeld(from *intake, msg jetstream.Msg) (*held, error) {
+func newInFlight(from *intake, msg jetstream.Msg) (*inFlight, error) {
 	e, err := event.Parse(msg.Subject(), msg.Headers(), msg.Data())
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func newHeld(from *intake, msg jetstream.Msg) (*held, error) {
 		e.Sequence = meta.Sequence.Stream
 	}
 	e.Attempt++ // of those that have failed, by the copy's headers
-	return &held{
+	return &inFlight{
 		msg: msg, event: e, from: from, origin: originOf(meta),
 		again: meta.NumDelivered > 1, taken: time.Now(),
 	}, nil
