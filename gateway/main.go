@@ -69,7 +69,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
-		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Opened: hub.opened, Full: hub.full,
+		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Silence: s.Silence, Opened: hub.opened, Full: hub.full,
 		Journal: journals.use(), JournalFirst: s.NATSURL == "", Kept: journals.kept, Shared: memory.shared,
 	}, keys, memory.Seen, hub.publisher, &ingest.Instruments{
 		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep,
@@ -77,8 +77,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer path.Close()
 	defer journals.drain(hub, memory, path, admin)()
 	defer watchDurability(hub, path.Spilling, admin, log)()
-	admin.Watch("signatures", path.Signatures)
-	admin.Watch("clock", path.Clock)
+	admin.Watch("sender", path.Sender)
 	systemd := newManager(ctx, path, admin)
 	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, systemd)
 

@@ -30,26 +30,19 @@ func TestARotationOnOneSideIsADegradedGateway(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	signatures := func() (h telemetry.Dependency) {
-		r, _ := g.readiness()
-		for _, d := range r.Dependencies {
-			if d.Name == "signatures" {
-				h = d
-			}
-		}
-		return h
-	}
-	rig.Eventually(t, 30*time.Second, "the gateway is degraded", func() bool { return signatures().Status == telemetry.Degraded })
-	if h := signatures(); !strings.HasPrefix(h.Detail, "60 signatures in a row") || !strings.Contains(h.Remedy, "ZORIO_WEBHOOK_SECRET") {
+	rig.Eventually(t, 30*time.Second, "the gateway is degraded", func() bool { return g.dependency("sender").Status == telemetry.Degraded })
+	const want = "60 failures in a row, the last: Invalid signature: was the secret rotated? At 50 in a row the sender suspends the URL"
+	if h := g.dependency("sender"); !strings.HasPrefix(h.Detail, want) || !strings.Contains(h.Remedy, "ZORIO_WEBHOOK_SECRET") {
 		t.Errorf("%+v", h)
 	}
-	g.WaitFor(`"level":"WARN","msg":"what the sender signs is not authentic","error":"60 signatures in a row`, 10*time.Second)
+	g.WaitFor(`"level":"ERROR","msg":"the sender's deliveries fail","source":"zorio","error":"60 failures in a row, the last: Invalid signature`, 10*time.Second)
 	g.WaitFor(`"answer":"invalid","reason":"no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console","peer":"127.0.0.1:`, time.Second)
 	g.WaitFor(`"delivery":"late-0"`, time.Second)
 	g.send("pbx.call.hangup", "right", body("pbx.call.hangup", 61))
-	if h := signatures(); h.Status != telemetry.OK {
+	if h := g.dependency("sender"); h.Status != telemetry.OK || !strings.Contains(h.Detail, "failures in a row: 0 now, 60 at most, at 2") {
 		t.Errorf("after a right one: %+v", h)
 	}
+	g.WaitFor(`"level":"INFO","msg":"the sender's deliveries succeed again","source":"zorio","failures_in_a_row":60`, 5*time.Second)
 }
 
 // The last refused requests of each cause are kept to be looked at, without what may be a secret in them.

@@ -45,6 +45,7 @@ type Settings struct {
 	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"maximum deliveries with the same signature but different ids (ids are not signed) within half an hour; beyond it, they go to quarantine as replayed; 0: no limit"`
 	Late      string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what to do with an authentic delivery with a stale timestamp"`
 	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"maximum age of a delivery that SLUICE_LATE=accept accepts"`
+	Silence   time.Duration `env:"SLUICE_SILENCE" envDefault:"15m" min:"0s" help:"least time without an authentic delivery that /readyz tells of, when more come usually; 0: never"`
 
 	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"maximum concurrent requests; beyond it, 503"`
 	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"maximum memory for the bodies of concurrent requests: a quarter is kept for bodies up to 4 KiB, and one address gets at most half beside that; beyond it, 503"`

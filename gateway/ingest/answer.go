@@ -3,6 +3,7 @@ package ingest
 import (
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 
@@ -15,7 +16,17 @@ type answer struct {
 	label      string // in metrics and logs
 	retryAfter string // seconds; empty for none
 	kept       bool   // requests that were answered so are kept to be looked at
+	doubtful   bool   // it refuses what was sent for what it is: a stranger may have sent it
+
+	forged bool // it refuses what was signed by nobody: there a stranger is likely
+
+	cause, remedy string // what it may come from where the sender gets it again and again, and what to do
+
+	verified, unverified atomic.Int64 // given to what was authentic, and to what may be the sender's
 }
+
+// taken reports whether it is a success to the sender.
+func (a *answer) taken() bool { return a.Status/100 == 2 }
 
 // retryAfter asks the sender to come back once an election or a restart is over.
 const retryAfter = 30
@@ -71,8 +82,10 @@ func newAnswers(words source.Answers) *answers {
 	a.crowdedByOne = say("too_many_connections_per_ip", http.StatusTooManyRequests, "Too many connections")
 	a.broken = say("broken", http.StatusInternalServerError, "Internal error")
 	for _, one := range []*answer{a.stale, a.invalid, a.notFound, a.wrongMethod, a.malformed, a.unexpected, a.tooLarge, a.headerTooLarge} {
-		one.kept = true
+		one.kept, one.doubtful = true, true
 	}
+	a.timeout.doubtful, a.invalid.forged, a.stale.forged = true, true, true
+	a.explain()
 	return a
 }
 

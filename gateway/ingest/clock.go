@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
-
-	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 // clock watches whether what is authentic is also on time. A clock that is wrong, here or at the sender, makes everything
@@ -14,7 +12,6 @@ import (
 type clock struct {
 	late  atomic.Int64 // authentic deliveries out of tolerance since the last that was on time
 	first atomic.Int64 // when the first of those came, in nanoseconds since 1970
-	well  atomic.Int64 // since when deliveries are on time
 	off   atomic.Int64 // how old the last of them was, in nanoseconds; negative when it came from the future
 }
 
@@ -28,9 +25,6 @@ const (
 func (c *clock) saw(stale bool, age time.Duration, now time.Time) {
 	if !stale {
 		if c.late.Load() > 0 {
-			if c.wrong(now) {
-				c.well.Store(now.UnixNano())
-			}
 			c.late.Store(0)
 		}
 		return
@@ -45,16 +39,14 @@ func (c *clock) wrong(now time.Time) bool {
 	return c.late.Load() >= enoughLate && now.UnixNano()-c.first.Load() >= int64(lateFor)
 }
 
-func (c *clock) health(now time.Time) telemetry.Health {
+// trouble is what there is to say about a clock that is wrong.
+func (c *clock) trouble(now time.Time) *trouble {
 	if !c.wrong(now) {
-		return telemetry.Health{Status: telemetry.OK, Since: time.Unix(0, c.well.Load())}
+		return nil
 	}
-	return telemetry.Health{
-		Status: telemetry.Degraded, Since: time.Unix(0, c.first.Load()),
-		Detail: fmt.Sprintf("%d authentic deliveries in a row are stale, the last one by %s", c.late.Load(), time.Duration(c.off.Load()).Round(time.Second)),
-		Remedy: "compare this machine's clock with the sender's (timedatectl): stale deliveries are answered 400 and lie in QUARANTINE; sluicectl quarantine release --reason late makes events of them",
+	return &trouble{
+		begins: "authentic deliveries are stale", ends: "authentic deliveries are on time again",
+		since: time.Unix(0, c.first.Load()), degrades: true, remedy: clockRemedy,
+		detail: fmt.Sprintf("%d authentic deliveries in a row are stale, the last one by %s", c.late.Load(), time.Duration(c.off.Load()).Round(time.Second)),
 	}
 }
-
-// Clock is whether what is authentic comes on time, for /readyz.
-func (p *Path) Clock() telemetry.Health { return p.clock.health(time.Now()) }

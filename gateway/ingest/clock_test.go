@@ -5,8 +5,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 func TestAWrongClockIsToldFromLateRetries(t *testing.T) {
@@ -18,21 +16,21 @@ func TestAWrongClockIsToldFromLateRetries(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		happens func(c *clock)
-		want    telemetry.Status
+		want    bool // that it is told
 	}{
-		"nothing":                      {func(*clock) {}, telemetry.OK},
-		"everything is stale":          {func(c *clock) { late(c, 12) }, telemetry.Degraded},
-		"a few retries, and nobody":    {func(c *clock) { late(c, enoughLate-1) }, telemetry.OK},
-		"retries beside what is fresh": {func(c *clock) { late(c, 6); c.saw(false, 0, time.Now()); late(c, 6) }, telemetry.OK},
-		"mended":                       {func(c *clock) { late(c, 12); c.saw(false, 0, time.Now()) }, telemetry.OK},
+		"nothing":                      {func(*clock) {}, false},
+		"everything is stale":          {func(c *clock) { late(c, 12) }, true},
+		"a few retries, and nobody":    {func(c *clock) { late(c, enoughLate-1) }, false},
+		"retries beside what is fresh": {func(c *clock) { late(c, 6); c.saw(false, 0, time.Now()); late(c, 6) }, false},
+		"mended":                       {func(c *clock) { late(c, 12); c.saw(false, 0, time.Now()) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var watched clock
 				c.happens(&watched)
-				h := watched.health(time.Now())
-				if h.Status != c.want || c.want != telemetry.OK && !strings.Contains(h.Detail, "by 10m0s") {
-					t.Errorf("%+v, want %s", h, c.want)
+				found := watched.trouble(time.Now())
+				if (found != nil) != c.want || found != nil && !strings.Contains(found.detail, "by 10m0s") {
+					t.Errorf("%+v, want %t", found, c.want)
 				}
 			})
 		})

@@ -31,6 +31,8 @@ type Config struct {
 	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
 
+	Silence time.Duration // nothing authentic for so long is worth a word, where more comes usually; 0: never
+
 	// Opened is closed when the streams are there: until then deliveries wait, within their Budget, or are kept in the
 	// journal. Nil means that they are.
 	Opened <-chan struct{}

@@ -57,6 +57,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 			return c, nil
 		}
 		b.path.metrics.requests[refusal].Inc()
+		b.path.sender.turnedAway(addressOf(conn), refusal, time.Now())
 		refusal.sayAndClose(conn)
 	}
 }
@@ -214,7 +215,7 @@ func (p *Path) newPeer(address netip.Addr) *peer {
 	if from.bytes.most, from.bytes.large = math.MaxInt64, math.MaxInt64; address.IsValid() {
 		from.bytes.large = p.bytes.most / 2
 		from.bytes.most = from.bytes.large + (p.bytes.most-p.bytes.large)/2
-		from.authentic.Store(p.vigil.knows(address))
+		from.authentic.Store(p.sender.knows(address))
 	}
 	return from
 }

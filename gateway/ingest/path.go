@@ -45,8 +45,7 @@ type Path struct {
 	hub     *stream.Publisher
 	copies  *copies
 	marks   *marks
-	vigil   *vigil
-	clock   clock
+	sender  *sender
 	doubts  *doubts
 	metrics *metrics
 	log     *slog.Logger
@@ -84,8 +83,9 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 		p.copies = newCopies(0)
 	}
 	p.doubts = newDoubts(memory)
-	p.vigil = newVigil(p.log, p.refused, time.Now())
-	p.clock.well.Store(time.Now().UnixNano())
+	p.sender = newSender(&p.Config, p.answers, instruments, time.Now())
+	instruments.Registry.MustRegister(p.sender)
+	p.done.Go(func() { p.sender.watch(p.stopping) })
 	p.refusals = newRefusals(c.Source.Name, instruments.Keep)
 	p.done.Go(p.commitGroups)
 	p.done.Go(p.keepGroups)
@@ -116,7 +116,9 @@ func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		linger(c)
 	}
-	p.metrics.answered(given, time.Since(begin), size)
+	took := time.Since(begin)
+	p.metrics.answered(given, took, size)
+	p.sender.answered(&r, &ctx.Request.Header, given, took, begin.Add(took))
 }
 
 // receive reads a request, and no more of it than it takes to refuse it.
@@ -195,14 +197,10 @@ func (p *Path) verify(r *request, now time.Time) (*delivery, *answer) {
 	secrets := p.secrets.Load()
 	secret, authentic := p.source.Verify(secrets.keys, r.signature, r.body)
 	if !authentic {
-		if !stale {
-			p.vigil.missed(r.conn.from, now)
-		}
 		return nil, p.forged(r, stale)
 	}
 	secrets.matched(secret, now)
-	p.vigil.saw(r.conn.from, now)
-	p.clock.saw(stale, age, now)
+	r.authentic, r.stale, r.age = true, stale, age
 	if acceptable := sent != 0 && age > 0 && age <= p.AcceptLate; stale && !acceptable {
 		r.refuse(p.answers.quarantinedLate, "authentic but stale: kept in QUARANTINE; SLUICE_LATE=accept takes it in")
 		return p.quarantine(r, late, now), nil

@@ -20,6 +20,10 @@ type request struct {
 	expects                        bool // what is not to be had
 	body                           []byte
 
+	authentic bool          // a secret signed it; what follows is about such a one alone
+	stale     bool          // its timestamp is out of tolerance
+	age       time.Duration // by that; negative from the future
+
 	fields [maxFields]field // the sender's own headers, in the order they came
 	count  int
 }

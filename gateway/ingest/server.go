@@ -79,6 +79,7 @@ func (p *Path) sayLast(ctx *fasthttp.RequestCtx, r *request, given *answer) {
 		linger(r.conn)
 	}
 	p.metrics.requests[given].Inc()
+	p.sender.answered(r, &ctx.Request.Header, given, 0, time.Now())
 }
 
 // answerTo is what is said to a request that could not be read.

@@ -32,6 +32,9 @@ type Source struct {
 	EventName func(body []byte) (string, error)
 
 	Answers Answers
+
+	Patience time.Duration // an answer that takes longer is a failure to the sender
+	GivesUp  int64         // after so many failures in a row the sender sends nothing more to the URL
 }
 
 // Answers are the words that the sender knows, to the byte.

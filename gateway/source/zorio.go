@@ -20,6 +20,8 @@ var Zorio = Source{
 	Plausible:       signature.Plausible,
 	Verify:          (*signature.Keys).Verify,
 	EventName:       zorio.EventName,
+	Patience:        5 * time.Second,
+	GivesUp:         50,
 	Answers: Answers{
 		OK:        Answer{http.StatusOK, "OK"},
 		Duplicate: Answer{http.StatusOK, "Duplicate"},

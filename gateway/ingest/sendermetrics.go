@@ -1,0 +1,48 @@
+package ingest
+
+import (
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var (
+	failuresNow  = prometheus.NewDesc("sluice_failures_in_a_row", "Answers in a row that the sender takes for failures: Zorio suspends the URL at 50.", []string{"source"}, nil)
+	failuresMost = prometheus.NewDesc("sluice_failures_in_a_row_max", "The most since the start.", []string{"source"}, nil)
+	failuresWhen = prometheus.NewDesc("sluice_failures_in_a_row_max_timestamp_seconds", "When that was; 0 for never.", []string{"source"}, nil)
+	silentNow    = prometheus.NewDesc("sluice_silence_seconds", "Time since the last authentic delivery; 0 before the first.", []string{"source"}, nil)
+	silentLimit  = prometheus.NewDesc("sluice_silence_limit_seconds", "How long that may be before /readyz tells of it; +Inf while the usual gap is not known.", []string{"source"}, nil)
+	usualGap     = prometheus.NewDesc("sluice_usual_gap_seconds", "Usual time between two authentic deliveries; 0 while it is not known.", []string{"source"}, nil)
+	recentShare  = prometheus.NewDesc("sluice_recent_answers_ratio", "Part of an answer among the last 1,000 to what may be the sender.", []string{"source", "answer"}, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (s *sender) Describe(all chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{failuresNow, failuresMost, failuresWhen, silentNow, silentLimit, usualGap, recentShare} {
+		all <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (s *sender) Collect(all chan<- prometheus.Metric) {
+	now := time.Now()
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		all <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{s.source.Name}, labels...)...)
+	}
+	gauge(failuresNow, float64(s.run.length(now)))
+	gauge(failuresMost, float64(s.run.most.Load()))
+	gauge(failuresWhen, float64(s.run.mostAt.Load())/float64(time.Second))
+	lasts, limit, usual := s.rhythm.silence(s.recent.verified(), now)
+	gauge(silentNow, lasts.Seconds())
+	gauge(usualGap, usual.Seconds())
+	if limit == 0 {
+		gauge(silentLimit, math.Inf(1))
+	} else {
+		gauge(silentLimit, limit.Seconds())
+	}
+	shares, _ := s.recent.shares(now)
+	for _, a := range s.recent.all {
+		gauge(recentShare, shares[a], a.label)
+	}
+}
