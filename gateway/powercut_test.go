@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"math/rand/v2"
 	"sync"
 	"syscall"
@@ -14,33 +15,70 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// What was answered 200 outlives power cuts: at any moment under load, when an event is written and not synced, and again
-// while the gateway starts. It is stored, once, and a team that acknowledged all it got gets every event. The gateway
-// starts again by itself.
-func TestA2xxOutlivesAPowerCut(t *testing.T) {
-	t.Parallel()
+var powercuts = flag.Int("powercuts", 1, "rounds of the tests that cut the power")
+
+// cutPower runs a test on a disk that keeps nothing but what was synced, and on one that keeps some of the rest.
+func cutPower(t *testing.T, test func(t *testing.T, disk *rig.PoweredDisk, seed func() uint64)) {
 	for name, seed := range map[string]func() uint64{
 		"nothing else has reached the disk":     func() uint64 { return 0 },
 		"some of the rest has reached the disk": rand.Uint64,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			disk := rig.StartDisk(t)
-			g := startGateway(t, "SLUICE_DATA="+disk.Path)
-			l, team := g.load(), g.follower()
-			for _, moment := range []*rig.PoweredDisk{disk, disk.When("*.blk"), disk} {
-				l.more(t, 200)
-				g.losePower(moment, seed())
-				g.Start()
-				time.Sleep(rand.N(150 * time.Millisecond)) // any moment of the start will do
-				g.losePower(disk, seed())
-				g.Start()
-			}
-			l.more(t, 100)
-			l.balance(t, "nats://"+g.hub)
-			team.hasAll(t, stored(t, g.js("nats://"+g.hub)))
+			test(t, rig.StartDisk(t), seed)
 		})
 	}
+}
+
+// What was answered 200 outlives power cuts: at any moment under load, when an event is written and not synced, during a
+// checkpoint of the journal, and each time again while the gateway starts. It is stored, once, and a team that
+// acknowledged all it got gets every event. The gateway starts again by itself.
+func TestA2xxOutlivesAPowerCut(t *testing.T) {
+	t.Parallel()
+	cutPower(t, func(t *testing.T, disk *rig.PoweredDisk, seed func() uint64) {
+		g := startGateway(t, "SLUICE_DATA="+disk.Path)
+		l, team := g.load(), g.follower()
+		for range *powercuts {
+			for _, moment := range []*rig.PoweredDisk{disk, disk.When("*.blk"), disk.When("checkpoint")} {
+				l.more(t, 200)
+				g.losePowerTwice(moment, disk, seed)
+			}
+		}
+		l.more(t, 100)
+		l.balance(t, "nats://"+g.hub)
+		team.hasAll(t, stored(t, g.js("nats://"+g.hub)))
+	})
+}
+
+// So does what was answered 200 while a NATS elsewhere was away, and what was being handed over to it.
+func TestWhatWasSpilledOutlivesAPowerCut(t *testing.T) {
+	t.Parallel()
+	cutPower(t, func(t *testing.T, disk *rig.PoweredDisk, seed func() uint64) {
+		nats := rig.StartNats(t, "")
+		g := startGateway(t, "SLUICE_DATA="+disk.Path, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+		l := g.load()
+		for range *powercuts {
+			l.more(t, 100)
+			nats.Kill()
+			l.more(t, 200)
+			g.losePowerTwice(disk.When("*.log"), disk, seed)
+			l.more(t, 200)
+			nats.Restart()
+			g.losePowerTwice(disk.When("checkpoint"), disk, seed)
+		}
+		l.more(t, 100)
+		l.balance(t, nats.URL())
+	})
+}
+
+// losePowerTwice ends the gateway as a power cut does, at a moment, and then again at any moment of its start.
+func (g *gateway) losePowerTwice(moment, disk *rig.PoweredDisk, seed func() uint64) {
+	g.t.Helper()
+	g.losePower(moment, seed())
+	g.Start()
+	time.Sleep(rand.N(150 * time.Millisecond))
+	g.losePower(disk, seed())
+	g.Start()
 }
 
 // losePower ends the gateway as a power cut does, and gives it its disk back, with what was synced. With a seed some of

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -199,18 +200,18 @@ func TestADiskWithoutPowerFailsWhoeverUsesIt(t *testing.T) {
 func TestADiskLosesItsPowerWhenAFileIsWritten(t *testing.T) {
 	t.Parallel()
 	f := folder{t, rig.StartDisk(t)}
-	cut := make(chan struct{})
-	go func() {
-		defer close(cut)
-		f.disk.When("b*").Cut()
-	}()
-	for os.WriteFile(f.path("bb"), []byte("b"), 0o600) == nil {
-		_, err := f.open("a", os.O_SYNC).WriteString("text")
-		f.must(err)
-	}
-	<-cut
+	f.write("a", "text")
+	f.sync("a")
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		for err := error(nil); err == nil; {
+			err = os.WriteFile(f.path("bb"), []byte("text"), 0o600)
+		}
+	})
+	f.disk.When("b*").Cut()
+	writing.Wait()
 	f.disk.Restore()
-	if left := f.holds(); left != "" && left != "a=text" {
+	if left := f.holds(); left != "a=text" {
 		t.Errorf("left is %q", left)
 	}
 }

@@ -46,7 +46,7 @@ type inode struct {
 	madeAs string
 
 	names, kept map[string]*inode // of a folder: as seen, and as a cut would leave it
-	file        content           // of a file
+	file        file              // of a file
 }
 
 func (n *inode) isDir() bool { return n.mode&syscall.S_IFDIR != 0 }

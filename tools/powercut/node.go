@@ -61,7 +61,7 @@ func (n *node) child(ctx context.Context, of *inode, out *fuse.EntryOut) *fs.Ino
 var owner = fuse.Owner{Uid: uint32(os.Getuid()), Gid: uint32(os.Getgid())}
 
 func (n *inode) attributes(out *fuse.Attr) {
-	*out = fuse.Attr{Ino: n.id, Size: uint64(len(n.file.now)), Blocks: uint64(len(n.file.now)+511) / 512, Mode: n.mode, Nlink: 1, Owner: owner, Blksize: page}
+	*out = fuse.Attr{Ino: n.id, Size: uint64(n.file.now.size), Blocks: uint64(n.file.now.size+511) / 512, Mode: n.mode, Nlink: 1, Owner: owner, Blksize: page}
 	out.SetTimes(&n.mtime, &n.mtime, &n.mtime)
 }
 
@@ -174,7 +174,7 @@ func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, o
 }
 
 func (n *node) resize(size int) {
-	if size != len(n.inode.file.now) {
+	if size != n.inode.file.now.size {
 		n.disk.write(n.inode, 0, nil, size)
 	}
 }
@@ -194,7 +194,7 @@ func (n *node) Open(_ context.Context, flags uint32) (fs.FileHandle, uint32, sys
 func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) (fuse.ReadResult, syscall.Errno) {
 	var read int
 	errno := n.disk.use(func() syscall.Errno {
-		read = copy(dest, n.inode.file.now[min(int(off), len(n.inode.file.now)):])
+		read = n.inode.file.now.read(dest, int(off))
 		return 0
 	})
 	return fuse.ReadResultData(dest[:read]), errno
@@ -203,7 +203,7 @@ func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) 
 // Write implements [fs.NodeWriter].
 func (n *node) Write(_ context.Context, f fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
 	errno := n.disk.use(func() syscall.Errno {
-		n.disk.write(n.inode, int(off), data, max(len(n.inode.file.now), int(off)+len(data)))
+		n.disk.write(n.inode, int(off), data, max(n.inode.file.now.size, int(off)+len(data)))
 		return 0
 	})
 	if errno == 0 && f.(*handle).synced {
@@ -219,7 +219,7 @@ func (n *node) Allocate(_ context.Context, _ fs.FileHandle, off, size uint64, mo
 		case keepSize:
 			return 0
 		case 0:
-			n.resize(max(len(n.inode.file.now), int(off+size)))
+			n.resize(max(n.inode.file.now.size, int(off+size)))
 			return 0
 		default:
 			return syscall.EOPNOTSUPP
