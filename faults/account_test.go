@@ -1,7 +1,8 @@
 package faults
 
 import (
-	"testing"
+	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,7 +18,8 @@ const drained = 60 * time.Second // within which what lies in the journal is sto
 func (s *stage) balance() {
 	taken, js := s.sender.Taken(), rig.JetStream(s.t, s.hub())
 	for deadline := time.Now().Add(drained); ; lasts(250 * time.Millisecond) {
-		events, kept := copies(s.t, js, stream.Events), copies(s.t, js, stream.Quarantine)
+		events, err := copies(s.t.Context(), js, stream.Events)
+		kept, also := copies(s.t.Context(), js, stream.Quarantine)
 		s.lost, s.twice = 0, 0
 		for id := range taken {
 			if events[id]+kept[id] == 0 {
@@ -27,36 +29,40 @@ func (s *stage) balance() {
 		for _, n := range events {
 			s.twice += n - 1
 		}
-		if s.lost == 0 || time.Now().After(deadline) {
-			s.stored = len(events)
+		if err = errors.Join(err, also); err == nil && s.lost == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.expect(err == nil, "not everything can be read: %v", err)
 			return
 		}
 	}
 }
 
 // copies counts those of each delivery in a stream.
-func copies(t *testing.T, js jetstream.JetStream, name string) map[string]int {
-	t.Helper()
-	consumer, err := js.OrderedConsumer(t.Context(), name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+func copies(ctx context.Context, js jetstream.JetStream, name string) (map[string]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, drained)
+	defer cancel()
+	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	info, err := consumer.Info(t.Context())
+	info, err := consumer.Info(ctx)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(5000))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer messages.Stop()
 	count := map[string]int{}
 	for range info.NumPending {
-		m, err := messages.Next(jetstream.NextContext(t.Context()))
+		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			t.Fatal(err)
+			return count, err
 		}
 		count[event.DeliveryOf(m.Headers().Get(event.HeaderID))]++
 	}
-	return count
+	return count, nil
 }

@@ -64,7 +64,6 @@ type result struct {
 	rate int
 
 	done         bool
-	stored       int
 	lost, twice  int
 	run          int // longest, of failures
 	p99, slowest time.Duration

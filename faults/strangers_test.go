@@ -38,11 +38,12 @@ func gone(s *stage) {
 }
 
 // each does something on so many connections, from a few addresses of loopback that are not the sender's. A connection
-// that ends is made again.
+// that ends is made again after a second.
 func (s *strangers) each(count int, do func(net.Conn)) {
 	for n := range count {
 		s.active.Go(func() {
 			from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+n%8))}}
+			s.pause(time.Duration(n) * time.Second / comeIn)
 			for s.ctx.Err() == nil {
 				if conn, err := from.DialContext(s.ctx, "tcp", s.to); err == nil {
 					stop := context.AfterFunc(s.ctx, func() { conn.Close() })
@@ -55,6 +56,8 @@ func (s *strangers) each(count int, do func(net.Conn)) {
 		})
 	}
 }
+
+const comeIn = 2000 // a second
 
 func (s *strangers) pause(d time.Duration) {
 	select {
