@@ -7,7 +7,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 )
@@ -16,7 +15,7 @@ const drained = 60 * time.Second // within which what lies in the journal is sto
 
 // balance compares what was answered 2xx with what is stored, once the journal has had time.
 func (s *stage) balance() {
-	taken, js := s.sender.Taken(), rig.JetStream(s.t, s.hub())
+	taken, js := s.sender.Taken(), s.js()
 	for deadline := time.Now().Add(drained); ; lasts(250 * time.Millisecond) {
 		events, err := copies(s.t.Context(), js, stream.Events)
 		kept, also := copies(s.t.Context(), js, stream.Quarantine)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 )
@@ -51,12 +53,12 @@ func (s *stage) engines() (settings []string) {
 	return settings
 }
 
-// hub is the NATS that has the events, for the test.
-func (s *stage) hub() string {
+// js is a connection to the NATS that has the events.
+func (s *stage) js() jetstream.JetStream {
 	if s.nats == nil {
-		return "nats://" + s.gateway.Hub
+		return rig.JetStream(s.t, "nats://"+s.gateway.Hub)
 	}
-	return s.nats.URL()
+	return rig.JetStream(s.t, s.nats.URL())
 }
 
 // embedded is a gateway with nothing beside it.
@@ -102,7 +104,7 @@ func threefold(s *stage) {
 
 // leader is who leads EVENTS.
 func (s *stage) leader() *rig.Nats {
-	s.hurt = s.nats.Leader(rig.JetStream(s.t, s.hub()), stream.Events)
+	s.hurt = s.nats.Leader(s.js(), stream.Events)
 	return s.hurt
 }
 
