@@ -89,7 +89,7 @@ func (r *result) measure(t *testing.T) {
 	lasts(settles)
 	s.sender.End()
 	s.balance()
-	r.judge(s.sender.Attempts(begin, time.Now()), s.sender.Attempts(time.Time{}, begin))
+	r.judge(split(s.sender.Attempts(), begin))
 	t.Log(r.row())
 	for _, what := range r.broken {
 		t.Error(what)
@@ -103,9 +103,21 @@ func (r *result) lasting() time.Duration {
 	return r.lasts
 }
 
-// judge holds what was measured, from the fault on and before, against what must hold. On a machine on which more runs,
+// split tells the attempts that had ended at a time from the others.
+func split(all []rig.Attempt, at time.Time) (before, after []rig.Attempt) {
+	for _, a := range all {
+		if a.Begin.Add(a.Took).Before(at) {
+			before = append(before, a)
+		} else {
+			after = append(after, a)
+		}
+	}
+	return before, after
+}
+
+// judge holds what was measured, before the fault and from it on, against what must hold. On a machine on which more runs,
 // only what the fault adds to the times counts, and none of it in a test run.
-func (r *result) judge(attempts, before []rig.Attempt) {
+func (r *result) judge(before, attempts []rig.Attempt) {
 	r.done = true
 	r.run, r.p99, r.slowest = rig.LongestRun(attempts), rig.Quantile(attempts, 0.99), rig.Quantile(attempts, 1)
 	r.before.p99, r.before.slowest = rig.Quantile(before, 0.99), rig.Quantile(before, 1)

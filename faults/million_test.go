@@ -48,8 +48,8 @@ func (s *stage) store(count int) {
 }
 
 func (s *stage) answersSince(begin time.Time) bool {
-	for _, a := range s.sender.Attempts(begin, time.Now()) {
-		if !a.Failed() {
+	for _, a := range s.sender.Attempts() {
+		if !a.Failed() && a.Begin.After(begin) {
 			return true
 		}
 	}

@@ -47,7 +47,7 @@ var table = []fault{
 	{"Redis killed", besides, onRedis((*rig.Redis).Kill), 10 * sec, onRedis((*rig.Redis).Restart), unnoticed, false},
 	{"Redis hangs (SIGSTOP)", besides, onRedis(hang[*rig.Redis]), 30 * sec, onRedis(goOn[*rig.Redis]), unnoticed, false},
 	{"Redis refuses connections", besides, onWay((*rig.Way).Refuse), 10 * sec, onWay((*rig.Way).Open), unnoticed, false},
-	{"Redis is a black hole", besides, onWay((*rig.Way).Swallow), 10 * sec, onWay((*rig.Way).Open), unnoticed, true},
+	{"Redis is a black hole", besides, onWay((*rig.Way).Swallow), 10 * sec, onWay((*rig.Way).Open), unnoticed, false},
 	{"Redis accepts no connection", besides, onWay((*rig.Way).Fill), 10 * sec, onWay((*rig.Way).Open), unnoticed, false},
 	{"Redis answers 500 ms late", besides, onWay(func(w *rig.Way) { w.Slow(500 * time.Millisecond) }), 10 * sec, onWay((*rig.Way).Open), unnoticed, false},
 	{"Redis wiped", besides, command("flushall"), 5 * sec, nothing, unnoticed, false},
@@ -56,7 +56,7 @@ var table = []fault{
 	{"Redis behind Sentinels: the master killed", sentinel, onRedis((*rig.Redis).Kill), 10 * sec, onRedis((*rig.Redis).Restart), unnoticed, true},
 	{"Redis Cluster: one shard of three killed", shards, onRedis((*rig.Redis).Kill), 10 * sec, onRedis((*rig.Redis).Restart), unnoticed, false},
 
-	{"R3: leader killed", threefold, onLeader((*rig.Nats).Kill), 15 * sec, onHurt((*rig.Nats).Restart), covered, false},
+	{"R3: leader killed", threefold, onLeader((*rig.Nats).Kill), 15 * sec, onHurt((*rig.Nats).Restart), covered, true},
 	{"R3: leader hangs (SIGSTOP)", threefold, onLeader(hang[*rig.Nats]), 15 * sec, onHurt(goOn[*rig.Nats]), covered, false},
 	{"R3: every server restarted in turn", threefold, restartInTurn, 0, nothing, covered, false},
 	{"R3: two of three killed", threefold, killTwo, 20 * sec, startTwo, covered, false},
@@ -64,12 +64,12 @@ var table = []fault{
 	{"R3: leader cut off from the others", threefold, partLeader, 20 * sec, joinLeader, covered, false},
 
 	{"NATS killed", besides, onNATS((*rig.Nats).Kill), untilBack, onNATS((*rig.Nats).Restart), none, false},
-	{"NATS hangs (SIGSTOP)", besides, onNATS(hang[*rig.Nats]), untilBack, onNATS(goOn[*rig.Nats]), none, false},
+	{"NATS hangs (SIGSTOP)", besides, onNATS(hang[*rig.Nats]), untilBack, onNATS(goOn[*rig.Nats]), none, true},
 	{"NATS killed, gateway restarted meanwhile", besides, restartWithoutNATS, untilBack, onNATS((*rig.Nats).Restart), none, false},
 
 	{"gateway killed five times", embedded, killOften, 0, nothing, bridged, false},
 	{"gateway killed five times, NATS and Redis outside", besides, killOften, 0, nothing, bridged, false},
-	{"gateway killed while it spills", besides, killSpilling, untilBack, onNATS((*rig.Nats).Restart), bridged, false},
+	{"gateway killed while it spills", besides, killSpilling, untilBack, onNATS((*rig.Nats).Restart), bridged, true},
 	{"gateway killed while it drains", besides, onNATS((*rig.Nats).Kill), untilBack, killDraining, bridged, false},
 
 	{"power cut three times, twice in a row", powered, losePowerOften, 0, nothing, kept, false},
@@ -78,7 +78,7 @@ var table = []fault{
 	{"gateway replaced beside itself (SO_REUSEPORT)", sharing, replaceBeside, 0, nothing, none, false},
 
 	{"disk of the embedded store full", cramped, fillDisk, 10 * sec, emptyDisk, sendAgain, false},
-	{"disk of the journal full, NATS killed", crampedBeside, fillDiskWithoutNATS, 10 * sec, emptyDiskWithNATS, sendAgain, false},
+	{"disk of the journal full, NATS killed", crampedBeside, fillDiskWithoutNATS, 10 * sec, emptyDiskWithNATS, sendAgain, true},
 
 	{"file descriptors used up", fewFiles, idle(2000), 10 * sec, gone, none, false},
 	{"10,000 idle connections", embedded, idle(10_000), 10 * sec, gone, none, false},
@@ -87,6 +87,6 @@ var table = []fault{
 
 	{"clock 10 min ahead", clocked, clockOff(10 * time.Minute), 10 * sec, clockOff(0), contract, false},
 	{"clock 10 min behind", clocked, clockOff(-10 * time.Minute), 10 * sec, clockOff(0), contract, false},
-	{"NATS credentials revoked", guarded, reload(notInvited), 10 * sec, reload(invited), none, false},
+	{"NATS credentials revoked", guarded, reload(notInvited), 10 * sec, reload(invited), none, true},
 	{"certificate of NATS replaced", certified, otherCertificate, 5 * sec, nothing, none, false},
 }

@@ -153,16 +153,11 @@ func (s *Sender) Taken() map[string]bool {
 	return taken
 }
 
-// Attempts are those that began between two times, in the order in which they ended.
-func (s *Sender) Attempts(from, to time.Time) (between []Attempt) {
+// Attempts are all that have ended, in that order.
+func (s *Sender) Attempts() []Attempt {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, a := range s.attempts {
-		if !a.Begin.Before(from) && a.Begin.Before(to) {
-			between = append(between, a)
-		}
-	}
-	return between
+	return slices.Clone(s.attempts)
 }
 
 // LongestRun is the most failures in a row: at fifty Zorio suspends the URL.
