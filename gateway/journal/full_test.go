@@ -108,7 +108,18 @@ func TestASyncThatFailedIsNotTrusted(t *testing.T) {
 	disk := rig.SmallDisk(t, 8<<20)
 	j, _ := opened(t, disk.Path)
 	next := uint64(1)
-	for range 5 {
+	for range 3 {
+		mustAppend(t, j, 10)
+		next += 10
+		j.sync = func(*os.File) error { return syscall.EIO }
+		if _, err := j.Append(contents(next, 5)); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("a sync failed: %v", err)
+		}
+		crash(j)
+		j, _ = opened(t, disk.Path)
+		holds(t, j, 1, next)
+	}
+	for range 3 {
 		mustAppend(t, j, 10)
 		next += 10
 		before := j.live

@@ -190,6 +190,35 @@ func TestAReaderStopsWhereItIsTold(t *testing.T) {
 	}
 }
 
+// What is being read is not written over, however far it is settled meanwhile.
+func TestAReaderIsNotOvertakenByACheckpoint(t *testing.T) {
+	t.Parallel()
+	j, log := openedWith(t, t.TempDir(), 4*pieceSize*segmentShare) // a segment is more than a reader has in memory
+	for len(j.segments) < 4 {
+		mustAppend(t, j, 200)
+	}
+	before, second := uint64(0), j.segments[1].first
+	err := j.Read(0, func(index uint64, record []byte) error {
+		if index <= before || before > 0 && before < second-1 && index != before+1 || !bytes.Equal(record, content(index)) {
+			return fmt.Errorf("record %d came after %d, or changed", index, before)
+		}
+		for before == 0 && j.segments[len(j.segments)-1].number < 10 {
+			mustAppend(t, j, 200)
+			if err := j.Checkpoint(j.Next()-10, nil); err != nil {
+				return err
+			}
+		}
+		before = index
+		return nil
+	})
+	if err != nil || before < second || log.String() != "" {
+		t.Errorf("%v after record %d; said: %s", err, before, log)
+	}
+	if err := j.Checkpoint(j.Next(), nil); err != nil || len(j.segments) > 1 {
+		t.Errorf("%d segments are left of a settled journal, %v", len(j.segments), err)
+	}
+}
+
 func TestARecordMayBeAsLargeAsTheJournal(t *testing.T) {
 	t.Parallel()
 	j, _ := opened(t, t.TempDir())
