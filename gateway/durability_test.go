@@ -68,3 +68,21 @@ func TestWhatA200IsWorthIsAskedAgainWhenNATSComesBack(t *testing.T) {
 		t.Error("a password is in the log")
 	}
 }
+
+func TestA200FromTheJournalIsWorthWhatItsFolderIs(t *testing.T) {
+	t.Parallel()
+	n := rig.StartNats(t, "")
+	g := startGateway(t, "NATS_URL="+n.URL(), "SLUICE_NATS_MONITOR=http://"+n.Monitor)
+	g.worth(telemetry.OK, "synced on the disk of one server", "")
+	n.Kill()
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Fatal(got)
+	}
+	want := durability.InJournal("SLUICE_DATA", g.data)
+	rig.Eventually(t, 10*time.Second, "/readyz says "+want.Detail, func() bool {
+		return g.dependency("durability").Detail == want.Detail && g.metric(`sluice_durability_info{kept="`+string(want.Kept)+`"} 1`)
+	})
+	g.WaitFor(`"msg":"what a 200 is worth: in the journal until NATS is back: `, 5*time.Second)
+	n.Restart()
+	g.worth(telemetry.OK, "synced on the disk of one server", "")
+}

@@ -88,6 +88,9 @@ func run(ctx context.Context, s *Settings) (err error) {
 				log.Info("the embedded NATS asks for no password: whoever may use this machine may read, forge and purge events", "nats", hub.url)
 			}
 			systemd.started()
+			if gap, ok := hub.usualGap(ctx); ok {
+				path.Expect(gap)
+			}
 			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
 		}
 	}()

@@ -81,3 +81,20 @@ func TestSilenceIsToldAndItsEnd(t *testing.T) {
 	}
 	g.WaitFor(`"level":"INFO","msg":"verified events come again","source":"zorio","after":"`, 5*time.Second)
 }
+
+// A gateway that starts again knows from the stream how often events come.
+func TestSilenceAfterARestartIsTold(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, "SLUICE_SILENCE=2s")
+	for n := range 20 {
+		g.send("pbx.call.hangup", fmt.Sprint(n), body("pbx.call.hangup", n))
+	}
+	rig.Eventually(t, 10*time.Second, "all are stored", func() bool { return g.count("EVENTS") == 20 })
+	g.Stop(10 * time.Second)
+	g.Start()
+	g.ready()
+	g.WaitFor(`"level":"WARN","msg":"the sender is silent","source":"zorio","error":"no verified event for`, 30*time.Second)
+	if d := g.dependency("sender"); d.Status != telemetry.Degraded || !strings.HasPrefix(d.Detail, "no verified event for ") {
+		t.Errorf("%+v", d)
+	}
+}

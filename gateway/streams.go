@@ -53,3 +53,15 @@ func (h *hub) makeAbsent(ctx context.Context) error {
 	h.log.Warn("streams were removed from NATS, or it came back with another store: made again, without what was in them", "streams", absent)
 	return nil
 }
+
+// leastEvents are enough to tell how often one comes.
+const leastEvents = 10
+
+// usualGap is the mean time between two of the stored events; it is not ok where there are too few.
+func (h *hub) usualGap(ctx context.Context) (gap time.Duration, ok bool) {
+	events, err := h.events(ctx)
+	if err != nil || events.State.Msgs < leastEvents {
+		return 0, false
+	}
+	return events.State.LastTime.Sub(events.State.FirstTime) / time.Duration(events.State.Msgs-1), true
+}

@@ -116,6 +116,6 @@ func TestAGatewayThatRunsIsAsked(t *testing.T) {
 		text = examine(t, doctor.Options{Admin: admin, NATSURL: "nats://127.0.0.1:1"})
 		return strings.Contains(text, "ok gateway durability: synced on this disk")
 	})
-	expect(t, text, "ok gateway it is degraded", "warn gateway redis: ", "start Redis")
+	expect(t, text, "ok gateway it is degraded", "ok gateway sender: failures in a row: 0 now", "warn gateway redis: ", "start Redis")
 	expect(t, examine(t, doctor.Options{Admin: "127.0.0.1:1", NATSURL: "nats://127.0.0.1:1"}), "warn gateway nothing answers at 127.0.0.1:1")
 }

@@ -9,7 +9,8 @@ import (
 //
 // The usual gap is a mean over the last minutes of traffic. Silence is unusual when it lasts longer than `least`, than 20
 // usual gaps, and than half as long again as it was in this hour a week ago, or yesterday while no week is known: a pause
-// at night or at the weekend is told of once, and is usual from then on. A restart forgets all of it.
+// at night or at the weekend is told of once, and is usual from then on. A restart forgets all but the usual gap, which is
+// then what the stream says.
 type rhythm struct {
 	least time.Duration // 0: no silence is unusual
 	began time.Time
@@ -36,6 +37,15 @@ func newRhythm(least time.Duration, now time.Time) *rhythm {
 }
 
 func hourOf(now time.Time) int64 { return now.Unix() / 3600 }
+
+// expect is told the usual gap of the time before this start, and that nothing has come since.
+func (r *rhythm) expect(gap time.Duration, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.samples == 0 && r.count == 0 {
+		r.usual, r.samples, r.last = gap, leastSamples, now
+	}
+}
 
 // tick is told from time to time how many authentic deliveries there have been.
 func (r *rhythm) tick(count int64, now time.Time) {

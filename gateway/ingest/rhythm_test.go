@@ -77,3 +77,15 @@ func TestTheUsualGapFollowsTheTraffic(t *testing.T) {
 		t.Errorf("the patience without a limit of silence is %s", got.patience())
 	}
 }
+
+func TestASenderThatIsSilentAfterARestartIsToldOf(t *testing.T) {
+	start := time.Unix(0, 0)
+	r := newRhythm(15*time.Minute, start)
+	r.expect(time.Minute, start)
+	for now := start; now.Before(start.Add(25 * time.Minute)); now = now.Add(time.Second) {
+		r.tick(0, now)
+		if lasts, limit, usual := r.silence(0, now); limit != 20*time.Minute || lasts != now.Sub(start) || usual != time.Minute {
+			t.Fatalf("silent for %s of %s, the usual gap is %s", lasts, limit, usual)
+		}
+	}
+}

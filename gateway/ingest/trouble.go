@@ -37,7 +37,10 @@ func (s *sender) severityOf(n int64) severity {
 	return worse
 }
 
-const runBegins = "the sender's deliveries fail"
+const (
+	runBegins   = "the sender's deliveries fail"
+	stormBegins = "one refusal is most of what is answered"
+)
 
 // One refusal is a storm when it is so much of the last answers, and there are so many.
 const (
@@ -77,12 +80,22 @@ func (s *sender) storm(now time.Time) *trouble {
 			continue
 		}
 		return &trouble{
-			begins: "one refusal is most of what is answered", ends: "that refusal is not most of what is answered any more",
-			since: now, remedy: a.remedy, degrades: !a.forged || s.run.isDoubted(now),
+			begins: stormBegins, ends: "that refusal is not most of what is answered any more",
+			since: s.toldSince(stormBegins, now), remedy: a.remedy, degrades: !a.forged || s.run.isDoubted(now),
 			detail: fmt.Sprintf("%.0f %% of the last %s: %s: %s", 100*share, thousands(of), a.Text, a.cause),
 		}
 	}
 	return nil
+}
+
+// toldSince is since when the log speaks of a trouble; now for one that it does not know yet.
+func (s *sender) toldSince(begins string, now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if one := s.told[begins]; one != nil {
+		return one.since
+	}
+	return now
 }
 
 const silenceRemedy = "see in the sender's console whether the URL is suspended, and whether requests reach this machine: DNS, certificate, proxy, firewall"
@@ -98,6 +111,10 @@ func (s *sender) silence(now time.Time) *trouble {
 		detail: fmt.Sprintf("no verified event for %s; the usual gap is %s", spoken(lasts), spoken(usual)),
 	}
 }
+
+// Expect tells the usual gap between two events of the time before this start, so that a sender that has gone silent
+// meanwhile is told of.
+func (p *Path) Expect(gap time.Duration) { p.sender.rhythm.expect(gap, time.Now()) }
 
 // Sender is what the sender gets, for /readyz.
 func (p *Path) Sender() telemetry.Health { return p.sender.health(time.Now()) }
