@@ -32,7 +32,14 @@ type journals struct {
 	into     drain.Config // of all
 	draining *drain.Drain // the own one
 	adopted  sync.Map     // *drain.Drain by folder
-	failed   atomic.Pointer[error]
+	failed   atomic.Pointer[failure]
+	unwell   atomic.Int64 // when it was not well last, or started; Unix nanoseconds
+}
+
+// failure is why the journal did not take a group.
+type failure struct {
+	error
+	at time.Time
 }
 
 const (
@@ -41,6 +48,7 @@ const (
 	spillRate    = 20_000                 // entries a second that go to a NATS elsewhere beside live deliveries
 	emptyWithin  = 500 * time.Millisecond // at a stop: what is left is for the next start
 	oldAfter     = 5 * time.Second        // an entry that waits for longer is worth a word
+	failedFor    = 10 * time.Second       // after a failure: with NATS back nothing may be kept that would show its end
 )
 
 // openJournals opens the first journal that no other process has; nil where the deployment wants none.
@@ -52,6 +60,7 @@ func openJournals(s *Settings, log *slog.Logger) (*journals, error) {
 		return nil, fmt.Errorf("SLUICE_DATA=%q: %w: name a folder that this user may write; or set SLUICE_JOURNAL=off for a machine without a disk of its own", s.Data, err)
 	}
 	j := &journals{settings: s, log: log}
+	j.unwell.Store(time.Now().UnixNano())
 	for n := 1; n <= mostJournals; n++ {
 		own, err := j.open(j.path(n))
 		if err == nil {
@@ -91,7 +100,7 @@ func isInUse(err error) bool { return errors.Is(err, syscall.EWOULDBLOCK) }
 // Append implements [ingest.Journal], and remembers whether there was room.
 func (j *journals) Append(group [][]byte) (first uint64, err error) {
 	if first, err = j.own.Append(group); err != nil {
-		j.failed.Store(&err)
+		j.failed.Store(&failure{err, time.Now()})
 		return first, err
 	}
 	if j.failed.Load() != nil {
@@ -218,11 +227,16 @@ func (j *journals) waiting() (count uint64, since time.Time) {
 // health is about what an operator must know before this machine may be thrown away.
 func (j *journals) health() telemetry.Health {
 	count, since := j.waiting()
-	if failed := j.failed.Load(); failed != nil {
-		return telemetry.Health{Status: telemetry.Down, Since: since, Detail: "the journal takes nothing: " + (*failed).Error(), Remedy: "make room on the disk of SLUICE_DATA, or raise SLUICE_JOURNAL_MAX_BYTES; until then deliveries are answered 503"}
+	failed := j.failed.Load()
+	if failed != nil && time.Since(failed.at) > failedFor {
+		failed = nil
 	}
-	if count == 0 || time.Since(since) < oldAfter {
-		return telemetry.Health{Status: telemetry.OK}
+	if failed == nil && (count == 0 || time.Since(since) < oldAfter) {
+		return telemetry.Health{Status: telemetry.OK, Since: time.Unix(0, j.unwell.Load())}
+	}
+	j.unwell.Store(time.Now().UnixNano())
+	if failed != nil {
+		return telemetry.Health{Status: telemetry.Down, Since: failed.at, Detail: "the journal takes nothing: " + failed.Error(), Remedy: "make room on the disk of SLUICE_DATA, or raise SLUICE_JOURNAL_MAX_BYTES; until then deliveries are answered 503"}
 	}
 	detail := fmt.Sprintf("%d deliveries lie in the journal on this machine and not yet in NATS, the oldest for %s; room for %.1f MiB is left", count, time.Since(since).Round(time.Second), float64(j.own.Left())/(1<<20))
 	if err := j.draining.Trouble(); err != nil {
