@@ -19,6 +19,7 @@ type bench struct {
 	dir      string
 	started  []*exec.Cmd
 	subjects []*subject
+	spilling *spilling
 }
 
 func (b *bench) start() error {
@@ -36,43 +37,79 @@ func (b *bench) start() error {
 		b.measured(s.name, address, c)
 	}
 	for _, s := range []struct{ name, sync string }{{"Sluice, Redis, NATS with default sync", ""}, {"Sluice, Redis, NATS with sync always", "sync_interval: always"}} {
-		if err := b.gateway(s.name, s.sync); err != nil {
+		if _, err := b.gateway(s.name, s.sync); err != nil {
 			return err
 		}
+	}
+	if err := b.embedded(); err != nil {
+		return err
+	}
+	if err := b.spills(); err != nil {
+		return err
 	}
 	time.Sleep(warmUp) // a gateway listens before it is ready; its first deliveries wait
 	return nil
 }
 
-// gateway starts a gateway with a Redis and a NATS of its own.
-func (b *bench) gateway(name, sync string) error {
-	redis, nats, address, admin := free(), free(), free(), free()
+// gateway starts a gateway with a Redis and a NATS of its own, and returns how that NATS is started.
+func (b *bench) gateway(name, sync string) (*hub, error) {
+	redis, nats, address := free(), free(), free()
 	_, port, _ := net.SplitHostPort(redis)
+	dir, err := os.MkdirTemp(b.dir, "")
+	if err != nil {
+		return nil, err
+	}
+	h := &hub{address: nats, config: filepath.Join(dir, "nats.conf")}
+	if err := os.WriteFile(h.config, fmt.Appendf(nil, "listen: %q\nmax_payload: 2MB\njetstream { store_dir: %q\n%s\n}\n", nats, dir, sync), 0o600); err != nil {
+		return nil, err
+	}
+	r, err := b.run(redis, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
+	if err != nil {
+		return nil, fmt.Errorf("%w: `make deps` installs it", err)
+	}
+	if err := b.startHub(h); err != nil {
+		return nil, err
+	}
+	h.admin = free()
+	g, err := b.run(address, append(gatewaySettings(address, h.admin, dir), "REDIS_URL=redis://"+redis, "NATS_URL=nats://"+nats), filepath.Join(b.dir, "gateway"))
+	if err != nil {
+		return nil, err
+	}
+	b.measured(name, address, g, r, h.process)
+	return h, nil
+}
+
+// hub is a NATS beside a gateway.
+type hub struct {
+	address, config, admin string // the admin address is the gateway's
+	process                *exec.Cmd
+}
+
+func (b *bench) startHub(h *hub) (err error) {
+	h.process, err = b.run(h.address, nil, filepath.Join(b.dir, "nats-server"), "-c", h.config)
+	return err
+}
+
+func gatewaySettings(address, admin, dir string) []string {
+	return []string{
+		"ZORIO_WEBHOOK_SECRET=" + secret, "SLUICE_LISTEN=" + address, "SLUICE_ADMIN=" + admin, "SLUICE_LOG=error", "SLUICE_DATA=" + filepath.Join(dir, "data"),
+		"SLUICE_MAX_COPIES=0", // the load signs one body a connection
+	}
+}
+
+// embedded starts what needs nothing beside it: NATS inside, synced, behind the journal.
+func (b *bench) embedded() error {
 	dir, err := os.MkdirTemp(b.dir, "")
 	if err != nil {
 		return err
 	}
-	config := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(config, fmt.Appendf(nil, "listen: %q\nmax_payload: 2MB\njetstream { store_dir: %q\n%s\n}\n", nats, dir, sync), 0o600); err != nil {
-		return err
-	}
-	r, err := b.run(redis, nil, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", dir)
-	if err != nil {
-		return fmt.Errorf("%w: `make deps` installs it", err)
-	}
-	n, err := b.run(nats, nil, filepath.Join(b.dir, "nats-server"), "-c", config)
+	address, admin := free(), free()
+	g, err := b.run(address, append(gatewaySettings(address, admin, dir), "SLUICE_HUB_LISTEN="+free()), filepath.Join(b.dir, "gateway"))
 	if err != nil {
 		return err
 	}
-	g, err := b.run(address, []string{
-		"ZORIO_WEBHOOK_SECRET=" + secret, "REDIS_URL=redis://" + redis, "NATS_URL=nats://" + nats,
-		"SLUICE_LISTEN=" + address, "SLUICE_ADMIN=" + admin, "SLUICE_LOG=error",
-		"SLUICE_MAX_COPIES=0", // the load signs one body a connection
-	}, filepath.Join(b.dir, "gateway"))
-	if err != nil {
-		return err
-	}
-	b.measured(name, address, g, r, n)
+	b.measured("Sluice alone: embedded NATS, all synced", address, g)
+	b.subjects[len(b.subjects)-1].admin = admin
 	return nil
 }
 
