@@ -153,6 +153,9 @@ func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.
 	return func() {
 		j.draining.Empty(emptyWithin)
 		running()
+		if left := j.draining.Left(); left > 0 {
+			j.log.Info("deliveries stay in the journal: they are published at the next start", "deliveries", left, "folder", j.folder)
+		}
 	}
 }
 

@@ -83,11 +83,16 @@ func run(ctx context.Context, s *Settings) (err error) {
 
 	limits := s.limits(log)
 	go func() {
+		if journals != nil { // which takes deliveries from the first one on
+			systemd.started()
+		}
 		if hub.wait(ctx) == nil {
 			if s.NATSURL == "" {
 				log.Info("the embedded NATS asks for no password: whoever may use this machine may read, forge and purge events", "nats", hub.url)
 			}
-			systemd.started()
+			if journals == nil {
+				systemd.started()
+			}
 			if gap, ok := hub.usualGap(ctx); ok {
 				path.Expect(gap)
 			}

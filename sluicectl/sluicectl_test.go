@@ -91,7 +91,7 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		{[]string{"send", "pbx.call.nonsense", "--url", e.url}, `pbx\.call\.hangup`, 1},
 		{[]string{"send", "pbx.call.ringing", "--url", "http://" + rig.Address(t)}, `make run`, 1},
 		{[]string{"send"}, `--all`, 2},
-		{[]string{"ready", "--degraded-ok"}, `^(ready|degraded): nats ok, durability (ok|degraded), sender ok\n  durability`, 0}, // the tests' folder need not be on a disk
+		{[]string{"ready", "--degraded-ok"}, `^(ready|degraded): nats ok, journal ok, durability (ok|degraded), sender ok\n  durability`, 0}, // the tests' folder need not be on a disk
 		{[]string{"doctor"}, `(?s)ok    settings .* gateway +durability: (synced|in memory of this machine).*ok    permissions .*ok    teams         autocall, pbx, telesales`, 0},
 		{[]string{"teams"}, `(?m)^TEAM .*\nautocall +working +autocall\.> .*\npbx +working +pbx\.> .*\ntelesales +working +telesales\.> `, 0},
 		{[]string{"ready", "--admin", rig.Address(t)}, `SLUICE_ADMIN`, 1},
