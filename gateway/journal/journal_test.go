@@ -202,11 +202,15 @@ func TestAReaderIsNotOvertakenByACheckpoint(t *testing.T) {
 		if index <= before || before > 0 && before < second-1 && index != before+1 || !bytes.Equal(record, content(index)) {
 			return fmt.Errorf("record %d came after %d, or changed", index, before)
 		}
-		for before == 0 && j.segments[len(j.segments)-1].number < 10 {
-			mustAppend(t, j, 200)
-			if err := j.Checkpoint(j.Next()-10, nil); err != nil {
+		for before == 0 && j.number < 10 {
+			settled := second // alone, until it would have been written over
+			if j.number > 6 {
+				settled = j.Next() - 10
+			}
+			if err := j.Checkpoint(settled, nil); err != nil {
 				return err
 			}
+			mustAppend(t, j, 200)
 		}
 		before = index
 		return nil
