@@ -85,7 +85,7 @@ func (s *session) listLetters(ctx context.Context, selection dead.Selection) err
 	case s.json():
 		return object(s.out, letters)
 	}
-	table(s.out, []string{"ID", "TEAM", "EVENT", "DELIVERY", "REASON", "ATTEMPTS", "GIVEN UP", "LAST ERROR"}, rows)
+	table(s.out, []string{"ID", "TEAM", "EVENT", "DELIVERY", "REASON", "ATTEMPTS", "DEAD SINCE", "LAST ERROR"}, rows)
 	return nil
 }
 

@@ -94,7 +94,7 @@ func (l *letters) do(ctx context.Context, s *session, ids []string, action audit
 		s.warnUntold(result.Untold)
 		if err != nil {
 			entry.Failed(err)
-			return fmt.Errorf("%w: %s of %d are through, the rest is as it was", err, plural(total.Done, "dead letter"), count)
+			return fmt.Errorf("%w: %s of %d are done, the rest is unchanged", err, plural(total.Done, "dead letter"), count)
 		}
 	}
 	return s.tellLetters(total, verb)

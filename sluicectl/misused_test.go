@@ -17,7 +17,7 @@ func TestMisuseNamesTheRemedy(t *testing.T) {
 		{"send", "--all"},
 		{"send pbx.call.hangup --count 0", "--count 0: use 1 or more"},
 		{"send pbx.call.hangup --rate -1", "--rate -1: use deliveries a second, or 0"},
-		{"send pbx.call.hangup --url ftp://u:GEHEIM@h", `--url "ftp://xxxxx@h" is no URL: use http://host/path`},
+		{"send pbx.call.hangup --url ftp://u:GEHEIM@h", `--url "ftp://xxxxx@h" is not a URL: use http://host/path`},
 		{"replay --since 1h", "with one of --team, --url, and -o ndjson"},
 		{"replay --team pbx --since 1h --rate -1", "or 0 for as fast"},
 	} {

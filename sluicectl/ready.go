@@ -59,7 +59,7 @@ func (s *session) ready(ctx context.Context, admin string) error {
 	case !r.Works():
 		return fmt.Errorf("%s is not ready: see above what to do", admin)
 	case r.Status == "degraded":
-		return alias{fmt.Errorf("%s works, but not all is well: see above what to do", admin), errDegraded}
+		return alias{fmt.Errorf("%s works but is degraded: see above what to do", admin), errDegraded}
 	}
 	return nil
 }

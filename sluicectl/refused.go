@@ -90,7 +90,7 @@ func (s *session) showRefused(ctx context.Context, id string) error {
 func (s *session) refusedRequest(ctx context.Context, id string) (*refused.Request, error) {
 	sequence, err := strconv.ParseUint(id, 10, 64)
 	if err != nil {
-		return nil, misused("%q is no id: sluicectl refused list shows what there is", id)
+		return nil, misused("%q is not an id: sluicectl refused list shows what there is", id)
 	}
 	r, err := refused.Get(ctx, s.js, sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -214,7 +214,7 @@ func (r *replaying) would(v replay.Survey, known bool) string {
 		text += fmt.Sprintf("; %d it has already processed", v.Handled)
 	}
 	if v.Foreign > 0 {
-		text += fmt.Sprintf("; %s that is no event is left out", plural(v.Foreign, "message"))
+		text += fmt.Sprintf("; %s left out, not an event", plural(v.Foreign, "message"))
 	}
 	return text
 }

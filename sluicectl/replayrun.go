@@ -95,7 +95,7 @@ func (r *replaying) target(s *session, e replay.Entry) (target replay.Target, do
 
 func checkURL(text string) error {
 	if u, err := url.Parse(text); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return misused("--url %q is no URL: use http://host/path or https://host/path", mask.Address(text))
+		return misused("--url %q is not a URL: use http://host/path or https://host/path", mask.Address(text))
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func selections[S any](c *chosen, ids []string, flags S, given bool, words strin
 func checkPatterns(patterns []string) error {
 	for _, pattern := range patterns {
 		if !event.ValidPattern(pattern) {
-			return misused("%q is no pattern of event names: use names such as pbx.call.hangup, with * for one part, or > at the end for all that follow", pattern)
+			return misused("%q is not a pattern of event names: use names such as pbx.call.hangup, with * for one part, or > at the end for all that follow", pattern)
 		}
 	}
 	return nil
@@ -98,7 +98,7 @@ func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if t, ok := parseDay(text, now.Local()); ok {
 		return t, nil
 	}
-	return time.Time{}, misused("--%s %q is no time: use %s", flag, text, timeWords)
+	return time.Time{}, misused("--%s %q is not a time: use %s", flag, text, timeWords)
 }
 
 var days = regexp.MustCompile(`^(?:(\d{1,4})w)?(?:(\d{1,4})d)?(.*)$`)

@@ -186,9 +186,9 @@ func taken(answer string) error {
 		return nil
 	}
 	if remedy, known := remedies[status]; known {
-		return fmt.Errorf("the gateway did not take it (%s): %s", answer, remedy)
+		return fmt.Errorf("the gateway refused it (%s): %s", answer, remedy)
 	}
-	return fmt.Errorf("the gateway did not take it: %s", answer)
+	return fmt.Errorf("the gateway refused it: %s", answer)
 }
 
 func milliseconds(d time.Duration) string {

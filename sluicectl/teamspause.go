@@ -89,7 +89,7 @@ func (s *session) askToRemove(ctx context.Context, name string, yes bool) error 
 		return err
 	}
 	if t.Runs || t.State != team.NoProcess && t.State != team.Paused {
-		return fmt.Errorf("%s is %s, a process of it runs: stop it first; it would begin anew with everything that is kept", name, t.State)
+		return fmt.Errorf("%s is %s, a process of it runs: stop it first; it would start again with every event that is kept", name, t.State)
 	}
 	return s.confirm(yes, "would remove the place of %s: %s that it has not processed, %d that wait for a retry and %d replayed are not given to it any more; %s",
 		name, plural(int(t.Lag), "event"), t.Retrying, t.Replaying, keeps(t.Dead))

@@ -90,7 +90,7 @@ func (a *archiver) take(b *batch, msg jetstream.Msg, asked time.Time) {
 	e, err := event.Parse(msg.Subject(), msg.Headers(), msg.Data())
 	meta, metaErr := msg.Metadata()
 	if err = errors.Join(err, metaErr); err != nil {
-		a.log.Error("skipping a message that is no event", "subject", msg.Subject(), "error", err)
+		a.log.Error("skipping a message that is not an event", "subject", msg.Subject(), "error", err)
 		_ = msg.TermWithReason(err.Error())
 		return
 	}
@@ -128,7 +128,7 @@ func (a *archiver) archive(ctx context.Context, b *batch) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := a.write(bounded, b)
 		if errors.Is(err, errNotOurs) { // a word about them could take them from another instance
-			a.log.Warn("leaving events to whoever they are given to again", "events", b.len(), "error", err)
+			a.log.Warn("leaving events that are redelivered to another process", "events", b.len(), "error", err)
 			return
 		}
 		a.report(err)

@@ -71,7 +71,7 @@ func (f *source) open(ctx context.Context) error {
 
 func (f *source) isOurs(have jetstream.ConsumerConfig) error {
 	if have.PriorityPolicy != f.config.PriorityPolicy || have.AckPolicy != f.config.AckPolicy {
-		return errors.New("it is there already and is not the archive's: remove it (sluicectl teams remove archive)")
+		return errors.New("it exists and is not the archive's: remove it (sluicectl teams remove archive)")
 	}
 	return nil
 }

@@ -77,8 +77,8 @@ func TestWhatACrashLeftUnfinishedIsRemovedAndNeverAmongTheFiles(t *testing.T) {
 func TestPlacesThatCannotTakeFilesAreRefused(t *testing.T) {
 	for place, want := range map[string]string{
 		"./data/archive": "", "/var/archive": "", "file:///var/archive": "", "s3://name?region=x": "", "s3://name/folder/?endpoint=http://127.0.0.1:9000": "",
-		"http://host/x": "SLUICE_ARCHIVE: http:// is no place for files", "file://var/archive": "use three slashes", "s3://": "needs the name of a bucket",
-		"gs://name": "s3://name?endpoint=https://storage.googleapis.com", "azblob://name": "azblob:// is no place for files",
+		"http://host/x": "SLUICE_ARCHIVE: http:// is not a place for files", "file://var/archive": "use three slashes", "s3://": "needs the name of a bucket",
+		"gs://name": "s3://name?endpoint=https://storage.googleapis.com", "azblob://name": "azblob:// is not a place for files",
 		"s3://name?regoin=x": `unknown parameter "regoin"`, "s3://key:secret@name": "AWS_ACCESS_KEY_ID", "s3://name?endpoint=host:9000": "not the address of an S3 service",
 	} {
 		err := checkPlace(place)

@@ -59,14 +59,14 @@ func (f *forwarder) reload(ctx context.Context) {
 	targets, warnings, err := readTargets(f.settings.Targets)
 	f.noteFile(err)
 	if err != nil {
-		f.log.Error("the targets stay as they are: their file is wrong", "error", err, "remedy", fileRemedy)
+		f.log.Error("keeping the previous targets: their file has mistakes", "error", err, "remedy", fileRemedy)
 		return
 	}
 	for _, warning := range warnings {
 		f.log.Warn(warning)
 	}
 	f.apply(ctx, targets)
-	f.log.Info("read the targets again", "file", f.settings.Targets, "targets", len(targets))
+	f.log.Info("reloaded the targets", "file", f.settings.Targets, "targets", len(targets))
 }
 
 // apply makes the running targets those that are wanted. One that stays as it is and works goes on untouched; one that

@@ -139,7 +139,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 
 	h.write(map[string]string{"same": same.URL, "moves": moved.URL})
 	forward.Signal(syscall.SIGHUP)
-	forward.WaitFor("read the targets again", 20*time.Second)
+	forward.WaitFor("reloaded the targets", 20*time.Second)
 	forward.WaitFor("a target was removed", 20*time.Second)
 	forward.WaitFor("sluicectl teams remove forward-leaves", 20*time.Second)
 	says(t, admin, "targets", func(d telemetry.Dependency) bool { return d.Status == telemetry.OK })

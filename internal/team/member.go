@@ -46,7 +46,7 @@ func (m Member) watchPause(ctx context.Context) {
 			unwatch = m.Admin.Watch(m.Prefix+"team", func() telemetry.Health { return *found })
 			paused = true
 		case found == nil && paused:
-			m.Log.Info("the team is paused no more")
+			m.Log.Info("the team is resumed")
 			unwatch()
 			paused, unwatch = false, func() {}
 		}

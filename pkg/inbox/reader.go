@@ -14,7 +14,7 @@ import (
 )
 
 // ErrNoInbox says that there is no inbox of the team's where the settings point.
-var ErrNoInbox = errors.New("no inbox of this team's within reach")
+var ErrNoInbox = errors.New("cannot find this team's inbox")
 
 // Reader reads what a team has handled. It creates and writes nothing, and is safe for concurrent use.
 type Reader struct {

@@ -187,9 +187,9 @@ func unknown(s any, environment map[string]string) (warnings []string) {
 		if !strings.HasPrefix(name, "SLUICE_") || slices.Contains(known, name) {
 			continue
 		}
-		warning := name + " is set but is no setting: unset it"
+		warning := name + " is set but is not a setting: unset it"
 		if near := Nearest(name, known); near != "" {
-			warning = name + " is set but is no setting: did you mean " + near + "?"
+			warning = name + " is set but is not a setting: did you mean " + near + "?"
 		}
 		warnings = append(warnings, warning)
 	}

@@ -118,7 +118,7 @@ func TestEffectiveHidesSecrets(t *testing.T) {
 
 func TestUnknownSettingsAreNamed(t *testing.T) {
 	got := unknown(&sample{}, map[string]string{"SLUICE_LISTN": "x", "SLUICE_SOMETHING_ELSE": "x", "SLUICE_LISTEN": "x", "PATH": "x"})
-	if len(got) != 2 || !strings.Contains(got[0], "did you mean SLUICE_LISTEN?") || !strings.Contains(got[1], "SLUICE_SOMETHING_ELSE is set but is no setting") {
+	if len(got) != 2 || !strings.Contains(got[0], "did you mean SLUICE_LISTEN?") || !strings.Contains(got[1], "SLUICE_SOMETHING_ELSE is set but is not a setting") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -18,7 +18,7 @@ func Ask(ctx context.Context, address string) (r Readiness, err error) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
 	if err != nil {
-		return r, fmt.Errorf("%s is no address: set SLUICE_ADMIN to host:port: %w", address, err)
+		return r, fmt.Errorf("%s is not an address: set SLUICE_ADMIN to host:port: %w", address, err)
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
@@ -28,7 +28,7 @@ func Ask(ctx context.Context, address string) (r Readiness, err error) {
 	defer answer.Body.Close()
 	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&r)
 	if err != nil || r.Status == "" {
-		return r, fmt.Errorf("what answers at %s is no process of Sluice: set SLUICE_ADMIN to the address of one", address)
+		return r, fmt.Errorf("what answers at %s is not a process of Sluice: set SLUICE_ADMIN to the address of one", address)
 	}
 	return r, nil
 }

@@ -23,7 +23,7 @@ func (s *Start) UnmarshalText(text []byte) error {
 	default:
 		at, err := time.Parse(time.RFC3339, string(text))
 		if err != nil {
-			return fmt.Errorf("%q is no place to start: use beginning, now, or a time such as 2026-01-31T08:00:00Z", text)
+			return fmt.Errorf("%q is not a place to start: use beginning, now, or a time such as 2026-01-31T08:00:00Z", text)
 		}
 		*s = Start{at: at}
 	}

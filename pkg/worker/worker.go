@@ -228,7 +228,7 @@ func (t *Team) check() error {
 	}
 	for _, pattern := range t.patterns() {
 		if !event.ValidPattern(pattern) {
-			return fmt.Errorf("team %s: %q is no pattern of event names: use names such as pbx.call.hangup, with * for one part, or > at the end for all that follow", t.Name, pattern)
+			return fmt.Errorf("team %s: %q is not a pattern of event names: use names such as pbx.call.hangup, with * for one part, or > at the end for all that follow", t.Name, pattern)
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ var (
 	errNoName    = errors.New(`the body has no "event"`)
 	errNotString = errors.New(`"event" is not a string`)
 	errTwoNames  = errors.New(`the body has two different "event"s`) // parsers downstream would disagree about it
-	errTrailing  = errors.New("something follows the JSON object")
+	errTrailing  = errors.New("there is more after the JSON object")
 	errBadName   = errors.New("the event name cannot be a subject: it takes letters, digits, _ and - between single dots, at most 128 bytes")
 )
 

@@ -20,7 +20,7 @@ type Journal struct{ bucket jetstream.KeyValue }
 // ErrNotFound says that there is no replay of that id.
 var ErrNotFound = errors.New("no such replay")
 
-var errUnreadable = errors.New("nobody can read the journal's entry")
+var errUnreadable = errors.New("cannot parse the journal's entry")
 
 // OpenJournal opens the journal that the gateway declares.
 func OpenJournal(ctx context.Context, js jetstream.JetStream) (*Journal, error) {
