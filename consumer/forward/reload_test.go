@@ -125,7 +125,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 
 	h.write(map[string]string{"same": "ftp://nowhere"})
 	forward.Signal(syscall.SIGHUP)
-	forward.WaitFor("the targets stay as they are", 20*time.Second)
+	forward.WaitFor("keeping the previous targets", 20*time.Second)
 	if !strings.Contains(forward.Output(), `:2: target \"same\": url ftp://nowhere: use http:// or https://`) {
 		t.Errorf("the log does not say what is wrong:\n%s", forward.Output())
 	}
