@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -77,6 +78,9 @@ func (s *Server) Start() error {
 	if err != nil {
 		return errors.Join(err, s.lock.Close())
 	}
+	if err := removeProbes(filepath.Join(s.options.Dir, "jetstream")); err != nil {
+		return errors.Join(err, s.room.Full(), s.lock.Close())
+	}
 	if s.Server, err = s.options.start(host, port, s.room); err != nil {
 		return errors.Join(err, s.room.Full(), s.lock.Close())
 	}
@@ -85,6 +89,18 @@ func (s *Server) Start() error {
 	s.kept.Go(func() { s.keep(ctx) })
 	s.started.Store(true)
 	return nil
+}
+
+// removeProbes removes the files with which nats-server finds out whether it may write to a folder. It removes them itself,
+// but a crash or a power cut may leave one, and then its health says for ever that an account of this name is missing.
+func removeProbes(dir string) (err error) {
+	entries, _ := os.ReadDir(dir) // where it cannot be read, the server says so
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "_test_") && e.Type().IsRegular() {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return err
 }
 
 const (

@@ -1,6 +1,9 @@
 package embedded
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,4 +36,21 @@ func TestAServerRefusesWhatIsTaken(t *testing.T) {
 		t.Fatalf("after the first has stopped: %v", err)
 	}
 	again.Shutdown()
+}
+
+// nats-server tries whether it may write. What a power cut leaves of that is no missing account, for which the store would
+// be started again and again.
+func TestWhatAPowerCutLeftOfATrialIsNoBrokenStore(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "jetstream"), 0o700), os.WriteFile(filepath.Join(dir, "jetstream", "_test_1234"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Start(Options{Dir: dir, Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	if err := s.broken(); err != nil {
+		t.Error(err)
+	}
 }
