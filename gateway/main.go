@@ -78,20 +78,13 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer journals.drain(hub, memory, path, admin)()
 	defer watchDurability(hub, path.Spilling, admin, log)()
 	admin.Watch("sender", path.Sender)
-	systemd := newManager(ctx, path, admin)
-	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, systemd)
+	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, newManager(ctx, path, admin))
 
 	limits := s.limits(log)
 	go func() {
-		if journals != nil { // which takes deliveries from the first one on
-			systemd.started()
-		}
 		if hub.wait(ctx) == nil {
 			if s.NATSURL == "" {
 				log.Info("the embedded NATS asks for no password: whoever may use this machine may read, forge and purge events", "nats", hub.url)
-			}
-			if journals == nil {
-				systemd.started()
 			}
 			if gap, ok := hub.usualGap(ctx); ok {
 				path.Expect(gap)

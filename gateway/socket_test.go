@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,11 @@ func (s *steady) balance(t *testing.T, url string) (failures, run int) {
 		}
 	}
 	cmp.Or(s.next, s.g).drained()
-	copies := stored(t, s.g.js(url))
+	var copies map[string]int
+	rig.Eventually(t, 30*time.Second, "all are in the stream, through the journal if need be", func() bool {
+		copies = stored(t, s.g.js(url))
+		return !slices.ContainsFunc(first, func(a attempt) bool { return copies[a.id] == 0 })
+	})
 	for _, a := range first {
 		if copies[a.id] != 1 {
 			t.Errorf("delivery %s is stored %d times", a.id, copies[a.id])
@@ -153,9 +158,9 @@ func TestAReplacementOnASharedPortFailsNothing(t *testing.T) {
 	for name, client := range clients() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			nats := rig.StartNats(t, "")
+			nats, data := rig.StartNats(t, ""), t.TempDir()
 			start := func(address string) *gateway {
-				g := startGateway(t, "SLUICE_LISTEN="+address, "SLUICE_LISTEN_REUSEPORT=true", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+				g := startGateway(t, "SLUICE_LISTEN="+address, "SLUICE_LISTEN_REUSEPORT=true", "SLUICE_DATA="+data, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 				g.address = address
 				return g
 			}

@@ -15,12 +15,13 @@ import (
 
 // manager is systemd, which is told how the gateway is (sd_notify). Where there is none, nothing is said.
 type manager struct {
-	admin *telemetry.Admin
-	pulse pulse
-	ready atomic.Bool // it was told so
+	admin  *telemetry.Admin
+	pulse  pulse
+	status string      // as it was told last
+	ready  atomic.Bool // it was told so
 }
 
-const tellEvery = time.Second
+const tellEvery = 250 * time.Millisecond
 
 // newManager tells systemd of what changes, until ctx ends, and then that the gateway stops.
 func newManager(ctx context.Context, path *ingest.Path, admin *telemetry.Admin) *manager {
@@ -32,32 +33,36 @@ func newManager(ctx context.Context, path *ingest.Path, admin *telemetry.Admin) 
 }
 
 func (m *manager) run(ctx context.Context) {
-	every, said := tellEvery, ""
+	every := tellEvery
 	watchdog, _ := daemon.SdWatchdogEnabled(false) // 0 where it is not set, or set to nonsense
 	if watchdog > 0 {
 		every = min(every, watchdog/3)
 	}
-	for tick := time.NewTicker(every); ; {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		m.say(m.admin.Readiness())
+		if watchdog > 0 && m.pulse.beats(time.Now()) {
+			tell(daemon.SdNotifyWatchdog)
+		}
 		select {
 		case <-ctx.Done():
-			tell(daemon.SdNotifyStopping, "STATUS=stopping: answering the requests in flight")
-			return
-		case now := <-tick.C:
-			if status := sentence(m.admin.Readiness()); status != said {
-				tell("STATUS=" + status)
-				said = status
-			}
-			if watchdog > 0 && m.pulse.beats(now) {
-				tell(daemon.SdNotifyWatchdog)
-			}
+		case <-tick.C:
 		}
 	}
+	tell(daemon.SdNotifyStopping, "STATUS=stopping: answering the requests in flight")
 }
 
-// started says that deliveries are stored from now on.
-func (m *manager) started() {
-	m.ready.Store(true)
-	tell(daemon.SdNotifyReady)
+// say tells the state where it has changed, and once that the gateway takes deliveries: as soon as /readyz says so.
+func (m *manager) say(r telemetry.Readiness) {
+	if status := sentence(r); status != m.status {
+		m.status = status
+		tell("STATUS=" + status)
+	}
+	if takes := r.Status == "ready" || r.Status == "degraded"; takes && !m.ready.Load() {
+		m.ready.Store(true)
+		tell(daemon.SdNotifyReady)
+	}
 }
 
 // reload says that settings are read again while that is done.

@@ -54,7 +54,7 @@ func TestSystemdIsToldHowTheGatewayIs(t *testing.T) {
 	nats := rig.StartNats(t, "")
 	nats.Signal(syscall.SIGSTOP)
 	notify, said := manage(t)
-	g := beginGateway(t, notify, "WATCHDOG_USEC=900000", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g := beginGateway(t, notify, "WATCHDOG_USEC=900000", "SLUICE_JOURNAL=off", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 	heard(t, said, 0, "STATUS=unavailable; nats is down: ")
 	n := heard(t, said, 0, "WATCHDOG=1")
 	g.Signal(syscall.SIGHUP)
@@ -66,11 +66,10 @@ func TestSystemdIsToldHowTheGatewayIs(t *testing.T) {
 	}
 	nats.Signal(syscall.SIGCONT)
 	n = heard(t, said, 0, "READY=1")
+	heard(t, said, 0, "STATUS=ready")
 	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
 		t.Errorf("when it is ready: %s", got)
 	}
-	heard(t, said, 0, "STATUS=ready")
-
 	g.Signal(syscall.SIGHUP)
 	n = heard(t, said, n, "RELOADING=1\nMONOTONIC_USEC=")
 	n = heard(t, said, n, "READY=1")
@@ -93,6 +92,18 @@ func TestSystemdIsToldHowTheGatewayIs(t *testing.T) {
 		if strings.Count(message, "\n") > 1 {
 			t.Errorf("a message of several lines: %q", message)
 		}
+	}
+}
+
+// With a journal the gateway takes deliveries before NATS is there.
+func TestSystemdStartsAGatewayThatKeepsDeliveriesWhileNATSIsAway(t *testing.T) {
+	t.Parallel()
+	notify, said := manage(t)
+	g := beginGateway(t, notify, "NATS_URL=nats://"+rig.Address(t))
+	heard(t, said, 0, "READY=1")
+	heard(t, said, 0, "STATUS=degraded; nats is degraded: ")
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 OK" {
+		t.Errorf("without NATS: %s", got)
 	}
 }
 
