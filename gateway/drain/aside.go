@@ -6,17 +6,18 @@ import (
 	"path/filepath"
 )
 
-// setAside keeps an entry that JetStream will never take, in a file of its own: it was answered 200, and the others go on.
-func (d *Drain) setAside(e *entry, reason error) error {
+// setAside keeps a record that JetStream will never take, or that cannot be read here, in a file of its own: it was answered
+// 200, and the others go on.
+func (d *Drain) setAside(index uint64, record []byte, reason error) error {
 	if err := os.MkdirAll(d.Aside, 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(d.Aside, fmt.Sprintf("%020d", e.index))
-	if err := writeSynced(path, e.record); err != nil {
+	path := filepath.Join(d.Aside, fmt.Sprintf("%020d", index))
+	if err := writeSynced(path, record); err != nil {
 		return err
 	}
-	d.Log.Error("JetStream can never store a delivery that the journal has kept: it is set aside", "file", path, "identity", e.identity, "error", reason,
-		"remedy", "raise max_payload of NATS and start the gateway again, which tries it once more")
+	d.Log.Error("a delivery that the journal has kept can never be stored: it is set aside", "file", path, "error", reason,
+		"remedy", "raise max_payload of NATS, or go back to the newer version that wrote it, and start the gateway again, which tries it once more")
 	return nil
 }
 
@@ -52,5 +53,6 @@ func (d *Drain) takeBack() error {
 			return err
 		}
 	}
+	_ = os.Remove(d.Aside) // nothing is in it, or it is not there
 	return nil
 }

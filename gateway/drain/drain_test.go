@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -206,6 +207,30 @@ func TestWhatWasInDoubtIsLookedFor(t *testing.T) {
 	s.expect(80)
 }
 
+// A batch that NATS acknowledged to nobody is looked for, although an outage before it had the journal looked through.
+func TestWhatIsInDoubtAgainIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	s := newTrial(t)
+	s.keep(0, 20, time.Now().Add(-10*time.Minute))
+	s.keep(20, 1980, time.Time{})
+	d := s.drain(nil)
+	if !d.next(t.Context()) || d.found.before != 2001 {
+		t.Fatalf("%v: looked up to %d", d.Trouble(), d.found.before)
+	}
+	batch, _, err := d.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.tried.note(batch)
+	if _, err := d.batch(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	s.forget()
+	d.knownFor = 0
+	s.finish(d)
+	s.expect(2000)
+}
+
 // While it drains NATS may die, hang and come back: everything is stored once, in its order.
 func TestNATSMayComeAndGoWhileItDrains(t *testing.T) {
 	t.Parallel()
@@ -241,6 +266,50 @@ func TestWhatTheMemoryKnowsIsNotPublished(t *testing.T) {
 		return nil
 	}))
 	s.expect(1)
+}
+
+// What the client would never send, because of its size or of a header, holds up nothing of its batch.
+func TestWhatCannotBeSentHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	s := newTrial(t)
+	s.nats.Reload("max_payload: 64KB")
+	s.nats.Kill()
+	s.nats.Restart()
+	rig.Eventually(t, 10*time.Second, "the limit is known", func() bool { return s.js.Conn().MaxPayload() == 64<<10 })
+	s.keep(0, 10, time.Time{})
+	for n, e := range []journal.Entry{
+		{Subject: event.Subject("zorio", "a"), Header: nats.Header{event.HeaderID: {identity(100)}}, Data: make([]byte, 64<<10)},
+		{Subject: event.Subject("zorio", "a"), Header: nats.Header{event.HeaderID: {identity(101)}, "X-(": {"1"}}},
+	} {
+		if _, err := s.Append([][]byte{e.Append(nil)}); err != nil {
+			t.Fatal(err)
+		}
+		s.keep(10*(n+1), 10, time.Time{})
+	}
+	s.finish(s.drain(nil))
+	s.expect(30)
+	if aside, _ := filepath.Glob(filepath.Join(s.dir, "aside", "*")); len(aside) != 2 {
+		t.Errorf("set aside: %v", aside)
+	}
+}
+
+// What another version wrote is kept until that comes back.
+func TestWhatCannotBeReadIsSetAside(t *testing.T) {
+	t.Parallel()
+	s := newTrial(t)
+	newer := append([]byte{99}, make([]byte, batchBytes/2)...)
+	large := journal.Entry{Subject: event.Subject("zorio", "a"), Header: nats.Header{event.HeaderID: {identity(0)}}, Data: append([]byte("0"), make([]byte, batchBytes/2)...)}
+	if _, err := s.Append([][]byte{newer, large.Append(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	s.finish(s.drain(nil))
+	aside, _ := filepath.Glob(filepath.Join(s.dir, "aside", "*"))
+	if len(aside) != 1 {
+		t.Fatalf("set aside: %v", aside)
+	}
+	if record, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(record, newer) {
+		t.Errorf("%d bytes are left of it: %v", len(record), err)
+	}
 }
 
 // What JetStream can never store holds up nobody. It is kept beside the journal, and tried again at the next start.

@@ -24,8 +24,7 @@ type entry struct {
 
 var errEnough = errors.New("enough")
 
-// read takes the next batch, and tells the index behind it. What cannot be read is said aloud and left out: it will never
-// be readable.
+// read takes the next batch, and tells the index behind it. What cannot be read is set aside: another version wrote it.
 func (d *Drain) read() (batch []*entry, end uint64, err error) {
 	bytes, most := 0, min(batchBytes, int(d.Journal.Bytes()+d.Journal.Left())/4) // NATS stages a batch on the same disk, which may be small
 	end = d.Journal.Next()
@@ -33,12 +32,11 @@ func (d *Drain) read() (batch []*entry, end uint64, err error) {
 		if len(batch) == batchMost || bytes > 0 && bytes+len(record) > most {
 			return errEnough
 		}
-		bytes += len(record)
 		one, err := parse(index, record)
 		if err != nil {
-			d.Log.Error("an entry of the journal cannot be read: its delivery is lost here", "index", index, "bytes", len(record), "error", err)
-			return nil
+			return d.setAside(index, record, err)
 		}
+		bytes += len(record)
 		one.record = append([]byte(nil), record...)
 		batch = append(batch, one)
 		return nil

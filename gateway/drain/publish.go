@@ -20,7 +20,7 @@ const (
 )
 
 // publish stores entries. Those of EVENTS go as one atomic batch, for which the server syncs its disk once; where that
-// is refused, because one of them is there already, each goes by itself under the same Nats-Msg-Id.
+// is refused, because one of them is there already or can never be stored, each goes by itself under the same Nats-Msg-Id.
 func (d *Drain) publish(ctx context.Context, fresh []*entry) ([]Stored, error) {
 	events, others := apart(fresh)
 	if len(events) > few {
@@ -29,7 +29,7 @@ func (d *Drain) publish(ctx context.Context, fresh []*entry) ([]Stored, error) {
 			more, err := d.singles(others)
 			return append(stored, more...), err
 		}
-		if !isRefusedBatch(err) {
+		if !isRefused(err) {
 			return nil, err
 		}
 	}
@@ -65,10 +65,11 @@ func (d *Drain) batch(ctx context.Context, entries []*entry) ([]Stored, error) {
 	return stored, nil
 }
 
-// isRefusedBatch reports that the server took the batch and not what is in it: one by one some may be stored.
-func isRefusedBatch(err error) bool {
+// isRefused reports that the batch arrived and what is in it was not taken, or that the client will never send one of
+// it: one by one some may be stored.
+func isRefused(err error) bool {
 	var api *jetstream.APIError
-	return errors.As(err, &api)
+	return errors.As(err, &api) || errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadHeaderMsg)
 }
 
 // singles publishes entries one by one and waits for all. Their order is kept, and an error leaves all of them to the next
@@ -93,7 +94,7 @@ func (d *Drain) singles(entries []*entry) ([]Stored, error) {
 		e := entries[s.at]
 		switch {
 		case errors.Is(s.err, stream.ErrUnstorable):
-			if err := d.setAside(e, s.err); err != nil {
+			if err := d.setAside(e.index, e.record, s.err); err != nil {
 				failed = err
 			}
 		case s.err != nil:

@@ -23,13 +23,15 @@ const (
 // attempt is what this process has tried and does not know the end of.
 type attempt struct {
 	since  time.Time // the first time
-	before uint64    // index
+	last   time.Time
+	before uint64 // index
 }
 
-// note remembers when a batch was tried first.
+// note remembers when a batch was tried first and last.
 func (a *attempt) note(batch []*entry) {
+	a.last = time.Now()
 	if first := batch[0].index; first >= a.before {
-		a.since = time.Now()
+		a.since = a.last
 	}
 	a.before = max(a.before, batch[len(batch)-1].index+1)
 }
@@ -38,6 +40,7 @@ func (a *attempt) note(batch []*entry) {
 type found struct {
 	sequences map[string]uint64 // of what is stored, by subject and identity
 	before    uint64            // index of the first entry that was not looked for
+	at        time.Time         // when it was begun: nothing that left later was looked for
 }
 
 // doubt is when an entry may have been published first; zero when it was not.
@@ -53,9 +56,19 @@ func (d *Drain) doubt(e *entry) time.Time {
 	return time.Time{}
 }
 
+// mustLookUp reports whether a copy of an entry may lie in a stream that JetStream does not know of any more, and that no
+// look-up has seen: what left after the last one counts from then on.
 func (d *Drain) mustLookUp(e *entry) bool {
 	since := d.doubt(e)
-	return !since.IsZero() && time.Since(since) > d.knownFor
+	if since.IsZero() {
+		return false
+	}
+	if e.index < d.found.before && since.Before(d.found.at) {
+		if since = d.found.at; e.index >= d.tried.before || !d.tried.last.After(since) {
+			return false
+		}
+	}
+	return time.Since(since) > d.knownFor
 }
 
 // without parts a batch into what is to be published and what is stored already.
@@ -65,7 +78,7 @@ func (d *Drain) without(ctx context.Context, batch []*entry) (fresh []*entry, st
 		return nil, nil, err
 	}
 	for i, e := range batch {
-		if d.mustLookUp(e) && e.index >= d.found.before {
+		if d.mustLookUp(e) {
 			if err := d.lookUp(ctx, e.index); err != nil {
 				return nil, nil, err
 			}
@@ -99,12 +112,16 @@ func (d *Drain) known(ctx context.Context, batch []*entry) ([]bool, error) {
 
 // lookUp reads the streams once for all that is in doubt from an index on.
 func (d *Drain) lookUp(ctx context.Context, from uint64) error {
+	if _, err := d.JS.Stream(ctx, stream.Events); err != nil { // or each attempt of an outage would read the journal
+		return err
+	}
+	at := time.Now()
 	want, since, before, err := d.inDoubt(from)
 	if err != nil {
 		return err
 	}
 	d.Log.Info("looking in the streams for what may have been stored before an outage", "deliveries", len(want), "since", since.UTC())
-	d.found = found{sequences: map[string]uint64{}, before: before}
+	d.found = found{sequences: map[string]uint64{}, before: before, at: at}
 	for _, name := range []string{stream.Events, stream.Quarantine} {
 		err := stream.Read(ctx, d.JS, name, stream.Range{Since: since.Add(-skew), HeadersOnly: true}, func(m *jetstream.RawStreamMsg) error {
 			if key := m.Subject + " " + m.Header.Get(event.HeaderID); want[key] {
