@@ -59,6 +59,11 @@ func (w *worth) run(ctx context.Context) {
 // look finds out what is due. What one server told holds until another is asked, or it tells something else: its
 // monitoring port may be slow.
 func (w *worth) look(ctx context.Context) {
+	if w.hub.embedded != nil {
+		found := durability.OnThisMachine(dataSetting, w.hub.settings.Data)
+		w.known.Store(&found)
+		return
+	}
 	server := w.hub.nc.ConnectedServerId()
 	if !w.hub.isOpen() || server == "" || server == w.server && time.Since(w.asked) < askNATSEvery {
 		return
@@ -75,10 +80,6 @@ func (w *worth) look(ctx context.Context) {
 
 // ask is not ok while NATS does not tell how many copies it keeps.
 func (w *worth) ask(ctx context.Context) (found *durability.Worth, ok bool) {
-	if w.hub.embedded != nil {
-		found := durability.OnThisMachine(dataSetting, w.hub.settings.Data)
-		return &found, true
-	}
 	ctx, cancel := context.WithTimeout(ctx, levelsWithin)
 	defer cancel()
 	events, err := w.hub.js.Stream(ctx, stream.Events)
@@ -115,7 +116,7 @@ func (w *worth) tell(now durability.Worth) {
 func (w *worth) health() telemetry.Health {
 	now := w.now()
 	if now == nil {
-		return telemetry.Health{Status: telemetry.OK, Since: w.started, Detail: "no event can be stored yet"}
+		return telemetry.Health{Status: telemetry.OK, Since: w.started, Detail: "not known yet"}
 	}
 	h := telemetry.Health{Status: telemetry.OK, Since: time.Now(), Detail: now.Detail, Remedy: now.Remedy}
 	if now.Remedy != "" {
