@@ -31,9 +31,15 @@ type journals struct {
 	folder   string       // of the own one
 	into     drain.Config // of all
 	draining *drain.Drain // the own one
-	adopted  sync.Map     // *drain.Drain by folder
+	adopted  sync.Map     // by folder
 	failed   atomic.Pointer[failure]
 	unwell   atomic.Int64 // when it was not well last, or started; Unix nanoseconds
+}
+
+// adopted is a journal that another gateway has left.
+type adopted struct {
+	left  *journal.Journal
+	drain *drain.Drain
 }
 
 // failure is why the journal did not take a group.
@@ -53,13 +59,14 @@ const (
 
 // openJournals opens the first journal that no other process has; nil where the deployment wants none.
 func openJournals(s *Settings, log *slog.Logger) (*journals, error) {
+	j := &journals{settings: s, log: log}
 	if s.Journal == "off" {
+		j.warnOfLeft()
 		return nil, nil
 	}
 	if err := os.MkdirAll(s.Data, 0o755); err != nil {
 		return nil, fmt.Errorf("SLUICE_DATA=%q: %w: name a folder that this user may write; or set SLUICE_JOURNAL=off for a machine without a disk of its own", s.Data, err)
 	}
-	j := &journals{settings: s, log: log}
 	j.unwell.Store(time.Now().UnixNano())
 	for n := 1; n <= mostJournals; n++ {
 		own, err := j.open(j.path(n))
@@ -72,6 +79,23 @@ func openJournals(s *Settings, log *slog.Logger) (*journals, error) {
 		}
 	}
 	return nil, fmt.Errorf("SLUICE_DATA=%q: %d gateways use it already: give this one a folder of its own", s.Data, mostJournals)
+}
+
+// warnOfLeft names what lies in journals that nobody publishes while they are off.
+func (j *journals) warnOfLeft() {
+	for n := 1; n <= mostJournals; n++ {
+		if !isThere(j.path(n)) {
+			continue
+		}
+		left, err := j.open(j.path(n))
+		if err != nil {
+			continue // another gateway has it
+		}
+		if left.Depth() > 0 {
+			j.log.Error("deliveries lie in a journal and are not published", "deliveries", left.Depth(), "folder", j.path(n), "remedy", "start the gateway once without SLUICE_JOURNAL=off")
+		}
+		_ = left.Close() // all of it is synced
+	}
 }
 
 func (j *journals) path(n int) string {
@@ -146,12 +170,16 @@ func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.
 	admin.Watch("journal", j.health)
 	running := background(func(ctx context.Context) {
 		if h.wait(ctx) == nil && m.wait(ctx) == nil {
-			path.Inherit(j.own)
+			if err := path.Inherit(j.own); err != nil {
+				j.log.Warn("cannot read all of the journal: a repetition of what lies in it may be kept twice, which NATS makes one", "folder", j.folder, "error", err)
+			}
 			j.run(ctx)
 		}
 	})
 	return func() {
-		j.draining.Empty(emptyWithin)
+		if h.embedded == nil { // the embedded one goes with the gateway, and comes with it
+			j.draining.Empty(emptyWithin)
+		}
 		running()
 		if left := j.draining.Left(); left > 0 {
 			j.log.Info("deliveries stay in the journal: they are published at the next start", "deliveries", left, "folder", j.folder)
@@ -202,9 +230,9 @@ func (j *journals) adopt(ctx context.Context, folder string) {
 		j.log.Error("cannot open a journal that another gateway has left: what is in it is not published", "folder", folder, "error", err)
 		return
 	}
-	defer left.Close()
+	defer func() { _ = left.Close() }() // all of it is synced
 	d := j.drainOf(left, folder)
-	j.adopted.Store(folder, d)
+	j.adopted.Store(folder, adopted{left, d})
 	defer j.adopted.Delete(folder)
 	d.Finish(ctx)
 	if d.Left() == 0 && !isThere(d.Aside) {
@@ -220,8 +248,14 @@ func (j *journals) waiting() (count uint64, since time.Time) {
 	if count > 0 {
 		since = j.own.Oldest()
 	}
-	j.adopted.Range(func(_, d any) bool {
-		count += d.(*drain.Drain).Left()
+	j.adopted.Range(func(_, one any) bool {
+		a := one.(adopted)
+		if left := a.drain.Left(); left > 0 {
+			count += left
+			if oldest := a.left.Oldest(); since.IsZero() || oldest.Before(since) {
+				since = oldest
+			}
+		}
 		return true
 	})
 	return count, since

@@ -142,7 +142,7 @@ func TestAFullJournalAsksTheSenderToComeBack(t *testing.T) {
 	nats := rig.StartNats(t, "")
 	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor, "SLUICE_JOURNAL_MAX_BYTES=64MiB")
 	nats.Kill()
-	refused := func(n int) *http.Response {
+	send := func(n int) (status int, retryAfter string) {
 		b := fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{"n":%d,"text":%q}}`, n, strings.Repeat("x", 1000<<10))
 		request, _ := http.NewRequest(http.MethodPost, g.url(), bytes.NewReader(b))
 		request.Header = zorio.Headers(secret, "pbx.call.hangup", fmt.Sprint(n), time.Now(), b)
@@ -151,16 +151,13 @@ func TestAFullJournalAsksTheSenderToComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = answer.Body.Close()
-		if answer.StatusCode == http.StatusOK {
-			return nil
-		}
-		return answer
+		return answer.StatusCode, answer.Header.Get("Retry-After")
 	}
 	taken := 0
 	for ; taken < 80; taken++ {
-		if answer := refused(taken); answer != nil {
-			if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "30" {
-				t.Fatalf("%d, Retry-After %q", answer.StatusCode, answer.Header.Get("Retry-After"))
+		if status, retryAfter := send(taken); status != http.StatusOK {
+			if status != http.StatusServiceUnavailable || retryAfter != "30" {
+				t.Fatalf("%d, Retry-After %q", status, retryAfter)
 			}
 			break
 		}
@@ -172,7 +169,7 @@ func TestAFullJournalAsksTheSenderToComeBack(t *testing.T) {
 		t.Errorf("%d %+v", code, r)
 	}
 	nats.Restart()
-	rig.Eventually(t, 30*time.Second, "deliveries are taken again", func() bool { return refused(1000) == nil })
+	rig.Eventually(t, 30*time.Second, "deliveries are taken again", func() bool { status, _ := send(1000); return status == http.StatusOK })
 	g.drained()
 	if copies := stored(t, g.js(nats.URL())); len(copies) != taken+1 {
 		t.Errorf("%d are stored, %d were answered 200", len(copies), taken+1)
