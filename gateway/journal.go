@@ -169,10 +169,10 @@ func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.
 	j.measure(admin.Registry())
 	admin.Watch("journal", j.health)
 	running := background(func(ctx context.Context) {
+		if err := path.Inherit(ctx, j.own); err != nil && ctx.Err() == nil {
+			j.log.Warn("cannot read all of the journal: a repetition of what lies in it may be kept twice, which NATS makes one", "folder", j.folder, "error", err)
+		}
 		if h.wait(ctx) == nil && m.wait(ctx) == nil {
-			if err := path.Inherit(j.own); err != nil {
-				j.log.Warn("cannot read all of the journal: a repetition of what lies in it may be kept twice, which NATS makes one", "folder", j.folder, "error", err)
-			}
 			j.run(ctx)
 		}
 	})

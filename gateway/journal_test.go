@@ -78,6 +78,9 @@ func TestAGatewayWithoutNATSKeepsWhatComes(t *testing.T) {
 		r, code := g.readiness()
 		return code == http.StatusOK && r.Status == "degraded" && strings.Contains(fmt.Sprint(r.Dependencies), "3 deliveries lie in the journal")
 	})
+	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 Duplicate" {
+		t.Errorf("after the restart, without NATS: %s", got)
+	}
 	nats.Restart()
 	g.ready()
 	g.drained()

@@ -2,7 +2,6 @@ package drain
 
 import (
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +17,7 @@ type entry struct {
 	parsed   *journal.Entry // until it is used
 	identity string
 	subject  string
+	isEvent  bool      // it belongs to EVENTS, else to QUARANTINE
 	sent     time.Time // by the process that kept it; zero where it did not
 	received time.Time
 }
@@ -55,7 +55,7 @@ func parse(index uint64, record []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &entry{index: index, parsed: e, subject: e.Subject, identity: e.Header.Get(event.HeaderID), sent: e.Sent}
+	one := &entry{index: index, parsed: e, subject: e.Subject, isEvent: e.IsEvent(), identity: e.Header.Get(event.HeaderID), sent: e.Sent}
 	one.received, _ = time.Parse(time.RFC3339Nano, e.Header.Get(event.HeaderReceived))
 	return one, nil
 }
@@ -68,6 +68,3 @@ func (e *entry) message() *nats.Msg {
 	}
 	return &nats.Msg{Subject: parsed.Subject, Header: parsed.Header, Data: parsed.Data}
 }
-
-// isEvent reports whether an entry belongs to EVENTS; it belongs to QUARANTINE otherwise.
-func (e *entry) isEvent() bool { return strings.HasPrefix(e.subject, "events.") }

@@ -38,7 +38,7 @@ func (d *Drain) publish(ctx context.Context, fresh []*entry) ([]Stored, error) {
 
 func apart(entries []*entry) (events, others []*entry) {
 	for _, e := range entries {
-		if e.isEvent() {
+		if e.isEvent {
 			events = append(events, e)
 			continue
 		}
@@ -60,7 +60,7 @@ func (d *Drain) batch(ctx context.Context, entries []*entry) ([]Stored, error) {
 	}
 	stored := make([]Stored, len(entries))
 	for i, e := range entries { // a batch has sequences without a gap, and the acknowledgement names the last
-		stored[i] = Stored{Identity: e.identity, Event: e.isEvent(), Sequence: ack.Sequence - uint64(len(entries)-1-i)}
+		stored[i] = Stored{Identity: e.identity, Event: e.isEvent, Sequence: ack.Sequence - uint64(len(entries)-1-i)}
 	}
 	return stored, nil
 }
@@ -100,7 +100,7 @@ func (d *Drain) singles(entries []*entry) ([]Stored, error) {
 		case s.err != nil:
 			failed = s.err
 		}
-		stored[s.at] = Stored{Identity: e.identity, Event: e.isEvent(), Sequence: s.ack.Sequence, Duplicate: s.ack.Duplicate}
+		stored[s.at] = Stored{Identity: e.identity, Event: e.isEvent, Sequence: s.ack.Sequence, Duplicate: s.ack.Duplicate}
 	}
 	if failed != nil {
 		return nil, failed

@@ -85,7 +85,7 @@ func (d *Drain) without(ctx context.Context, batch []*entry) (fresh []*entry, st
 		}
 		sequence, there := d.found.sequences[e.subject+" "+e.identity]
 		if there || known[i] {
-			stored = append(stored, Stored{Identity: e.identity, Event: e.isEvent(), Sequence: sequence, Duplicate: true})
+			stored = append(stored, Stored{Identity: e.identity, Event: e.isEvent, Sequence: sequence, Duplicate: true})
 			continue
 		}
 		fresh = append(fresh, e)
@@ -101,7 +101,7 @@ func (d *Drain) known(ctx context.Context, batch []*entry) ([]bool, error) {
 	}
 	identities := make([]string, 0, len(batch))
 	for _, e := range batch {
-		if e.index < d.early && e.isEvent() {
+		if e.index < d.early && e.isEvent {
 			identities = append(identities, e.identity)
 			continue
 		}

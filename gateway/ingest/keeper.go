@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -85,36 +86,48 @@ func (p *Path) keepGroups() {
 // keep writes a group into the journal with one sync, and answers it: from then on no crash of this process, and nothing
 // that happens to NATS, loses it.
 func (p *Path) keep(group []*delivery) {
-	fresh := p.answerKept(group)
+	begin := time.Now()
+	fresh, again := p.answerKept(group, begin)
 	if len(fresh) == 0 {
 		return
 	}
-	begin := time.Now()
 	_, err := p.Journal.Append(p.records(fresh))
 	p.metrics.kept(time.Since(begin), len(fresh), err)
 	for _, d := range fresh {
 		p.settleKept(d, stream.Ack{}, err)
+	}
+	for _, d := range again {
+		p.settleKept(d, stream.Ack{Duplicate: true}, err)
 	}
 	if err == nil {
 		p.Kept()
 	}
 }
 
-// answerKept answers what lies in the journal already, and what can never leave it, and returns the rest.
-func (p *Path) answerKept(group []*delivery) []*delivery {
-	fresh := group[:0]
+// answerKept answers what lies in the journal already, and what can never leave it. It returns the rest, and the copies of
+// that in the same group, which are duplicates only when it is kept.
+func (p *Path) answerKept(group []*delivery, now time.Time) (fresh, again []*delivery) {
+	fresh = group[:0]
 	largest := p.hub.Largest()
 	for _, d := range group {
 		switch {
 		case largest > 0 && int64(len(d.keeps.Data)+headerBytes(d.keeps.Header)) > largest:
 			p.settleKept(d, stream.Ack{}, nats.ErrMaxPayload)
-		case !p.keeper.kept.add(d.identity):
-			p.settleKept(d, stream.Ack{Duplicate: true}, nil)
-		default:
+		case p.keeper.kept.add(d.keptKey(), now):
 			fresh = append(fresh, d)
+		case slices.ContainsFunc(fresh, d.isCopyOf):
+			again = append(again, d)
+		default:
+			p.settleKept(d, stream.Ack{Duplicate: true}, nil)
 		}
 	}
-	return fresh
+	return fresh, again
+}
+
+func (d *delivery) keptKey() keptKey { return keptKeyOf(d.identity, d.quarantined == "") }
+
+func (d *delivery) isCopyOf(other *delivery) bool {
+	return d.identity == other.identity && (d.quarantined == "") == (other.quarantined == "")
 }
 
 // headerBytes is how long a header is on the wire.
@@ -155,7 +168,7 @@ func (d *delivery) entry() *journal.Entry {
 func (p *Path) settleKept(d *delivery, ack stream.Ack, err error) {
 	switch {
 	case err != nil:
-		p.keeper.kept.remove(d.identity)
+		p.keeper.kept.remove(d.keptKey())
 		p.away.Store(false) // or nobody would ask NATS again
 		p.logNotKept(err)
 	case p.Shared && d.spilled && d.quarantined == "":
@@ -180,22 +193,22 @@ func (p *Path) Drained(stored []drain.Stored) {
 		if s.Event {
 			p.marks.add(seen.Mark{Identity: s.Identity, Sequence: s.Sequence, Stored: now})
 		}
-		p.keeper.kept.leave(s.Identity, now)
+		p.keeper.kept.leave(keptKeyOf(s.Identity, s.Event), now)
 	}
 }
 
 // Inherit remembers what lies in a journal from before this start, so that a repetition of it is a duplicate. It is called
-// before any of it is handed over.
-func (p *Path) Inherit(left *journal.Journal) error {
-	enough := errors.New("enough")
+// before any of it is handed over, and returns early when ctx ends.
+func (p *Path) Inherit(ctx context.Context, left *journal.Journal) error {
+	enough, now := errors.New("enough"), time.Now()
 	err := left.Read(left.First(), func(_ uint64, record []byte) error {
 		if e, err := journal.ParseEntry(record); err == nil {
-			p.keeper.kept.add(e.Header.Get(event.HeaderID))
+			p.keeper.kept.add(keptKeyOf(e.Header.Get(event.HeaderID), e.IsEvent()), now)
 		}
 		if p.keeper.kept.isFull() {
 			return enough
 		}
-		return nil
+		return ctx.Err()
 	})
 	if errors.Is(err, enough) {
 		return nil

@@ -30,17 +30,22 @@ const (
 
 func newKept() *kept { return &kept{of: map[keptKey]struct{}{}} }
 
-func keptKeyOf(identity string) keptKey {
+// keptKeyOf tells an event from the same request in quarantine: where a signature alone is the identity, it is that of both.
+func keptKeyOf(identity string, isEvent bool) keptKey {
 	var room [160]byte // more than the longest identity there is
-	sum := sha256.Sum256(append(room[:0], identity...))
+	text := append(room[:0], identity...)
+	if !isEvent {
+		text = append(text, " in quarantine"...)
+	}
+	sum := sha256.Sum256(text)
 	return keptKey(sum[:len(keptKey{})])
 }
 
 // add reports whether an identity is new.
-func (k *kept) add(identity string) bool {
-	key := keptKeyOf(identity)
+func (k *kept) add(key keptKey, now time.Time) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.forget(now)
 	if _, known := k.of[key]; known {
 		return false
 	}
@@ -57,21 +62,23 @@ func (k *kept) isFull() bool {
 }
 
 // remove forgets what the journal has not taken.
-func (k *kept) remove(identity string) {
-	key := keptKeyOf(identity)
+func (k *kept) remove(key keptKey) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	delete(k.of, key)
 }
 
 // leave forgets, a little later, what a stream has now.
-func (k *kept) leave(identity string, now time.Time) {
-	key := keptKeyOf(identity)
+func (k *kept) leave(key keptKey, now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.forget(now)
+	k.leaving = append(k.leaving, leaving{key, now})
+}
+
+func (k *kept) forget(now time.Time) {
 	for len(k.leaving) > 0 && now.Sub(k.leaving[0].when) > lingers {
 		delete(k.of, k.leaving[0].key)
 		k.leaving = k.leaving[1:]
 	}
-	k.leaving = append(k.leaving, leaving{key, now})
 }

@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,6 +16,9 @@ type Entry struct {
 	Data    []byte
 	Sent    time.Time // when a copy left for NATS that may be stored there; zero where none did
 }
+
+// IsEvent reports whether it belongs to EVENTS; it belongs to QUARANTINE otherwise.
+func (e *Entry) IsEvent() bool { return strings.HasPrefix(e.Subject, "events.") }
 
 // entryVersion is the first byte of every entry.
 const entryVersion = 1
