@@ -153,7 +153,8 @@ func powered(s *stage) {
 func crampedBeside(s *stage) {
 	s.disk = rig.SmallDisk(s.t, diskSize)
 	s.launch.Data = s.disk.Path
-	besides(s)
+	s.nats = rig.NatsCluster{rig.StartNats(s.t, "")}
+	s.besideRedis("SLUICE_JOURNAL_MAX_BYTES=64MiB") // which sets aside an eighth of that at a time
 }
 
 const diskSize = 64 << 20

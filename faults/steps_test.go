@@ -1,8 +1,10 @@
 package faults
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -89,19 +91,51 @@ func killDraining(s *stage) {
 	}
 }
 
-// losePowerOften cuts the power three times, and each time once more while the gateway starts.
-func losePowerOften(s *stage) {
-	for range 3 {
-		losePower(s)
-		lasts(rand.N(150 * time.Millisecond)) // any moment of the start will do
-		losePower(s)
+// killAtCheckpoints kills the gateway each time when the journal's checkpoint is being written.
+func killAtCheckpoints(s *stage) {
+	for range 5 {
+		written(s, filepath.Join(s.gateway.Data, "journal", "01"), "checkpoint")
+		kill(s)
 		s.gateway.Ready()
 		lasts(2 * time.Second)
 	}
 }
 
-func losePower(s *stage) {
-	s.powered.Cut()
+// written waits until a file in a folder is written to.
+func written(s *stage, folder, file string) {
+	watch, err := syscall.InotifyInit()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = syscall.Close(watch) }()
+	if _, err := syscall.InotifyAddWatch(watch, folder, syscall.IN_MODIFY|syscall.IN_MOVED_TO); err != nil {
+		s.t.Fatal(err)
+	}
+	for events := make([]byte, 4096); ; {
+		n, err := syscall.Read(watch, events)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if bytes.Contains(events[:n], []byte(file)) {
+			return
+		}
+	}
+}
+
+// losePowerOften cuts the power three times at any moment, and then when the journal's checkpoint is being written; each
+// time once more while the gateway starts.
+func losePowerOften(s *stage) {
+	for _, moment := range []*rig.PoweredDisk{s.powered, s.powered, s.powered, s.powered.When("checkpoint")} {
+		losePower(s, moment)
+		lasts(rand.N(150 * time.Millisecond)) // any moment of the start will do
+		losePower(s, s.powered)
+		s.gateway.Ready()
+		lasts(2 * time.Second)
+	}
+}
+
+func losePower(s *stage, at *rig.PoweredDisk) {
+	at.Cut()
 	_ = syscall.Kill(s.gateway.PID(), syscall.SIGKILL) // it may have ended by itself, without a disk
 	s.gateway.Wait(20 * time.Second)
 	s.powered.Restore()
@@ -128,9 +162,11 @@ func fillDisk(s *stage) {
 
 func emptyDisk(s *stage) { s.disk.Empty() }
 
+// fillDiskWithoutNATS waits until the room that the journal has set aside is used up too.
 func fillDiskWithoutNATS(s *stage) {
 	s.nats[0].Kill()
 	fillDisk(s)
+	rig.Eventually(s.t, 5*time.Minute, "the journal is full", func() bool { return rig.LongestRun(s.sender.Attempts()) > 0 })
 }
 
 func emptyDiskWithNATS(s *stage) {

@@ -69,16 +69,17 @@ var table = []fault{
 
 	{"gateway killed five times", embedded, killOften, 0, nothing, bridged, false},
 	{"gateway killed five times, NATS and Redis outside", besides, killOften, 0, nothing, bridged, false},
+	{"gateway killed five times amid a checkpoint", embedded, killAtCheckpoints, 0, nothing, bridged, false},
 	{"gateway killed while it spills", besides, killSpilling, untilBack, onNATS((*rig.Nats).Restart), bridged, true},
 	{"gateway killed while it drains", besides, onNATS((*rig.Nats).Kill), untilBack, killDraining, bridged, false},
 
-	{"power cut three times, twice in a row", powered, losePowerOften, 0, nothing, kept, false},
+	{"power cut four times, each twice in a row, once amid a checkpoint", powered, losePowerOften, 0, nothing, kept, false},
 
 	{"gateway replaced on its socket", embedded, replace, 0, nothing, none, false},
 	{"gateway replaced beside itself (SO_REUSEPORT)", sharing, replaceBeside, 0, nothing, none, false},
 
 	{"disk of the embedded store full", cramped, fillDisk, 10 * sec, emptyDisk, sendAgain, false},
-	{"disk of the journal full, NATS killed", crampedBeside, fillDiskWithoutNATS, 10 * sec, emptyDiskWithNATS, sendAgain, true},
+	{"disk of the journal full, NATS killed", crampedBeside, fillDiskWithoutNATS, 10 * sec, emptyDiskWithNATS, sendAgain, false},
 
 	{"file descriptors used up", fewFiles, idle(2000), 10 * sec, gone, none, false},
 	{"10,000 idle connections", embedded, idle(10_000), 10 * sec, gone, none, false},
