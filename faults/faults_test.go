@@ -51,10 +51,9 @@ func TestFaults(t *testing.T) {
 			}
 		}
 	})
-	report := markdown(results)
-	fmt.Print(report)
+	fmt.Print(markdown(results))
 	if *write {
-		writeDocs(t, report)
+		writeDocs(t, results)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,24 +15,27 @@ import (
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
+const head = "| fault | events/s | lost | stored twice | longest run of failures | p99 (before) | slowest (before) | notes | must hold | held? |\n|---|---|---|---|---|---|---|---|---|---|\n"
+
 // markdown is the table with what was measured.
 func markdown(results []*result) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, "| fault | events/s | lost | stored twice | longest run of failures | p99 (before) | slowest (before) | notes | must hold | held? |")
-	fmt.Fprintln(&b, "|---|---|---|---|---|---|---|---|---|---|")
+	text := head
 	for _, r := range results {
-		fmt.Fprintln(&b, r.row())
+		text += r.row() + "\n"
 	}
-	return b.String()
+	return text
 }
 
 func (r *result) row() string {
 	if !r.done {
-		return fmt.Sprintf("| %s | %d | | | | | | not measured | %s | |", r.title(), r.rate, r.must)
+		return fmt.Sprintf("%s | | | | | not measured | %s | |", r.key(), r.must)
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s (%s) | %s (%s) | %s | %s | %s |", r.title(), r.rate, r.lost, r.twice, r.run,
+	return fmt.Sprintf("%s %d | %d | %d | %s (%s) | %s (%s) | %s | %s | %s |", r.key(), r.lost, r.twice, r.run,
 		short(r.p99), short(r.before.p99), short(r.slowest), short(r.before.slowest), strings.Join(r.notes, "; "), r.must, r.held())
 }
+
+// key is how its row begins.
+func (r *result) key() string { return fmt.Sprintf("| %s | %d |", r.title(), r.rate) }
 
 func (r *result) title() string {
 	if d := r.lasting(); d > 0 {
@@ -68,16 +72,38 @@ func short(d time.Duration) string {
 
 var measured = regexp.MustCompile(`(?s)(<!-- measured -->\n).*(<!-- end -->)`)
 
-// writeDocs puts the table where people read it.
-func writeDocs(t *testing.T, report string) {
+// writeDocs puts what was measured where people read it. What was not measured now stays.
+func writeDocs(t *testing.T, results []*result) {
 	page := filepath.Join(rig.Root(t), "docs", "faults.md")
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
+	table := head
+	for _, r := range everywhere(results) {
+		if old := regexp.MustCompile("(?m)^" + regexp.QuoteMeta(r.key()) + ".*$").Find(text); !r.done && old != nil {
+			table += string(old) + "\n"
+		} else {
+			table += r.row() + "\n"
+		}
+	}
 	written := fmt.Sprintf("${1}\n%s, %d processors shared by everything: sender, gateway, NATS and Redis.\n\n%s\n${2}",
-		time.Now().Format("January 2006"), runtime.NumCPU(), strings.ReplaceAll(report, "$", "$$"))
+		time.Now().Format("January 2006"), runtime.NumCPU(), strings.ReplaceAll(table, "$", "$$"))
 	if err := os.WriteFile(page, measured.ReplaceAll(text, []byte(written)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// everywhere are the results of every fault at the rates of the documentation.
+func everywhere(results []*result) (all []*result) {
+	for _, rate := range []int{200, 2000} {
+		for _, f := range table {
+			r := &result{fault: f, rate: rate}
+			if i := slices.IndexFunc(results, func(other *result) bool { return other.key() == r.key() }); i >= 0 {
+				r = results[i]
+			}
+			all = append(all, r)
+		}
+	}
+	return all
 }

@@ -169,7 +169,7 @@ func sharing(s *stage) {
 // fewFiles is a gateway that may have few file descriptors.
 func fewFiles(s *stage) {
 	s.launch.Program = filepath.Join(s.t.TempDir(), "gateway")
-	script := "#!/bin/sh\nulimit -n 1024\nexec " + rig.Build(s.t, "./gateway") + "\n"
+	script := "#!/bin/sh\nulimit -n 2048\nexec " + rig.Build(s.t, "./gateway") + "\n"
 	if err := os.WriteFile(s.launch.Program, []byte(script), 0o700); err != nil { //nolint:gosec // it is run
 		s.t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ var table = []fault{
 	{"disk of the embedded store full", cramped, fillDisk, 10 * sec, emptyDisk, sendAgain, false},
 	{"disk of the journal full, NATS killed", crampedBeside, fillDiskWithoutNATS, 10 * sec, emptyDiskWithNATS, sendAgain, false},
 
-	{"file descriptors used up", fewFiles, idle(2000), 10 * sec, gone, none, false},
+	{"file descriptors used up", fewFiles, idle(4000), 10 * sec, gone, none, false},
 	{"10,000 idle connections", embedded, idle(10_000), 10 * sec, gone, none, false},
 	{"2,000 bodies that never end", embedded, trickle(2000), 10 * sec, gone, none, false},
 	{"2,000 bad signatures a second", embedded, forge(2000), 10 * sec, gone, none, false},
