@@ -11,12 +11,12 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-const drained = 60 * time.Second // within which what lies in the journal is stored
+const drains = 30 * time.Second // time in which some of what lies in the journal is stored, as long as there is something
 
-// balance compares what was answered 2xx with what is stored, once the journal has had time.
+// balance compares what was answered 2xx with what is stored, when no more of it comes out of the journal.
 func (s *stage) balance() {
-	taken, js := s.sender.Taken(), s.js()
-	for deadline := time.Now().Add(drained); ; lasts(250 * time.Millisecond) {
+	taken, js, begin := s.sender.Taken(), s.js(), time.Now()
+	for deadline, left := begin.Add(drains), len(taken); ; lasts(250 * time.Millisecond) {
 		events, err := copies(s.t.Context(), js, stream.Events)
 		kept, also := copies(s.t.Context(), js, stream.Quarantine)
 		s.lost, s.twice = 0, 0
@@ -29,18 +29,24 @@ func (s *stage) balance() {
 			s.twice += n - 1
 		}
 		if err = errors.Join(err, also); err == nil && s.lost == 0 {
-			return
+			break
+		}
+		if s.lost < left {
+			deadline, left = time.Now().Add(drains), s.lost
 		}
 		if time.Now().After(deadline) {
 			s.expect(err == nil, "not everything can be read: %v", err)
-			return
+			break
 		}
+	}
+	if took := time.Since(begin); took > 2*time.Second {
+		s.note("all is stored %s after the load", short(took))
 	}
 }
 
 // copies counts those of each delivery in a stream.
 func copies(ctx context.Context, js jetstream.JetStream, name string) (map[string]int, error) {
-	ctx, cancel := context.WithTimeout(ctx, drained)
+	ctx, cancel := context.WithTimeout(ctx, drains)
 	defer cancel()
 	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
 	if err != nil {

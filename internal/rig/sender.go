@@ -55,6 +55,7 @@ func (a Attempt) Failed() bool { return !strings.HasPrefix(a.Answer, "2") }
 
 const (
 	answerWithin = 5 * time.Second
+	connections  = 2000 // at once, at most
 	bodySize     = 512
 )
 
@@ -67,7 +68,7 @@ func StartSender(t testing.TB, url string, rate int, scale float64) *Sender {
 	t.Helper()
 	s := &Sender{
 		t: t, url: url, scale: scale, run: fmt.Sprintf("%08x", rand.Uint32()), taken: map[string]bool{},
-		client: &http.Client{Timeout: answerWithin, Transport: &http.Transport{MaxIdleConnsPerHost: 4096}},
+		client: &http.Client{Timeout: answerWithin, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}},
 	}
 	s.begun, s.cancel = context.WithCancel(context.Background())
 	t.Cleanup(func() { s.cancel(); s.client.CloseIdleConnections() })
