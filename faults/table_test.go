@@ -63,9 +63,9 @@ var table = []fault{
 	{"R3: leader's store wiped and rebuilt", threefold, onLeader((*rig.Nats).Wipe), 15 * sec, nothing, covered, false},
 	{"R3: leader cut off from the others", threefold, partLeader, 20 * sec, joinLeader, covered, false},
 
-	{"NATS killed", besides, onNATS((*rig.Nats).Kill), untilBack, onNATS((*rig.Nats).Restart), none, false},
-	{"NATS hangs (SIGSTOP)", besides, onNATS(hang[*rig.Nats]), untilBack, onNATS(goOn[*rig.Nats]), none, true},
-	{"NATS killed, gateway restarted meanwhile", besides, restartWithoutNATS, untilBack, onNATS((*rig.Nats).Restart), none, false},
+	{"NATS killed", besides, onNATS((*rig.Nats).Kill), untilBack, onNATS((*rig.Nats).Restart), covered, false},
+	{"NATS hangs (SIGSTOP)", besides, onNATS(hang[*rig.Nats]), untilBack, onNATS(goOn[*rig.Nats]), covered, true},
+	{"NATS killed, gateway restarted meanwhile", besides, restartWithoutNATS, untilBack, onNATS((*rig.Nats).Restart), covered, false},
 
 	{"gateway killed five times", embedded, killOften, 0, nothing, bridged, false},
 	{"gateway killed five times, NATS and Redis outside", besides, killOften, 0, nothing, bridged, false},

@@ -51,8 +51,9 @@ func (p *Publisher) Acked() time.Time {
 	return p.outcome.Acked
 }
 
-// Largest is how many bytes a message may have, header and all, as NATS said last; 0 before it said so.
-func (p *Publisher) Largest() int64 { return p.nc.MaxPayload() }
+// Largest is how many bytes a message may have, header and all, as NATS said when something was sent last; 0 before. It
+// never waits for NATS.
+func (p *Publisher) Largest() int64 { return p.largest.Load() }
 
 // Outcome tells what the last publishes came to. It never waits for NATS.
 func (p *Publisher) Outcome() Outcome {

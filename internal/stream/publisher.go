@@ -16,10 +16,11 @@ import (
 // within a window and an allowance, so that a NATS that was away is not buried under what waited for it. Sending and
 // giving up are apart: a NATS that hangs holds up the one and never the other. It is safe for concurrent use.
 type Publisher struct {
-	nc     *nats.Conn
-	inbox  string // the acknowledgement of message t comes to inbox + t
-	acks   *nats.Subscription
-	resent atomic.Uint64
+	nc      *nats.Conn
+	inbox   string // the acknowledgement of message t comes to inbox + t
+	acks    *nats.Subscription
+	resent  atomic.Uint64
+	largest atomic.Int64
 
 	mu        sync.Mutex
 	last      uint64
@@ -94,6 +95,7 @@ func (p *Publisher) sendQueued() {
 			for _, l := range batch {
 				p.send(l)
 			}
+			p.largest.Store(p.nc.MaxPayload()) // here, because the client holds its lock while a NATS that hangs takes a connection
 		}
 	}
 }
