@@ -32,6 +32,7 @@ type journals struct {
 	into     drain.Config // of all
 	draining *drain.Drain // the own one
 	adopted  sync.Map     // by folder
+	tried    sync.Map     // folders of others that have something set aside
 	failed   atomic.Pointer[failure]
 	unwell   atomic.Int64 // when it was not well last, or started; Unix nanoseconds
 }
@@ -220,7 +221,7 @@ func isThere(path string) bool {
 	return err == nil
 }
 
-// adopt hands over what lies in a journal that nobody has open, and removes it.
+// adopt hands over what lies in a journal that nobody has open, and removes it. What is set aside there is tried once.
 func (j *journals) adopt(ctx context.Context, folder string) {
 	left, err := j.open(folder)
 	switch {
@@ -232,11 +233,14 @@ func (j *journals) adopt(ctx context.Context, folder string) {
 	}
 	defer func() { _ = left.Close() }() // all of it is synced
 	d := j.drainOf(left, folder)
+	if _, tried := j.tried.LoadOrStore(folder, true); tried && d.Left() == 0 && isThere(d.Aside) {
+		return
+	}
 	j.adopted.Store(folder, adopted{left, d})
 	defer j.adopted.Delete(folder)
 	d.Finish(ctx)
 	if d.Left() == 0 && !isThere(d.Aside) {
-		if err := os.RemoveAll(folder); err != nil {
+		if err := left.Remove(); err != nil {
 			j.log.Warn("cannot remove a journal that is empty now", "folder", folder, "error", err)
 		}
 	}
@@ -268,7 +272,7 @@ func (j *journals) health() telemetry.Health {
 	if failed != nil && time.Since(failed.at) > failedFor {
 		failed = nil
 	}
-	if failed == nil && (count == 0 || time.Since(since) < oldAfter) {
+	if failed == nil && (count == 0 || since.IsZero() || time.Since(since) < oldAfter) { // zero: it has just gone
 		return telemetry.Health{Status: telemetry.OK, Since: time.Unix(0, j.unwell.Load())}
 	}
 	j.unwell.Store(time.Now().UnixNano())

@@ -13,6 +13,7 @@ package journal
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -153,7 +154,32 @@ func (j *Journal) Note() []byte {
 func (j *Journal) path(s *segment) string { return filepath.Join(j.dir, s.name()) }
 
 // Close says on disk that no record is missing at the end, and gives the folder free. What was appended was synced before.
-func (j *Journal) Close() error {
+func (j *Journal) Close() error { return j.close(func() error { return nil }) }
+
+// Remove closes a journal of which all is settled, and removes its files and its folder; a folder in which something else
+// lies stays. Another process that opens it meanwhile makes a new one.
+func (j *Journal) Remove() error {
+	if n := j.Depth(); n > 0 {
+		return fmt.Errorf("%d records of the journal in %s are not settled", n, j.dir)
+	}
+	return j.close(j.removeFiles)
+}
+
+// removeFiles removes the lock last: until then nobody else has the folder, and from then on nothing in it is ours.
+func (j *Journal) removeFiles() error {
+	entries, err := os.ReadDir(j.dir)
+	for _, e := range entries {
+		if e.Type().IsRegular() && e.Name() != lockName {
+			err = errors.Join(err, os.Remove(filepath.Join(j.dir, e.Name())))
+		}
+	}
+	if err = errors.Join(err, os.Remove(j.lock.Name())); err == nil {
+		_ = os.Remove(j.dir) // unless somebody has it again
+	}
+	return err
+}
+
+func (j *Journal) close(last func() error) error {
 	j.appending.Lock()
 	defer j.appending.Unlock()
 	j.settling.Lock()
@@ -166,5 +192,5 @@ func (j *Journal) Close() error {
 	if j.file != nil {
 		err = errors.Join(j.seal(), j.file.Close())
 	}
-	return errors.Join(err, j.checkpoint.file.Close(), unlock(j.lock))
+	return errors.Join(err, j.checkpoint.file.Close(), last(), unlock(j.lock))
 }

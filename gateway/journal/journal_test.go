@@ -9,6 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -238,6 +241,77 @@ func TestAFolderHasOneJournal(t *testing.T) {
 	}
 	_ = j.Close()
 	opened(t, dir)
+}
+
+// Processes that open and remove the journal of one folder, as those do that adopt what another has left, never have it
+// at the same time, and none is left with files that another has removed.
+func TestAJournalThatIsRemovedIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "journal")
+	var having atomic.Int32
+	var used atomic.Int64
+	var open sync.WaitGroup
+	for range 16 {
+		open.Go(func() {
+			for range 100 {
+				j, err := Open(Options{Dir: dir, MaxBytes: LeastBytes, Log: slog.New(slog.DiscardHandler)})
+				if errors.Is(err, syscall.EWOULDBLOCK) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				used.Add(1)
+				if having.Add(1) > 1 {
+					t.Error("two have it")
+				}
+				first, err := j.Append(contents(1, 1))
+				if _, gone := os.Stat(j.path(j.live)); err != nil || gone != nil {
+					t.Error(err, gone)
+				}
+				err = j.Checkpoint(first+1, nil)
+				having.Add(-1)
+				if err := errors.Join(err, j.Remove()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	open.Wait()
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) || used.Load() == 0 {
+		t.Errorf("%d had it; the folder: %v", used.Load(), err)
+	}
+}
+
+// Who locks a file that was just removed has locked nothing.
+func TestALockKnowsWhenItIsRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lock, err := tryLock(dir)
+	if err != nil || !isNamed(lock) {
+		t.Fatal("it has its name", err)
+	}
+	defer lock.Close()
+	if err := os.Remove(lock.Name()); err != nil || isNamed(lock) {
+		t.Error("it is removed", err)
+	}
+	next, err := tryLock(dir)
+	if err != nil || isNamed(lock) || !isNamed(next) {
+		t.Error("another one has its name", err)
+	}
+	defer next.Close()
+}
+
+func TestAJournalWithSomethingInItIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _ := opened(t, dir)
+	mustAppend(t, j, 3)
+	if err := j.Remove(); err == nil {
+		t.Error("it is removed")
+	}
+	holds(t, j, 1, 4)
 }
 
 func TestAFolderThatCannotBeUsedIsRefused(t *testing.T) {

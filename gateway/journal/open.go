@@ -32,12 +32,30 @@ func Open(o Options) (*Journal, error) {
 	return j, nil
 }
 
+// lockAttempts is how often a folder is locked that vanishes meanwhile: each time another process has removed it.
+const lockAttempts = 10
+
 // lockFolder keeps other processes out, until the file is closed or this process is dead.
-func lockFolder(dir string) (*os.File, error) {
+func lockFolder(dir string) (lock *os.File, err error) {
+	for range lockAttempts {
+		if lock, err = tryLock(dir); err == nil && isNamed(lock) {
+			return lock, nil
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		if lock != nil {
+			err = errors.Join(fmt.Errorf("the journal's folder %s is removed all the time: give this process a folder of its own", dir), lock.Close())
+		}
+	}
+	return nil, err
+}
+
+func tryLock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot make the journal's folder: %w: name a folder that this user may write", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot write to the journal's folder: %w: name a folder that this user may write", err)
 	}
@@ -45,6 +63,18 @@ func lockFolder(dir string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("the journal in %s is in use by another process (%w): stop that one, or give this one a folder of its own", dir, err), lock.Close())
 	}
 	return lock, nil
+}
+
+const lockName = "lock"
+
+// isNamed reports whether a file still has its name: one that was removed can be locked too, and keeps nobody out.
+func isNamed(file *os.File) bool {
+	open, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Stat(file.Name())
+	return err == nil && os.SameFile(open, named)
 }
 
 // unlock lets others in at once, even where a process that is just being started has the file open too.
