@@ -53,10 +53,12 @@ type Attempt struct {
 // Failed is what the sender counts as a failure.
 func (a Attempt) Failed() bool { return !strings.HasPrefix(a.Answer, "2") }
 
+// AnswerWithin is how long it waits for an answer.
+const AnswerWithin = 5 * time.Second
+
 const (
-	answerWithin = 5 * time.Second
-	connections  = 2000 // at once, at most
-	bodySize     = 512
+	connections = 2000 // at once, at most
+	bodySize    = 512
 )
 
 // waits are between two attempts.
@@ -68,7 +70,7 @@ func StartSender(t testing.TB, url string, rate int, scale float64) *Sender {
 	t.Helper()
 	s := &Sender{
 		t: t, url: url, scale: scale, run: fmt.Sprintf("%08x", rand.Uint32()), taken: map[string]bool{},
-		client: &http.Client{Timeout: answerWithin, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}},
+		client: &http.Client{Timeout: AnswerWithin, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}},
 	}
 	s.begun, s.cancel = context.WithCancel(context.Background())
 	t.Cleanup(func() { s.cancel(); s.client.CloseIdleConnections() })
@@ -122,7 +124,7 @@ func (s *Sender) attempt(id string, nth int, body []byte) Attempt {
 // reason is an error without the addresses in it, so that equal ones can be counted.
 func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		return "no answer within " + answerWithin.String()
+		return "no answer within " + AnswerWithin.String()
 	}
 	text := strings.TrimSuffix(err.Error(), ": %!w(<nil>)") // as net/http has it
 	return strings.TrimSpace(text[strings.LastIndexByte(text, ':')+1:])
