@@ -95,7 +95,7 @@ func (g *gateway) drained() {
 		}
 		defer answer.Body.Close()
 		told, err := io.ReadAll(answer.Body)
-		return err == nil && (bytes.Contains(told, []byte("\nsluice_journal_deliveries 0\n")) || !bytes.Contains(told, []byte("sluice_journal_")))
+		return err == nil && (bytes.Contains(told, []byte("\nsluice_journal_deliveries 0\n")) || !bytes.Contains(told, []byte("\nsluice_journal_deliveries ")))
 	})
 }
 
