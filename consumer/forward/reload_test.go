@@ -220,7 +220,7 @@ func TestAReceiverThatAsksToBeLeftAloneIs(t *testing.T) {
 	h.start("SLUICE_ADMIN="+admin, "SLUICE_CONCURRENCY=4").Listening(admin)
 	says(t, admin, "forward-busy handler", func(d telemetry.Dependency) bool {
 		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "the handler reports that what it depends on is unavailable: it answered 503") &&
-			strings.Contains(d.Remedy, "mend the receiver at "+busy.URL)
+			strings.Contains(d.Remedy, "repair the receiver at "+busy.URL)
 	})
 	time.Sleep(300 * time.Millisecond) // in which all the others would go too
 	if n := len(busy.given()); n > 4 {
