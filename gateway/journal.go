@@ -294,14 +294,14 @@ func (j *journals) measure(registry prometheus.Registerer) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	gauge("sluice_journal_deliveries", "Deliveries in the journal that are not in NATS yet.", func() float64 { count, _ := j.waiting(); return float64(count) })
-	gauge("sluice_journal_oldest_seconds", "How long the oldest of them has waited.", func() float64 {
+	gauge("sluice_journal_oldest_seconds", "Age of the oldest delivery in the journal that is not in NATS yet.", func() float64 {
 		if _, since := j.waiting(); !since.IsZero() {
 			return time.Since(since).Seconds()
 		}
 		return 0
 	})
-	gauge("sluice_journal_bytes", "Bytes that the journal takes on disk.", func() float64 { return float64(j.own.Bytes()) })
+	gauge("sluice_journal_bytes", "Size of the journal on disk.", func() float64 { return float64(j.own.Bytes()) })
 	gauge("sluice_journal_left_bytes", "Bytes that the journal may still take; beyond it, 503.", func() float64 { return float64(j.own.Left()) })
-	gauge("sluice_journal_damaged", "Records of the journal that the disk has damaged, since the start: each is a delivery lost on this machine.", func() float64 { return float64(j.own.Damaged()) })
-	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_journal_drained_total", Help: "Deliveries that went from the journal to NATS."}, func() float64 { return float64(j.draining.Drained()) })
+	gauge("sluice_journal_damaged", "Journal records found damaged since the start: each is a delivery lost on this machine.", func() float64 { return float64(j.own.Damaged()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_journal_drained_total", Help: "Deliveries published from the journal to NATS."}, func() float64 { return float64(j.draining.Drained()) })
 }

@@ -120,7 +120,7 @@ func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the circuit breaker keeps requests from asking Redis, or a shard of it."}, func() float64 {
+	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the circuit breaker for Redis, or for one of its shards, is open."}, func() float64 {
 		if r.State().Away {
 			return 1
 		}

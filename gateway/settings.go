@@ -18,40 +18,40 @@ import (
 
 // Settings are everything that a deployment can choose about the gateway.
 type Settings struct {
-	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"webhook secret, as Zorio's console showed it; during a rotation the old and the new one, separated by a comma; a file is read again on SIGHUP"`
+	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"webhook secret from Zorio's console; while rotating it, the old and the new one, separated by a comma; a file is read again on SIGHUP"`
 
-	Listen     string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"socket" help:"address for webhooks: host:port, unix:/path, or systemd for the socket that systemd hands over; one that it hands over is used in any case"`
-	ListenMode string `env:"SLUICE_LISTEN_MODE" envDefault:"0660" help:"who may connect to unix:/path: its mode, in octal"`
-	ReusePort  bool   `env:"SLUICE_LISTEN_REUSEPORT" help:"share host:port with another gateway of the same user that has this set too (SO_REUSEPORT), to replace one by the next; needs NATS_URL"`
+	Listen     string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"socket" help:"address for webhooks: host:port, unix:/path, or systemd (socket activation); a socket from systemd is always used, whatever this says"`
+	ListenMode string `env:"SLUICE_LISTEN_MODE" envDefault:"0660" help:"file mode of unix:/path, in octal: who may connect"`
+	ReusePort  bool   `env:"SLUICE_LISTEN_REUSEPORT" help:"share host:port with another gateway of the same user (SO_REUSEPORT), to replace it without downtime; set it for both; needs NATS_URL"`
 
 	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
 	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
 	Data            string         `env:"SLUICE_DATA" envDefault:"./data" help:"data folder: the journal, and the streams of the embedded NATS"`
-	Journal         string         `env:"SLUICE_JOURNAL" envDefault:"on" oneof:"on,off" help:"keep deliveries on this machine's own disk: with the embedded NATS each one before its answer, with a NATS of your own those that it does not acknowledge within half a second; off: for a machine without a disk of its own"`
+	Journal         string         `env:"SLUICE_JOURNAL" envDefault:"on" oneof:"on,off" help:"keep a journal of deliveries on this machine's disk: with the embedded NATS of every delivery, before it is answered; with your own NATS of those that it does not acknowledge within half a second; off: for a machine without a disk that lasts"`
 	JournalMaxBytes settings.Bytes `env:"SLUICE_JOURNAL_MAX_BYTES" envDefault:"4GiB" min:"64MiB" help:"maximum bytes of the journal; beyond it, 503"`
 	Log             string         `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 
 	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, or several, separated by commas; unset: the gateway runs an embedded NATS"`
 	NATSCreds   string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
-	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, asked whether it syncs every write; of a cluster one for each server, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
+	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, to check that it syncs every write; for a cluster one per server, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
 	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" listen:"true" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`
-	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"maximum bytes of events; beyond it, the oldest are dropped; 0: what fits on the disk of the embedded NATS, no limit with a NATS of your own"`
+	EventsMaxBytes settings.Bytes `env:"SLUICE_EVENTS_MAX_BYTES" envDefault:"0" help:"maximum bytes of events; beyond it, the oldest are dropped; 0: with the embedded NATS as much as fits on its disk, with your own NATS no limit"`
 
-	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"what makes two deliveries the same: delivery (id and signature) or body (signature alone); body stops copies under new ids, and also drops the second of two events with the same bytes within 24 hours"`
+	Identity  string        `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"which deliveries are duplicates: those with the same id and signature (delivery), or with the same signature (body); body also catches copies under new ids, but drops the second of two events with the same bytes within 24 hours"`
 	MaxCopies int           `env:"SLUICE_MAX_COPIES" envDefault:"16" min:"0" max:"60000" help:"maximum deliveries with the same signature but different ids (ids are not signed) within half an hour; beyond it, they go to quarantine as replayed; 0: no limit"`
 	Late      string        `env:"SLUICE_LATE" envDefault:"quarantine" oneof:"quarantine,accept" help:"what to do with an authentic delivery with a stale timestamp"`
 	LateMax   time.Duration `env:"SLUICE_LATE_MAX" envDefault:"45m" min:"5m" max:"24h" help:"maximum age of a delivery that SLUICE_LATE=accept accepts"`
-	Silence   time.Duration `env:"SLUICE_SILENCE" envDefault:"15m" min:"0s" help:"least time without an authentic delivery that /readyz tells of, when more come usually; 0: never"`
+	Silence   time.Duration `env:"SLUICE_SILENCE" envDefault:"15m" min:"0s" help:"shortest time without an authentic delivery that /readyz reports; it reports later if deliveries are usually rare; 0: never"`
 
 	MaxInflight         int            `env:"SLUICE_MAX_INFLIGHT" envDefault:"4096" min:"1" max:"1000000" help:"maximum concurrent requests; beyond it, 503"`
-	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"maximum memory for the bodies of concurrent requests: a quarter is kept for bodies up to 4 KiB, and one address gets at most half beside that; beyond it, 503"`
+	MaxInflightBytes    settings.Bytes `env:"SLUICE_MAX_INFLIGHT_BYTES" envDefault:"256MiB" min:"16MiB" help:"maximum memory for the bodies of concurrent requests; beyond it, 503; a quarter is reserved for bodies up to 4 KiB, and one address gets at most half for larger bodies"`
 	MaxBody             settings.Bytes `env:"SLUICE_MAX_BODY" envDefault:"1MiB" min:"1KiB" max:"7MiB" help:"maximum size of a body; beyond it, 413"`
-	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"maximum open connections; beyond it, the one without a complete request for longest is closed, or the new one gets 503"`
-	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"maximum open connections from one address; beyond it, its own without a complete request for longest is closed, or the new one gets 429; 0: half of SLUICE_MAX_CONNECTIONS"`
+	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"maximum open connections; beyond it, the connection that has gone longest without a complete request is closed, or the new one gets 503"`
+	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"maximum open connections from one address; beyond it, the one of them that has gone longest without a complete request is closed, or the new one gets 429; 0: half of SLUICE_MAX_CONNECTIONS"`
 	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"without Redis: maximum deliveries remembered in memory, about 100 bytes each"`
 }
 

@@ -30,15 +30,15 @@ func auditCommand() *cobra.Command {
 	a := &auditing{}
 	c := connected(&cobra.Command{
 		Use: "audit", Short: "Show what operators did: who, when, what, and to how many", Args: cobra.NoArgs,
-		Long: `Show what operators did: who, when, what, and to how many. It is kept for more than a year.
+		Long: `Show what operators did: who, when, what, and to how many. It is kept for 400 days.
 
 Actions are: ` + strings.Join(actions(), ", ") + `.`,
 		Example: "  sluicectl audit\n  sluicectl audit --since 24h --action dead.drop\n  sluicectl audit --action replay --team pbx -o json",
 	}, func(ctx context.Context, s *session, _ []string) error { return a.do(ctx, s) })
 	f := c.Flags()
-	f.StringVar(&a.since, "since", "", "what was done since then: "+timeWords)
-	f.StringVar(&a.Action, "action", "", "this action, such as dead.drop, or dead for all that was done to dead letters")
-	f.StringVar(&a.Team, "team", "", "what was done to this team")
+	f.StringVar(&a.since, "since", "", "only actions since then: "+timeWords)
+	f.StringVar(&a.Action, "action", "", "only this action, such as dead.drop, or dead for all actions on dead letters")
+	f.StringVar(&a.Team, "team", "", "only actions on this team")
 	complete(c, "action", cobra.FixedCompletions(actions(), cobra.ShellCompDirectiveNoFileComp))
 	complete(c, "team", completeTeams)
 	return c

@@ -323,16 +323,16 @@ func TestATeamThatRunsIsNotRemoved(t *testing.T) {
 	go func() {
 		defer close(ended)
 		team.Report(ctx, g.js, "pbx", func() team.Process {
-			return team.Process{State: team.Held, Why: "connection refused\x1b[2J", Since: time.Now()}
+			return team.Process{State: team.Blocked, Why: "connection refused\x1b[2J", Since: time.Now()}
 		})
 	}()
-	rig.Eventually(t, 10*time.Second, "teams shows why it is held", func() bool {
+	rig.Eventually(t, 10*time.Second, "teams shows why it is blocked", func() bool {
 		stdout, _, _ := g.ctl(t.Context(), "", "teams", "--sample", "0")
-		return strings.Contains(stdout, "pbx        held") && strings.Contains(stdout, `connection refused\x1b[2J: nothing is lost`)
+		return strings.Contains(stdout, "pbx        blocked") && strings.Contains(stdout, `connection refused\x1b[2J: nothing is lost`)
 	})
 	stdout, _, _ := g.ctl(t.Context(), "", "trace", deliveryID(7))
-	if !strings.Contains(stdout, "    pbx: held since ") || !strings.Contains(stdout, "connection refused") {
-		t.Errorf("trace does not say that the team is held:\n%s", stdout)
+	if !strings.Contains(stdout, "    pbx: blocked since ") || !strings.Contains(stdout, "connection refused") {
+		t.Errorf("trace does not say that the team is blocked:\n%s", stdout)
 	}
 	if _, stderr, code := g.ctl(t.Context(), "", "teams", "pause", "pbx", "--yes"); code != 0 {
 		t.Errorf("%d %s", code, stderr)
@@ -343,7 +343,7 @@ func TestATeamThatRunsIsNotRemoved(t *testing.T) {
 	if _, stderr, code := g.ctl(t.Context(), "", "teams", "resume", "pbx"); code != 0 {
 		t.Errorf("%d %s", code, stderr)
 	}
-	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 1 || !strings.Contains(stderr, "pbx is held, a process of it runs: stop it first") {
+	if _, stderr, code := g.ctl(t.Context(), "", "teams", "remove", "pbx", "--yes"); code != 1 || !strings.Contains(stderr, "pbx is blocked, a process of it runs: stop it first") {
 		t.Errorf("%d %s", code, stderr)
 	}
 	stop()

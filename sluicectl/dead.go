@@ -21,10 +21,10 @@ func deadCommand() *cobra.Command {
 
 // letterFlags are the flags that select dead letters.
 func letterFlags(c *cobra.Command, s *dead.Selection) {
-	c.Flags().StringVar(&s.Team, "team", "", "of this team")
-	c.Flags().StringVar(&s.Reason, "reason", "", "with this reason: permanent (its handler said so) or exhausted (its attempts were used up)")
-	c.Flags().StringArrayVar(&s.Events, "event", nil, "with names of this pattern, such as pbx.call.* or pbx.>; may be repeated")
-	c.Flags().StringVar(&s.Error, "error", "", "with this text in the last error, in upper or lower case")
+	c.Flags().StringVar(&s.Team, "team", "", "only dead letters of this team")
+	c.Flags().StringVar(&s.Reason, "reason", "", "only with this reason: permanent (the handler said that a retry is useless) or exhausted (all attempts failed)")
+	c.Flags().StringArrayVar(&s.Events, "event", nil, "only events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
+	c.Flags().StringVar(&s.Error, "error", "", "only with this text in the last error, in upper or lower case")
 	complete(c, "team", completeTeams)
 	complete(c, "reason", cobra.FixedCompletions(event.Reasons, cobra.ShellCompDirectiveNoFileComp))
 	complete(c, "event", completeEvents)
@@ -46,7 +46,7 @@ func deadListCommand() *cobra.Command {
 		return s.listGroups(ctx, selection)
 	})
 	letterFlags(c, &selection)
-	c.Flags().BoolVar(&each, "each", false, "a line for each letter, with its id")
+	c.Flags().BoolVar(&each, "each", false, "list each dead letter, with its id")
 	return c
 }
 

@@ -29,23 +29,23 @@ func (l *letters) flags(c *cobra.Command) {
 func deadRedriveCommand() *cobra.Command {
 	var l letters
 	c := connected(&cobra.Command{
-		Use: "redrive [id or delivery id]…", Short: "Send dead letters back to their teams, with their attempts counted from the beginning",
-		Long: `Send dead letters back to their teams, and to nobody else, with their attempts counted from the beginning.
+		Use: "redrive [id or delivery id]…", Short: "Send dead letters back to their teams, with their attempts counted from zero",
+		Long: `Send dead letters back to their own teams only. Their attempts are counted from zero again.
 
-A letter is removed from DEAD only when its copy is stored in REPLAY. After a crash in between, redrive again: nothing
-happens twice. An effect that happened before the event was dead-lettered does not happen again: the team's inbox knows
-the event. The event keeps its history: if it is dead-lettered again, ` + "`dead show`" + ` prints all of it.`,
+A dead letter is removed from DEAD only after its copy is stored in REPLAY. After a crash in between, redrive again:
+nothing happens twice. Effects from before the event was dead-lettered are not repeated: the team's inbox knows the
+event. The event keeps its history: if it is dead-lettered again, ` + "`dead show`" + ` prints all of it.`,
 		Example: "  sluicectl dead redrive 2\n  sluicectl dead redrive --team pbx --reason exhausted --yes\n  sluicectl dead redrive --error 'no such extension' --rate 50 --yes\n  sluicectl dead redrive --all --yes",
 	}, func(ctx context.Context, s *session, args []string) error {
 		if l.rate < 0 {
-			return misused("--rate %g: use letters a second, or 0 for as fast as they are stored", l.rate)
+			return misused("--rate %g: use dead letters per second, or 0 for no limit", l.rate)
 		}
 		return l.do(ctx, s, args, audit.DeadRedrive, func(selection dead.Selection, step func(*dead.Letter)) (dead.Result, error) {
 			return dead.RedriveAll(ctx, s.js, selection, operator(), l.rate, step)
 		})
 	})
 	l.flags(c)
-	c.Flags().Float64Var(&l.rate, "rate", 0, "letters a second; 0: as fast as they are stored")
+	c.Flags().Float64Var(&l.rate, "rate", 0, "dead letters per second; 0: no limit")
 	return c
 }
 

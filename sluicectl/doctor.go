@@ -19,7 +19,7 @@ func doctorCommand() *cobra.Command {
 		Use: "doctor", Short: "Check settings, the gateway, Redis, NATS, streams, permissions, clock and disk, and say what to do", Args: cobra.NoArgs,
 		Long: `Check settings, the gateway, Redis, NATS, streams, permissions, clock and disk, and say what to do.
 
-Run it with the environment that the gateway has. It changes nothing, and exits with 1 when something does not work.`,
+Run it with the gateway's environment. It changes nothing. It exits with 1 if something does not work.`,
 		Example: "  sluicectl doctor\n  sluicectl doctor -o json",
 	}
 	s.natsFlags(c)

@@ -21,7 +21,7 @@ const (
 	exitDegraded = 5
 )
 
-const exitCodes = `Exit codes: 0 done, 1 failed or not confirmed, 2 misused, 3 nothing found, 4 NATS is not reachable, 5 degraded (ready).`
+const exitCodes = `Exit codes: 0 done, 1 failed or not confirmed, 2 wrong arguments, 3 nothing found, 4 NATS is not reachable, 5 degraded (ready).`
 
 // errDegraded says that a process works, and that not all is well with it.
 var errDegraded = errors.New("degraded")

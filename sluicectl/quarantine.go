@@ -24,7 +24,7 @@ func quarantineCommand() *cobra.Command {
 }
 
 func reasonFlag(c *cobra.Command, reason *string) {
-	c.Flags().StringVar(reason, "reason", "", "with this reason: late (its timestamp was stale), unroutable (no event name that can be used) or replayed (one body under too many delivery ids)")
+	c.Flags().StringVar(reason, "reason", "", "only with this reason: late (stale timestamp), unroutable (no usable event name) or replayed (the same body under too many delivery ids)")
 	complete(c, "reason", cobra.FixedCompletions(quarantine.Reasons, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -55,17 +55,17 @@ func quarantineReleaseCommand() *cobra.Command {
 	r := &releasing{}
 	c := connected(&cobra.Command{
 		Use: "release [id or delivery id]…", Short: "Store quarantined deliveries as events",
-		Long: `Store quarantined deliveries as events, as the gateway would have: every team that takes them gets them.
+		Long: `Store quarantined deliveries as events. Every team that takes events of that name gets them.
 
-An entry is removed when its event is stored. If an earlier attempt of the sender stored the event already, the entry is
-a duplicate, and is not stored again. An unroutable entry needs a name: --as.`,
+An entry is removed after its event is stored. If another attempt of the sender stored the event already, the entry is a
+duplicate: it is only removed. An unroutable entry needs an event name: --as.`,
 		Example: "  sluicectl quarantine release 1 --yes\n  sluicectl quarantine release 2 --as pbx.call.hangup --yes\n  sluicectl quarantine release --reason late --yes",
 	}, func(ctx context.Context, s *session, args []string) error { return r.do(ctx, s, args) })
 	r.flags(c)
 	c.Flags().StringVar(&r.as, "as", "", "the event's name, for an unroutable entry")
-	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "what makes two deliveries the same, as with the gateway (SLUICE_IDENTITY): delivery or body")
+	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "which deliveries are duplicates, as set for the gateway (SLUICE_IDENTITY): delivery or body")
 	complete(c, "identity", cobra.FixedCompletions([]string{"delivery", "body"}, cobra.ShellCompDirectiveNoFileComp))
-	addressFlag(c, &r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, so that it knows the events at once (REDIS_URL)")
+	addressFlag(c, &r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, to mark the events as seen (REDIS_URL)")
 	return c
 }
 

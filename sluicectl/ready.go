@@ -23,8 +23,8 @@ func readyCommand() *cobra.Command {
 		Use: "ready", Short: "Ask a gateway or consumer whether it is ready, and what is wrong", Args: cobra.NoArgs,
 		Long: `Ask a gateway or consumer whether it is ready, and what is wrong.
 
-It exits with 0 when all is well, with 5 when the process works and something is degraded, and with 1 when it does not
-work or nothing answers. With --degraded-ok it exits with 0 for what is degraded too: so containers ask.`,
+It exits with 0 if the process is ready, with 5 if it works but something is degraded, and with 1 if it does not work or
+does not answer. With --degraded-ok, degraded exits with 0 too: use that for the health check of a container.`,
 		Example: "  sluicectl ready\n  sluicectl ready --admin 127.0.0.1:3001 --degraded-ok\n  sluicectl ready -o json",
 	}
 	outputFlag(c, &output)
@@ -38,7 +38,7 @@ work or nothing answers. With --degraded-ok it exits with 0 for what is degraded
 		return err
 	}
 	c.Flags().StringVar(&admin, "admin", admin, "admin address of the process (SLUICE_ADMIN)")
-	c.Flags().BoolVar(&degradedOK, "degraded-ok", false, "exit with 0 also when something is degraded")
+	c.Flags().BoolVar(&degradedOK, "degraded-ok", false, "exit with 0 when something is degraded, too")
 	return c
 }
 

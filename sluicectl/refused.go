@@ -19,8 +19,10 @@ import (
 func refusedCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "refused", Short: "Show the last requests that the gateway refused", Args: cobra.NoArgs,
-		Long: `Show the last requests that the gateway refused: a hundred for each cause, for seven days, and at most two a second.
-What may be a secret in them is not kept. Of a large body 64 KiB are kept.`,
+		Long: `Show the last requests that the gateway refused.
+
+It keeps a hundred for each cause, for seven days. Under a flood it records two per second. Possible secrets are removed,
+and a large body is cut at 64 KiB.`,
 		Example: "  sluicectl refused list\n  sluicectl verify --refused 1",
 	}
 	c.AddCommand(refusedListCommand(), refusedShowCommand())
@@ -33,7 +35,7 @@ func refusedListCommand() *cobra.Command {
 		Use: "list", Short: "List the last requests that were refused", Args: cobra.NoArgs,
 		Example: "  sluicectl refused list\n  sluicectl refused list --cause invalid -o json",
 	}, func(ctx context.Context, s *session, _ []string) error { return s.listRefused(ctx, cause) })
-	c.Flags().StringVar(&cause, "cause", "", "for this cause, as the list and the metrics call it: invalid, stale, malformed, …")
+	c.Flags().StringVar(&cause, "cause", "", "only with this cause, as in the list and the metrics: invalid, stale, malformed, …")
 	complete(c, "cause", cobra.FixedCompletions(refused.Causes, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -32,19 +32,18 @@ func replayCommand() *cobra.Command {
 	r := &replaying{}
 	c := connected(&cobra.Command{
 		Use: "replay", Short: "Send stored events again to one team, to a URL, or to stdout", Args: cobra.NoArgs,
-		Long: `Send stored events again to one team, to a URL, or to stdout. No other team notices.
+		Long: `Send stored events again to one team, to a URL, or to stdout. Other teams get nothing.
 
-It counts first, and asks. A team gets copies in the stream REPLAY. Its workers use a quarter of their slots for them, so
-live events continue. Each effect happens once more in each replay, and only once, however often the replay is
-interrupted. Without --event a team gets those of its own events; with --event it gets the events that match, even if it
-does not take them otherwise.
+It counts the events first, and asks for confirmation. A team gets copies in the stream REPLAY. Its workers use a quarter
+of their concurrency for them, so live events continue. Each replay repeats each effect once, however often the replay is
+interrupted. Without --event, a team gets only the events that it usually takes. With --event, it gets all that match.
 
 A URL gets each event as Zorio would post it, with a new timestamp and signature. Stdout (-o ndjson) gets a line of JSON
 for each event: body is for reading, body_base64 has the exact bytes that the signature signs.
 
-The command waits for what the team does with the copies: see --wait, and ` + "`sluicectl replay show`" + `. Ctrl-C stops a
-replay to a team or a URL; a resume begins with the events that the URL refused. Who replayed what is kept for a year: see
-` + "`sluicectl replay list`.",
+The command waits up to --wait for the team to process the copies; ` + "`sluicectl replay show`" + ` shows how far it is.
+Ctrl-C stops a replay to a team or a URL. A resume begins with the events that the URL refused. ` + "`sluicectl replay list`" + `
+shows who replayed what, for a year.`,
 		Example: `  sluicectl replay --team pbx --since 2h --dry-run
   sluicectl replay --team pbx --since 2h --event 'pbx.call.*' --yes
   sluicectl replay --team pbx --delivery 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --yes
@@ -64,21 +63,21 @@ func (r *replaying) flags(c *cobra.Command) {
 	f.StringVar(&r.since, "since", "", "events stored since then: "+timeWords)
 	f.StringVar(&r.until, "until", "", "events stored before then")
 	f.Uint64Var(&r.From, "from", 0, "events from this sequence in EVENTS on")
-	f.Uint64Var(&r.To, "to", 0, "events up to this sequence, and with it")
-	f.StringArrayVar(&r.Events, "event", nil, "events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
+	f.Uint64Var(&r.To, "to", 0, "events up to and including this sequence")
+	f.StringArrayVar(&r.Events, "event", nil, "only events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
 	complete(c, "event", completeEvents)
 	f.StringVar(&r.Delivery, "delivery", "", "the event of this delivery id")
-	f.BoolVar(&r.onlyMissing, "only-missing", false, "leave out what the team has already processed (set its DATABASE_URL or SLUICE_DATA)")
-	f.Float64Var(&r.rate, "rate", defaultRate, "events a second to a team or a URL; 0: as fast as they are stored")
+	f.BoolVar(&r.onlyMissing, "only-missing", false, "skip events that the team has already processed (set its DATABASE_URL or SLUICE_DATA)")
+	f.Float64Var(&r.rate, "rate", defaultRate, "events per second to a team or a URL; 0: no limit")
 	f.StringVar(&r.url, "url", "", "replay to this URL")
-	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that \"make run\" keeps)")
+	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that \"make run\" generated)")
 	r.waitFlag(c)
-	f.BoolVar(&r.dryRun, "dry-run", false, "count, and replay nothing")
-	f.BoolVar(&r.yes, "yes", false, "do not ask")
+	f.BoolVar(&r.dryRun, "dry-run", false, "only count the events")
+	f.BoolVar(&r.yes, "yes", false, "do not ask for confirmation")
 }
 
 func (r *replaying) waitFlag(c *cobra.Command) {
-	c.Flags().DurationVar(&r.wait, "wait", 10*time.Second, "how long to wait for what the team does with the copies; 0: not at all")
+	c.Flags().DurationVar(&r.wait, "wait", 10*time.Second, "how long to wait for the team to process the copies; 0: do not wait")
 }
 
 // do checks what is asked for, counts it, asks, and replays.
@@ -132,7 +131,7 @@ func (r *replaying) check(s *session) (err error) {
 	case r.onlyMissing && r.team == "":
 		return misused("--only-missing needs --team: only a team has an inbox")
 	case r.rate < 0:
-		return misused("--rate %g: use events a second, or 0 for as fast as they are stored", r.rate)
+		return misused("--rate %g: use events per second, or 0 for no limit", r.rate)
 	case s.output != "ndjson" && r.Since.IsZero() && r.Until.IsZero() && r.From == 0 && r.To == 0 && len(r.Events) == 0 && r.Delivery == "":
 		return misused("say what: --since, --until, --from, --to, --event or --delivery")
 	}

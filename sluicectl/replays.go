@@ -76,12 +76,12 @@ func replayStopCommand() *cobra.Command {
 		Use: "stop <id>", Short: "Stop a replay; it can be resumed", Args: cobra.ExactArgs(1),
 		Long: `Stop a replay; it can be resumed. The command that runs it ends within a second.
 
-Copies that its team has not taken yet are processed all the same. --purge removes them from REPLAY; a resume does not
-replay them either.`,
+The team still processes the copies that are in REPLAY already. --purge removes those that it has not taken yet; a resume
+does not bring them back.`,
 		Example: "  sluicectl replay stop 20261123-130205-k3f9\n  sluicectl replay stop 20261123-130205-k3f9 --purge",
 	}, func(ctx context.Context, s *session, args []string) error { return s.stopReplay(ctx, args[0], purge) })
 	c.ValidArgsFunction = completeFirst(completeReplays)
-	c.Flags().BoolVar(&purge, "purge", false, "also remove what the team has not taken yet")
+	c.Flags().BoolVar(&purge, "purge", false, "also remove the copies that the team has not taken yet")
 	return c
 }
 
@@ -120,13 +120,13 @@ func replayResumeCommand() *cobra.Command {
 	r := &replaying{}
 	c := connected(&cobra.Command{
 		Use: "resume <id>", Short: "Resume a replay that was stopped, interrupted, refused or failed", Args: cobra.ExactArgs(1),
-		Long:    "Resume a replay that was stopped, interrupted, refused or failed. It asks first, and begins with the events that the URL refused.",
+		Long:    "Resume a replay that was stopped, interrupted, refused or failed. It asks for confirmation, and begins with the events that the URL refused.",
 		Example: "  sluicectl replay resume 20261123-130205-k3f9 --yes",
 	}, func(ctx context.Context, s *session, args []string) error { return r.resume(ctx, s, args[0]) })
 	c.ValidArgsFunction = completeFirst(completeReplays)
 	c.Flags().StringVar(&r.url, "url", "", "the URL, needed again if it has a password, which is not kept")
 	c.Flags().StringVar(&r.secret, "secret", "", "secret to sign with, for a replay to a URL")
-	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&r.yes, "yes", false, "do not ask for confirmation")
 	r.waitFlag(c)
 	return c
 }

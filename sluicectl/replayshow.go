@@ -14,7 +14,7 @@ import (
 
 func replayShowCommand() *cobra.Command {
 	return connected(&cobra.Command{
-		Use: "show <id>", Short: "Show a replay, and what its team did with the copies", Args: cobra.ExactArgs(1),
+		Use: "show <id>", Short: "Show a replay, and how far its team has processed the copies", Args: cobra.ExactArgs(1),
 		Example: "  sluicectl replay show 20261123-130205-k3f9\n  sluicectl replay show 20261123-130205-k3f9 -o json",
 	}, func(ctx context.Context, s *session, args []string) error {
 		journal, err := replay.OpenJournal(ctx, s.js)

@@ -18,7 +18,7 @@ type chosen struct{ all, yes bool }
 
 func (c *chosen) flags(command *cobra.Command, everything string) {
 	command.Flags().BoolVar(&c.all, "all", false, everything)
-	command.Flags().BoolVar(&c.yes, "yes", false, "do not ask")
+	command.Flags().BoolVar(&c.yes, "yes", false, "do not ask for confirmation")
 }
 
 // selections are one for each id, or the one of the flags, among which one of those in words is given, or --all.
@@ -80,7 +80,7 @@ var (
 )
 
 // timeWords say in a flag's help how a time may be written.
-const timeWords = "2h or 1d for so long ago, 13:02, yesterday, yesterday 13:02, or 2026-01-31T08:00:00Z"
+const timeWords = "2h (two hours ago), 1d, 13:02, yesterday, yesterday 13:02, or 2026-01-31T08:00:00Z"
 
 // parseTime reads a time, or a duration, which means so long ago. Empty is the zero time.
 func parseTime(flag, text string, now time.Time) (time.Time, error) {

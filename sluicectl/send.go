@@ -47,14 +47,14 @@ func sendCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL")
-	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that \"make run\" keeps in its data folder)")
+	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that \"make run\" generated)")
 	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample, byte for byte")
 	completeFiles(c, "body")
 	f.BoolVar(&s.all, "all", false, "send one of each kind")
 	f.BoolVar(&s.repeat, "repeat", false, "send the same delivery twice; the second one is answered Duplicate")
-	f.IntVar(&s.count, "count", 1, "how many to send; more than one are not followed")
-	f.Float64Var(&s.rate, "rate", 0, "how many to send a second; 0: as fast as they are answered")
+	f.IntVar(&s.count, "count", 1, "how many to send; only a single event is followed")
+	f.Float64Var(&s.rate, "rate", 0, "events per second; 0: as fast as they are answered")
 	f.DurationVar(&s.wait, "wait", 5*time.Second, "how long to follow an event")
 	return c
 }

@@ -55,7 +55,7 @@ func connected(c *cobra.Command, do func(ctx context.Context, s *session, args [
 }
 
 func (s *session) natsFlags(c *cobra.Command) {
-	addressFlag(c, &s.url, "nats", hubURL(), "NATS, where the gateway stores (NATS_URL, or SLUICE_HUB_LISTEN)")
+	addressFlag(c, &s.url, "nats", hubURL(), "address of NATS (NATS_URL, or SLUICE_HUB_LISTEN)")
 	c.Flags().StringVar(&s.creds, "creds", os.Getenv("NATS_CREDS"), "credentials file for NATS (NATS_CREDS)")
 	completeFiles(c, "creds")
 }

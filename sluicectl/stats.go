@@ -17,8 +17,8 @@ func statsCommand() *cobra.Command {
 		Use: "stats", Short: "Count what came in: events by kind, rate and bytes", Args: cobra.NoArgs,
 		Long: fmt.Sprintf(`Count what came in: events by kind, rate and bytes, over an hour or since --since.
 
-Where there are more than %[1]d events, it looks at %[1]d of them, evenly spread over that time. Then all numbers are
-estimates, and it says so.`, tally.Most),
+If there are more than %[1]d events, it reads a sample of %[1]d, evenly spread over that time. Then all numbers are
+estimates, and are shown as such.`, tally.Most),
 		Example: "  sluicectl stats\n  sluicectl stats --since yesterday -o json",
 	}, func(ctx context.Context, s *session, _ []string) error {
 		from, err := parseTime("since", since, time.Now())

@@ -36,7 +36,7 @@ func tailCommand() *cobra.Command {
 	})
 	f := c.Flags()
 	f.StringVar(&t.since, "since", "", "begin with events stored since then: "+timeWords+"; default: now")
-	f.IntVarP(&t.count, "count", "n", 0, "end after so many events; 0: at Ctrl-C")
+	f.IntVarP(&t.count, "count", "n", 0, "stop after this many events; 0: run until Ctrl-C")
 	f.BoolVar(&t.body, "body", false, "print bodies too")
 	return c
 }

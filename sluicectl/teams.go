@@ -20,8 +20,9 @@ func teamsCommand() *cobra.Command {
 		Use: "teams", Short: "Show how far each team is", Args: cobra.NoArgs,
 		Long: `Show how far each team is.
 
-STATE      working; catching up or falling behind (there is a backlog); held (its processes wait for what their handler
-           needs); hung (its processes run and finish nothing); paused (by an operator); no process
+STATE      working; catching up or falling behind (there is a backlog); blocked (its processes wait for something that
+           the handler depends on, such as a database); hung (its processes run but finish nothing); paused (by an
+           operator); no process
 LAG        events that it has not processed, including those in flight
 OLDEST     how long the oldest of them has waited
 FLIGHT     in flight: given to its processes and not acknowledged
@@ -41,9 +42,9 @@ DROPPED    when retention drops the oldest, if that is less than a day away`,
 		}
 		return s.listTeams(ctx, sample)
 	})
-	c.Flags().DurationVar(&sample, "sample", time.Second, "how long to measure the rate; 0: not at all")
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "show them again and again, until Ctrl-C")
-	c.Flags().DurationVar(&every, "every", time.Second, "with --watch: how long to wait in between")
+	c.Flags().DurationVar(&sample, "sample", time.Second, "how long to measure the rate; 0: do not measure")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "refresh until Ctrl-C")
+	c.Flags().DurationVar(&every, "every", time.Second, "with --watch: time between refreshes")
 	c.AddCommand(teamsPauseCommand(), teamsResumeCommand(), teamsRemoveCommand())
 	return c
 }
@@ -124,7 +125,7 @@ func condition(name string, c team.Condition) string {
 	switch c.State {
 	case team.Paused:
 		return text + " " + why + ": `sluicectl teams resume " + name + "` lets it go on"
-	case team.Held:
+	case team.Blocked:
 		return text + ": " + why + ": nothing is lost and no attempt is used up; repair what its handler depends on"
 	case team.Hung:
 		return text + ": " + why

@@ -33,9 +33,8 @@ func teamsPauseCommand() *cobra.Command {
 		Use: "pause <team>", Short: "Pause a team: NATS gives it nothing until it is resumed",
 		Long: `Pause a team: NATS gives it nothing until it is resumed, across restarts.
 
-Its processes finish the events in flight. Nothing is lost: events wait in the stream until retention drops them, see
-DROPPED in ` + "`sluicectl teams`" + `. Who paused it and since when is shown there, and on the /readyz of
-its processes.`,
+Its processes finish the events in flight. Other events wait in the stream until retention drops them: see DROPPED in
+` + "`sluicectl teams`" + `. It also shows who paused the team, and when; so does /readyz of the team's processes.`,
 		Example: "  sluicectl teams pause pbx\n  sluicectl teams pause pbx --yes -o json",
 	}, func(ctx context.Context, s *session, t *team.Team) error {
 		if err := s.confirm(yes, "would pause %s: its events wait until `sluicectl teams resume %s`", t.Name, t.Name); err != nil {
@@ -43,7 +42,7 @@ its processes.`,
 		}
 		return s.did(ctx, t, audit.TeamPause, t.Pause(ctx, s.js, operator(), time.Now()))
 	})
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	return c
 }
 
@@ -68,9 +67,9 @@ func teamsRemoveCommand() *cobra.Command {
 	var yes bool
 	c := onTeam(&cobra.Command{
 		Use: "remove <team>", Short: "Remove the position of a team that is gone for good",
-		Long: `Remove the position of a team that is gone for good, and what is pending for it in RETRY and REPLAY. Its dead letters stay.
+		Long: `Remove the position of a team that is gone for good, and its pending events in RETRY and REPLAY. Its dead letters stay.
 
-The team must have no running process: that would start again from the oldest event kept.`,
+Stop all processes of the team first: a running one would start again from the oldest event kept.`,
 		Example: "  sluicectl teams remove pbx\n  sluicectl teams remove telesales --yes",
 	}, func(ctx context.Context, s *session, t *team.Team) error {
 		if err := s.askToRemove(ctx, t.Name, yes); err != nil {
@@ -78,7 +77,7 @@ The team must have no running process: that would start again from the oldest ev
 		}
 		return s.did(ctx, t, audit.TeamRemove, t.Remove(ctx, s.js))
 	})
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	c.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation")
 	return c
 }
 

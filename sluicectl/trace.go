@@ -22,8 +22,8 @@ func traceCommand() *cobra.Command {
 		Use: "trace <delivery id>", Short: "Show the whole life of a delivery", Args: cobra.ExactArgs(1),
 		Long: `Show the whole life of a delivery: when it was received and stored, and what each team did with it.
 
-With REDIS_URL set, it is found at once (of several bodies under one id, the first). Without, the headers of every event
-since --since are read.`,
+With REDIS_URL, the delivery is found at once; if several bodies have this id, the first is. Without it, the headers of all
+events since --since are read.`,
 		Example: "  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55\n  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --since 72h -o json",
 	}, func(ctx context.Context, s *session, args []string) error { return t.do(ctx, s, args[0]) })
 	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: "+timeWords)

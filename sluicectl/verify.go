@@ -22,10 +22,10 @@ func verifyCommand() *cobra.Command {
 	s := &session{}
 	c := &cobra.Command{
 		Use: "verify", Short: "Say why a captured webhook's signature or timestamp is refused", Args: cobra.NoArgs,
-		Long: `Say why a captured webhook's signature or timestamp is refused. It exits with 0 when the gateway would take it.
+		Long: `Say why a captured webhook's signature or timestamp is refused. It exits with 0 if the gateway would accept it.
 
-The headers are lines of the form "Name: value", as curl -D or a proxy's log has them. Of expected signatures only the
-beginning is printed, of secrets nothing. A request of sluicectl refused list is verified as of the time it came.`,
+The headers are lines of the form "Name: value", as in the log of a proxy. Only the first digits of the expected
+signature are printed, and no secret. With --refused, a request is verified as of the time it came.`,
 		Example: "  sluicectl verify --refused 1\n  sluicectl verify --headers headers.txt --body body.json\n  sluicectl verify --headers headers.txt --body body.json --at 2026-01-31T08:00:00Z -o json",
 	}
 	s.natsFlags(c)
@@ -34,9 +34,9 @@ beginning is printed, of secrets nothing. A request of sluicectl refused list is
 	f.StringVar(&v.headers, "headers", "", "file with the request's headers")
 	f.StringVar(&v.body, "body", "", "file with the request's body, byte for byte")
 	completeFiles(c, "headers", "body")
-	f.StringVar(&v.refused, "refused", "", "instead of files: the id of a request that sluicectl refused list shows")
-	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that \"make run\" keeps)")
-	f.StringVar(&v.at, "at", "", "verify as of this time instead of now, or of when it came: 2026-01-31T08:00:00Z, or 2h for so long ago")
+	f.StringVar(&v.refused, "refused", "", "instead of files: the id of a request, from sluicectl refused list")
+	f.StringVar(&v.secret, "secret", "", "secrets to try, separated by commas (default: "+secretVariable+", or the one that \"make run\" generated)")
+	f.StringVar(&v.at, "at", "", "verify as of this time: 2026-01-31T08:00:00Z, or 2h for two hours ago (default: now, or when the refused request came)")
 	_ = errors.Join(c.MarkFlagFilename("headers"), c.MarkFlagFilename("body")) // fail for flags that are not there
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s.attach(c)

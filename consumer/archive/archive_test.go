@@ -147,7 +147,7 @@ func TestWhileFilesCannotBeWrittenNothingIsAcknowledgedAndReadyzSaysSo(t *testin
 	})
 	rig.Eventually(t, 20*time.Second, "it is known in NATS", func() bool {
 		all, err := teams.Statuses(t.Context(), h.js, 0)
-		return err == nil && len(all) == 1 && all[0].State == teams.Held && strings.Contains(all[0].Why, "no space left")
+		return err == nil && len(all) == 1 && all[0].State == teams.Blocked && strings.Contains(all[0].Why, "no space left")
 	})
 	if info := h.info(); info.AckFloor.Stream != 0 || info.NumAckPending > 20 {
 		t.Errorf("acknowledged to %d, %d held", info.AckFloor.Stream, info.NumAckPending)

@@ -18,12 +18,12 @@ func (a *archiver) attend(ctx context.Context) (stop func()) {
 	return func() { cancel(); attending.Wait() }
 }
 
-// state is held while files cannot be written.
+// state is blocked while files cannot be written.
 func (a *archiver) state() teams.Process {
 	p := teams.Process{State: teams.Working, Slots: 1}
 	trouble := a.trouble.Load()
 	if p.Since = trouble.Since; trouble.Status != telemetry.OK {
-		p.State, p.Why = teams.Held, trouble.Detail
+		p.State, p.Why = teams.Blocked, trouble.Detail
 	}
 	return p
 }

@@ -60,15 +60,15 @@ func giveBack(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// attend tells those who look at the teams, until ctx ends, that a target that ended by itself is held: its process
+// attend tells those who look at the teams, until ctx ends, that a target that ended by itself is blocked: its process
 // runs, and its place must not be taken for one that is left.
 func (r *runner) attend(ctx context.Context, s worker.Settings) {
 	since, ended := r.state()
 	if ended == nil {
 		return
 	}
-	held := func() team.Process {
-		return team.Process{State: team.Held, Since: since, Why: ended.Error() + ", and forward takes nothing for it until a SIGHUP or a restart"}
+	blocked := func() team.Process {
+		return team.Process{State: team.Blocked, Since: since, Why: ended.Error() + ", and forward takes nothing for it until a SIGHUP or a restart"}
 	}
 	for ; ctx.Err() == nil; stream.Pause(ctx, attendAgain) {
 		nc, err := stream.Connect(ctx, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "forward"})
@@ -76,7 +76,7 @@ func (r *runner) attend(ctx context.Context, s worker.Settings) {
 			continue // NATS is away: who looks sees nothing either
 		}
 		if js, err := jetstream.New(nc); err == nil {
-			team.Report(ctx, js, r.target.team().Name, held)
+			team.Report(ctx, js, r.target.team().Name, blocked)
 		}
 		nc.Close()
 	}

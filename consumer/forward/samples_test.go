@@ -225,10 +225,10 @@ func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
 	})
 
 	js := rig.JetStream(t, gateway.nats)
-	rig.Eventually(t, 20*time.Second, "who looks at the teams sees that it is held, and that a process runs", func() bool {
+	rig.Eventually(t, 20*time.Second, "who looks at the teams sees that it is blocked, and that a process runs", func() bool {
 		all, err := team.Statuses(t.Context(), js, 0)
 		at := slices.IndexFunc(all, func(s *team.Status) bool { return s.Team == "forward-go" })
-		return err == nil && at >= 0 && all[at].State == team.Held && all[at].Runs && strings.Contains(all[at].Why, "410 Gone")
+		return err == nil && at >= 0 && all[at].State == team.Blocked && all[at].Runs && strings.Contains(all[at].Why, "410 Gone")
 	})
 
 	dead.restart()

@@ -53,10 +53,10 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 		groups:      histogram("sluice_group_deliveries", "Deliveries that are committed together.", prometheus.ExponentialBuckets(1, 2, 10)),
 		publish:     histogram("sluice_publish_seconds", "Duration of a publish, until NATS acknowledges it.", latency),
 		append:      histogram("sluice_journal_append_seconds", "Duration of writing a group of deliveries into the journal, with its sync.", latency),
-		keptCount:   f.NewCounter(prometheus.CounterOpts{Name: "sluice_journal_kept_total", Help: "Deliveries answered from the journal: all of them with the embedded NATS, with a NATS of your own those it did not acknowledge in time."}),
+		keptCount:   f.NewCounter(prometheus.CounterOpts{Name: "sluice_journal_kept_total", Help: "Deliveries answered from the journal: all of them with the embedded NATS, with your own NATS those that it did not acknowledge in time."}),
 		lookup:      memory.WithLabelValues("lookup"),
 		mark:        memory.WithLabelValues("mark"),
-		memoryFails: f.NewCounter(prometheus.CounterOpts{Name: "sluice_seen_failures_total", Help: "Look-ups that Redis did not answer: the stream's duplicate window decided."}),
+		memoryFails: f.NewCounter(prometheus.CounterOpts{Name: "sluice_seen_failures_total", Help: "Look-ups that Redis did not answer; the stream's duplicate window deduplicated instead."}),
 		marksMissed: f.NewCounter(prometheus.CounterOpts{Name: "sluice_marks_missed_total", Help: "Stored deliveries that could not be marked as seen at once; they are marked later, from the stream."}),
 	}
 	requests := f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_requests_total", Help: "Requests by answer."}, []string{"answer"})

@@ -8,13 +8,13 @@ import (
 )
 
 var (
-	failuresNow  = prometheus.NewDesc("sluice_failures_in_a_row", "Answers in a row that the sender takes for failures: Zorio suspends the URL at 50.", []string{"source"}, nil)
-	failuresMost = prometheus.NewDesc("sluice_failures_in_a_row_max", "The most since the start.", []string{"source"}, nil)
-	failuresWhen = prometheus.NewDesc("sluice_failures_in_a_row_max_timestamp_seconds", "When that was; 0 for never.", []string{"source"}, nil)
+	failuresNow  = prometheus.NewDesc("sluice_failures_in_a_row", "Failures in a row, as the sender counts them: Zorio suspends the URL at 50.", []string{"source"}, nil)
+	failuresMost = prometheus.NewDesc("sluice_failures_in_a_row_max", "Longest run of failures since the start.", []string{"source"}, nil)
+	failuresWhen = prometheus.NewDesc("sluice_failures_in_a_row_max_timestamp_seconds", "Time of the last failure in the longest run; 0: never.", []string{"source"}, nil)
 	silentNow    = prometheus.NewDesc("sluice_silence_seconds", "Time since the last authentic delivery; 0 before the first.", []string{"source"}, nil)
-	silentLimit  = prometheus.NewDesc("sluice_silence_limit_seconds", "How long that may be before /readyz tells of it; +Inf while the usual gap is not known.", []string{"source"}, nil)
+	silentLimit  = prometheus.NewDesc("sluice_silence_limit_seconds", "Silence after which /readyz reports it; +Inf while the usual gap is not known.", []string{"source"}, nil)
 	usualGap     = prometheus.NewDesc("sluice_usual_gap_seconds", "Usual time between two authentic deliveries; 0 while it is not known.", []string{"source"}, nil)
-	recentShare  = prometheus.NewDesc("sluice_recent_answers_ratio", "Part of an answer among the last 1,000 to what may be the sender.", []string{"source", "answer"}, nil)
+	recentShare  = prometheus.NewDesc("sluice_recent_answers_ratio", "Share of each answer among the last 1,000 answers to requests that may be the sender's.", []string{"source", "answer"}, nil)
 )
 
 // Describe implements [prometheus.Collector].

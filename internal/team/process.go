@@ -20,7 +20,7 @@ type Process struct {
 	Team    string    `json:"team"`
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
-	State   State     `json:"state"`         // Working, Held, Hung or Stopped
+	State   State     `json:"state"`         // Working, Blocked, Hung or Stopped
 	Why     string    `json:"why,omitempty"` // it does not work
 	Since   time.Time `json:"since"`         // it is in that state
 	Running int       `json:"running"`       // events being handled

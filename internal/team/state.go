@@ -18,7 +18,7 @@ const (
 	Working       State = "working"
 	CatchingUp    State = "catching up"    // there is a backlog, and it shrinks
 	FallingBehind State = "falling behind" // more comes in than is processed
-	Held          State = "held"           // its processes wait until what their handler needs is there again
+	Blocked       State = "blocked"        // its processes wait for something that the handler depends on
 	Hung          State = "hung"           // its processes run and get nowhere
 	Paused        State = "paused"         // an operator wants it to wait
 	NoProcess     State = "no process"     // none of its processes runs, or is heard of
@@ -52,7 +52,7 @@ func (t *Team) judge(processes []*Process) Condition {
 	if by, since, paused := t.paused(); paused {
 		return Condition{Paused, by, since}
 	}
-	var alive, hung, held []*Process
+	var alive, hung, blocked []*Process
 	for _, p := range processes {
 		if !p.alive(now) {
 			continue
@@ -61,8 +61,8 @@ func (t *Team) judge(processes []*Process) Condition {
 		switch p.State {
 		case Hung:
 			hung = append(hung, p)
-		case Held:
-			held = append(held, p)
+		case Blocked:
+			blocked = append(blocked, p)
 		}
 	}
 	switch {
@@ -70,8 +70,8 @@ func (t *Team) judge(processes []*Process) Condition {
 		return gone(processes)
 	case len(hung) > 0:
 		return of(Hung, hung, len(alive))
-	case len(held) > 0:
-		return of(Held, held, len(alive))
+	case len(blocked) > 0:
+		return of(Blocked, blocked, len(alive))
 	}
 	return Condition{State: Working}
 }

@@ -42,9 +42,9 @@ func TestATeamsStateIsWhatItsProcessesSay(t *testing.T) {
 		"an older version asks":             {nil, 1, 0, Working, ""},
 		"an older version is at work":       {nil, 0, 3, Working, ""},
 		"one works":                         {[]*Process{said(Working, "", 0)}, 0, 0, Working, ""},
-		"one is held":                       {[]*Process{said(Held, "no database", 0)}, 1, 0, Held, "no database"},
-		"one of two is held":                {[]*Process{said(Held, "no database", 0), said(Working, "", 0)}, 1, 0, Held, "1 of 2 processes: no database"},
-		"one hangs, one is held":            {[]*Process{said(Held, "no database", 0), said(Hung, "stuck", 0)}, 0, 0, Hung, "1 of 2 processes: stuck"},
+		"one is blocked":                    {[]*Process{said(Blocked, "no database", 0)}, 1, 0, Blocked, "no database"},
+		"one of two is blocked":             {[]*Process{said(Blocked, "no database", 0), said(Working, "", 0)}, 1, 0, Blocked, "1 of 2 processes: no database"},
+		"one hangs, one is blocked":         {[]*Process{said(Blocked, "no database", 0), said(Hung, "stuck", 0)}, 0, 0, Hung, "1 of 2 processes: stuck"},
 		"it was stopped":                    {[]*Process{said(Stopped, "", time.Minute)}, 0, 0, NoProcess, "process 7 on h was stopped"},
 		"stopped, and another works":        {[]*Process{said(Stopped, "", 0), said(Working, "", 0)}, 0, 0, Working, ""},
 		"stopped, and an older version":     {[]*Process{said(Stopped, "", 0)}, 1, 0, Working, ""},
@@ -78,9 +78,9 @@ func TestABacklogsWayIsMeasured(t *testing.T) {
 			t.Errorf("%s: %s, %s; want %s, %s", name, s.State, s.Why, c.state, c.why)
 		}
 	}
-	held := &Status{Condition: Condition{State: Held}}
-	if held.move(measure(10_000, 0, 0, 1), measure(10_032, 100, 0, 1), 1); held.State != Held {
-		t.Errorf("what holds it says more than where its backlog goes: %+v", held.Condition)
+	blocked := &Status{Condition: Condition{State: Blocked}}
+	if blocked.move(measure(10_000, 0, 0, 1), measure(10_032, 100, 0, 1), 1); blocked.State != Blocked {
+		t.Errorf("what holds it says more than where its backlog goes: %+v", blocked.Condition)
 	}
 }
 
@@ -94,9 +94,9 @@ func TestAProcessIsHeardOfUntilItStops(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		Report(ctx, js, "pbx", func() Process { return Process{State: Held, Why: "no database", Since: time.Now()} })
+		Report(ctx, js, "pbx", func() Process { return Process{State: Blocked, Why: "no database", Since: time.Now()} })
 	}()
-	rig.Eventually(t, 10*time.Second, "the team is held", func() bool { s := one(t, js, "pbx"); return s.State == Held && s.Why == "no database" })
+	rig.Eventually(t, 10*time.Second, "the team is blocked", func() bool { s := one(t, js, "pbx"); return s.State == Blocked && s.Why == "no database" })
 	stop()
 	<-ended
 	if s := one(t, js, "pbx"); s.State != NoProcess || len(s.Processes) != 1 || s.Processes[0].State != Stopped {

@@ -14,7 +14,7 @@ func (w *worker) state() team.Process {
 	p := team.Process{State: team.Working, Since: h.Since, Running: w.lanes.active(), Slots: w.settings.Concurrency}
 	switch stuck, _ := w.stuck.state(); {
 	case w.breaker.state().cause != nil:
-		p.State, p.Why = team.Held, h.Detail
+		p.State, p.Why = team.Blocked, h.Detail
 	case stuck >= p.Slots:
 		p.State, p.Why = team.Hung, h.Detail
 	}

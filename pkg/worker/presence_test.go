@@ -27,9 +27,9 @@ func TestWhetherAndWhyATeamIsHeldIsKnownInNATS(t *testing.T) {
 	h.publish("pbx.call", 20)
 	stop := h.start(Team{Name: "pbx"}, Settings{}, func(context.Context, *event.Event) error { return Unavailable(time.Minute, errors.New("no database")) })
 	h.declared("pbx")
-	eventually(t, "the team is held", func() bool {
+	eventually(t, "the team is blocked", func() bool {
 		c := h.condition("pbx")
-		return c.State == team.Held && strings.Contains(c.Why, "no database") && time.Since(*c.Since) < time.Minute
+		return c.State == team.Blocked && strings.Contains(c.Why, "no database") && time.Since(*c.Since) < time.Minute
 	})
 	stop()
 	if c := h.condition("pbx"); c.State != team.NoProcess || !strings.Contains(c.Why, "was stopped") {

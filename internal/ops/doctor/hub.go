@@ -178,7 +178,7 @@ func (h *hub) team(all *finding.List, s *team.Status) {
 			"speed up the consumer (SLUICE_CONCURRENCY, more instances), or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
 	case s.State == team.Paused:
 		all.Warn(check, fmt.Sprintf("%s is paused %s: %d events pending", s.Team, s.Why, s.Lag), "sluicectl teams resume "+s.Team)
-	case s.State == team.Held, s.State == team.Hung:
+	case s.State == team.Blocked, s.State == team.Hung:
 		all.Warn(check, fmt.Sprintf("%s is %s: %s", s.Team, s.State, s.Why), "repair what its handler depends on; meanwhile nothing is lost")
 	case s.Lag > 0 && s.State == team.NoProcess:
 		all.Warn(check, fmt.Sprintf("%s: %d events pending, and no process of it is running", s.Team, s.Lag), "start the consumer; if the team is gone for good: sluicectl teams remove "+s.Team)

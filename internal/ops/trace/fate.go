@@ -75,7 +75,7 @@ func (f *Fate) open() bool {
 func (e *Event) tellWaits(conditions map[string]team.Condition) {
 	for _, f := range e.Teams {
 		switch c := conditions[f.Team]; c.State {
-		case team.Held, team.Hung, team.Paused, team.NoProcess:
+		case team.Blocked, team.Hung, team.Paused, team.NoProcess:
 			if f.open() {
 				f.Waits = &c
 			}
