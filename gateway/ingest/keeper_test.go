@@ -74,6 +74,19 @@ func TestWhatIsInQuarantineMakesNoEventADuplicate(t *testing.T) {
 	}
 }
 
+// A repetition of what lies in the journal is a duplicate, although NATS takes deliveries directly again.
+func TestARepetitionOfWhatIsKeptIsNotPublished(t *testing.T) {
+	e, j := startEdge(t), &journalStub{}
+	e.Journal, e.Kept = j, func() {}
+	keepAll(e.Path, &delivery{identity: "a"})
+	d := e.newDelivery(time.Now())
+	d.identity, d.Msg = "a", nats.NewMsg("events.zorio.a")
+	e.gathered.put(d)
+	if got := (<-d.fate).label; got != "duplicate" || j.entries != 1 || len(e.takeKept()) > 0 {
+		t.Errorf("%s; %d are kept", got, j.entries)
+	}
+}
+
 // What a stream has is forgotten soon, also when nothing follows.
 func TestWhatWasHandedOverIsForgotten(t *testing.T) {
 	p, _ := keeping(t)

@@ -55,6 +55,22 @@ func (k *kept) add(key keptKey, now time.Time) bool {
 	return true
 }
 
+// has reports whether an identity is remembered.
+func (k *kept) has(key keptKey, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.forget(now)
+	_, known := k.of[key]
+	return known
+}
+
+func (k *kept) isEmpty(now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.forget(now)
+	return len(k.of) == 0
+}
+
 func (k *kept) isFull() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -230,7 +231,7 @@ func (p *Path) commit(group []*delivery) {
 	case p.keepsFirst():
 		p.spill(fresh...)
 	default:
-		p.publish(fresh)
+		p.publish(p.withoutKept(fresh))
 	}
 }
 
@@ -277,6 +278,22 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 		fresh = append(fresh, d)
 	}
 	return fresh
+}
+
+// withoutKept leaves to the keeper what lies in the journal or is on its way there: a repetition of it that goes to NATS
+// directly would be stored beside it, where the stream has forgotten it when the journal is handed over.
+func (p *Path) withoutKept(fresh []*delivery) []*delivery {
+	now := time.Now()
+	if p.Journal == nil || p.keeper.kept.isEmpty(now) {
+		return fresh
+	}
+	return slices.DeleteFunc(fresh, func(d *delivery) bool {
+		kept := p.keeper.kept.has(d.keptKey(), now)
+		if kept {
+			p.spill(d)
+		}
+		return kept
+	})
 }
 
 // publish sends a group in one flush.

@@ -37,6 +37,14 @@ func (m *Outgoing) failure() error {
 	return fmt.Errorf("%w: %w", fault, m.reason)
 }
 
+// inDoubt adds to why a message is given up that another copy of it may be stored.
+func (m *Outgoing) inDoubt(reason error) error {
+	if m.unanswered == 0 || isUnstorable(reason) {
+		return reason
+	}
+	return fmt.Errorf("%w: %w", ErrInDoubt, reason)
+}
+
 // isUnsent reports that the client gave nothing of a message to NATS. Any other error of a publish is one of the
 // socket, into which a part of the message, or all of it, may have gone.
 func isUnsent(err error) bool {

@@ -217,6 +217,7 @@ func (p *Publisher) refused(token uint64, reason error) {
 	if !isUnstorable(reason) { // which says nothing about NATS
 		p.outcome.failed(reason, now)
 	}
+	reason = m.inDoubt(reason)
 	p.mu.Unlock()
 	p.giveUp(m, reason)
 }

@@ -74,6 +74,23 @@ func TestOnlyTheFirstCopyCanBeADuplicate(t *testing.T) {
 	}
 }
 
+// A copy that is refused says nothing of the one before it, which may be stored.
+func TestARefusalLeavesTheDoubtAboutAnotherCopy(t *testing.T) {
+	_, nc := act(t, func(_ string, copy int) string {
+		if copy == 1 {
+			return "" // the acknowledgement is lost
+		}
+		return `{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`
+	})
+	p := publisher(t, nc)
+	m, settled := outgoing("sent twice", time.Minute)
+	m.Once = true
+	p.Publish([]*Outgoing{m})
+	if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) {
+		t.Errorf("%+v", f)
+	}
+}
+
 // An acknowledgement that comes after a message was given up is told once more.
 func TestALateAcknowledgementEndsTheDoubt(t *testing.T) {
 	var late *nats.Msg
