@@ -53,7 +53,7 @@ func (e *Entry) Size() int { return len(e.Subject) + len(e.Data) + 64*(len(e.Hea
 
 // ParseEntry reads what Append wrote. The entry owns its bytes; its header has room for more. The error is [ErrEntry].
 func ParseEntry(record []byte) (*Entry, error) {
-	r := reader{rest: record}
+	r := reader{whole: string(record), rest: record}
 	if version := r.bytes(1); r.failed || version[0] != entryVersion {
 		return nil, ErrEntry
 	}
@@ -85,6 +85,7 @@ const headerRoom = 3
 
 // reader takes a record apart. After a failure it returns nothing.
 type reader struct {
+	whole  string // what texts are parts of: one copy is cheaper than one for each
 	rest   []byte
 	failed bool
 }
@@ -114,4 +115,8 @@ func (r *reader) varint() int64 {
 	return int64(n>>1) ^ -int64(n&1)
 }
 
-func (r *reader) text() string { return string(r.bytes(r.uvarint())) }
+func (r *reader) text() string {
+	n := len(r.bytes(r.uvarint()))
+	end := len(r.whole) - len(r.rest)
+	return r.whole[end-n : end]
+}
