@@ -54,6 +54,7 @@ type Drain struct {
 	Config
 	inherited uint64        // what lies before this index may have been published by a process before this one
 	early     uint64        // what lies before this index came in before Known could tell
+	opened    uint64        // what lies before this index came to a process before this one
 	knownFor  time.Duration // JetStream knows by itself what it stored less than this ago
 	tried     attempt
 	found     found
@@ -83,7 +84,8 @@ func New(c Config) *Drain {
 	d := &Drain{Config: c, knownFor: knownFor, more: make(chan struct{}, 1), again: telemetry.NewLimiter(c.Log, 30*time.Second)}
 	d.front.Store(c.Journal.First())
 	d.noted = c.Journal.First()
-	d.inherited = min(c.Journal.Next(), d.noted+noteMost+batchMost)
+	d.opened = c.Journal.Next()
+	d.inherited = min(d.opened, d.noted+noteMost+batchMost)
 	return d
 }
 

@@ -190,6 +190,26 @@ func TestWhatAnEarlierProcessPublishedIsNotPublishedAgain(t *testing.T) {
 	}
 }
 
+// What a gateway kept last before it was killed was not answered any more: it came again to another gateway, which has
+// stored it.
+func TestWhatCameAgainElsewhereIsLookedFor(t *testing.T) {
+	t.Parallel()
+	s := newTrial(t)
+	for n := range 20 {
+		if _, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: event.Subject("zorio", "pbx.call.hangup"), Header: nats.Header{event.HeaderID: {identity(n)}}, Data: fmt.Appendf(nil, "%d", n)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.forget()
+	s.keep(0, 20, time.Time{})
+	s.crash()
+	s.keep(20, 20, time.Time{})
+	d := s.drain(nil)
+	d.inherited, d.knownFor = 0, 0 // it is not one of the first
+	s.finish(d)
+	s.expect(40)
+}
+
 // What was sent to NATS before an outage, and perhaps stored, is looked for in the stream after it.
 func TestWhatWasInDoubtIsLookedFor(t *testing.T) {
 	t.Parallel()

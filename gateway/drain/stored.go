@@ -14,10 +14,11 @@ import (
 // What may have been published before is stored once all the same. For some minutes JetStream itself knows its
 // identity, across its own restarts too. What is older is looked up in the stream.
 const (
-	knownFor   = 2 * time.Minute // well within stream.DuplicateWindow
-	lookUpMost = 1 << 16         // identities for which a stream is read once
-	lookAhead  = 1 << 20         // entries that are looked through for them
-	skew       = time.Minute     // between the clocks of this machine and of NATS
+	knownFor   = 2 * time.Minute        // well within stream.DuplicateWindow
+	unanswered = 20_000                 // a process that died had answered all but its last ones: they came again, perhaps to another gateway
+	lookUpMost = 1 << 16                // identities for which a stream is read once
+	lookAhead  = 1 << 20                // entries that are looked through for them
+	lookBehind = stream.DuplicateWindow // what was stored so long before, the stream would have known when the entry came; clocks differ by less
 )
 
 // attempt is what this process has tried and does not know the end of.
@@ -48,7 +49,7 @@ func (d *Drain) doubt(e *entry) time.Time {
 	switch {
 	case !e.sent.IsZero():
 		return e.sent
-	case e.index < d.inherited:
+	case e.index < d.inherited, e.index < d.opened && e.index+unanswered >= d.opened:
 		return e.received
 	case e.index < d.tried.before:
 		return d.tried.since
@@ -123,7 +124,7 @@ func (d *Drain) lookUp(ctx context.Context, from uint64) error {
 	d.Log.Info("looking in the streams for what may have been stored before an outage", "deliveries", len(want), "since", since.UTC())
 	d.found = found{sequences: map[string]uint64{}, before: before, at: at}
 	for _, name := range []string{stream.Events, stream.Quarantine} {
-		err := stream.Read(ctx, d.JS, name, stream.Range{Since: since.Add(-skew), HeadersOnly: true}, func(m *jetstream.RawStreamMsg) error {
+		err := stream.Read(ctx, d.JS, name, stream.Range{Since: since.Add(-lookBehind), HeadersOnly: true}, func(m *jetstream.RawStreamMsg) error {
 			if key := m.Subject + " " + m.Header.Get(event.HeaderID); want[key] {
 				d.found.sequences[key] = m.Sequence
 			}

@@ -158,8 +158,11 @@ func (p *Path) records(group []*delivery) [][]byte {
 // entry is the delivery as the journal keeps it.
 func (d *delivery) entry() *journal.Entry {
 	e := &journal.Entry{Subject: d.keeps.Subject, Header: d.keeps.Header, Data: d.keeps.Data}
-	if d.doubtful {
+	switch {
+	case d.doubtful:
 		e.Sent = d.published
+	case d.unasked: // an earlier copy may be stored, which the stream knew when this one came
+		e.Sent = d.received
 	}
 	return e
 }

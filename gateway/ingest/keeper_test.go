@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -84,6 +85,25 @@ func TestARepetitionOfWhatIsKeptIsNotPublished(t *testing.T) {
 	e.gathered.put(d)
 	if got := (<-d.fate).label; got != "duplicate" || j.entries != 1 || len(e.takeKept()) > 0 {
 		t.Errorf("%s; %d are kept", got, j.entries)
+	}
+}
+
+// deafSeen is a memory that is away.
+type deafSeen struct{ nothingSeen }
+
+func (deafSeen) Lookup(context.Context, []string, []bool) error { return errors.New("away") }
+
+// While the memory is away an earlier copy may be stored: the journal says so, for the stream may have forgotten it when
+// NATS is back.
+func TestWhatNoMemoryKnowsIsInDoubt(t *testing.T) {
+	p, _ := keeping(t)
+	for memory, doubt := range map[Seen]bool{nothingSeen{}: false, deafSeen{}: true} {
+		d := p.newDelivery(time.Now())
+		d.keeps, p.seen = nats.NewMsg("events.zorio.a"), memory
+		p.answerSeen([]*delivery{d})
+		if sent := d.entry().Sent; sent.IsZero() == doubt {
+			t.Errorf("%T: sent %s", memory, sent)
+		}
 	}
 }
 

@@ -275,6 +275,7 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 			p.answer(d, p.answers.duplicate)
 			continue
 		}
+		d.unasked = err != nil
 		fresh = append(fresh, d)
 	}
 	return fresh

@@ -14,7 +14,7 @@ type Entry struct {
 	Subject string
 	Header  nats.Header // one value each
 	Data    []byte
-	Sent    time.Time // when a copy left for NATS that may be stored there; zero where none did
+	Sent    time.Time // when a copy left for NATS that may be stored there, or this one came and nobody could tell; zero where neither is so
 }
 
 // IsEvent reports whether it belongs to EVENTS; it belongs to QUARANTINE otherwise.
