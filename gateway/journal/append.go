@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"syscall"
 	"time"
 )
@@ -77,7 +78,19 @@ func (j *Journal) write(bytes []byte) error {
 	if _, err := j.file.WriteAt(bytes, j.live.end); err != nil {
 		return err
 	}
-	return j.sync(j.file)
+	if err := j.sync(j.file); err != nil {
+		return err
+	}
+	return j.isThere()
+}
+
+// isThere refuses what is synced to a file that somebody has removed: nobody would find it again.
+func (j *Journal) isThere() error {
+	var file syscall.Stat_t
+	if err := syscall.Fstat(int(j.file.Fd()), &file); err != nil || file.Nlink > 0 {
+		return os.NewSyscallError("fstat", err)
+	}
+	return fmt.Errorf("its files in %s were removed while it is open: start this process again", j.dir)
 }
 
 // publish lets readers see a group that is synced.

@@ -144,3 +144,19 @@ func TestASyncThatFailedIsNotTrusted(t *testing.T) {
 		holds(t, j, 1, next)
 	}
 }
+
+// What is written to files that somebody has removed is not kept, and nobody is told that it is.
+func TestAJournalThatIsRemovedTakesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	j, _ := opened(t, dir)
+	mustAppend(t, j, 3)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := j.Append(contents(4, 1)); err == nil || errors.Is(err, ErrFull) {
+			t.Errorf("%v", err)
+		}
+	}
+}
