@@ -159,9 +159,9 @@ func crampedBeside(s *stage) {
 
 const diskSize = 64 << 20
 
-// sharing is a gateway that lets others have its port too.
+// sharing is a gateway that lets others have its port too, and its folder: what it leaves in its journal is theirs.
 func sharing(s *stage) {
-	s.launch.Address = rig.Address(s.t)
+	s.launch.Address, s.launch.Data = rig.Address(s.t), s.t.TempDir()
 	s.nats = rig.NatsCluster{rig.StartNats(s.t, "")}
 	s.besideRedis("SLUICE_LISTEN_REUSEPORT=true")
 }
