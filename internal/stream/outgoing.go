@@ -14,7 +14,8 @@ type Outgoing struct {
 	Msg      *nats.Msg // with a Nats-Msg-Id header, which makes sending it again harmless; Reply is the publisher's
 	Deadline time.Time // from then on it is given up
 
-	// Once says not to send it again after a refusal that may pass: it has somewhere else to go.
+	// Once says not to send it again, neither after a refusal that may pass nor after silence: it has somewhere else to go. A
+	// second copy in the hands of a NATS that hangs for longer than [DuplicateWindow] is stored beside the first.
 	Once bool
 
 	// Settle is called once, on a goroutine of the publisher's: with a nil error the message is stored as durably as

@@ -268,7 +268,7 @@ func (p *Publisher) look(now time.Time) (overdue, due []*Outgoing, out int) {
 			overdue = append(overdue, m)
 			delete(p.waiting, token)
 			p.outcome.failed(m.failure(), now)
-		case !m.queued && !now.Before(m.again):
+		case !m.queued && !m.Once && !now.Before(m.again):
 			due = append(due, m)
 		}
 		if m.isOut(now) {

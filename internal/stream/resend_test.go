@@ -80,14 +80,25 @@ func TestARefusalLeavesTheDoubtAboutAnotherCopy(t *testing.T) {
 		if copy == 1 {
 			return "" // the acknowledgement is lost
 		}
-		return `{"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}`
+		return `{"error":{"code":500,"err_code":10047,"description":"insufficient storage resources available"}}`
 	})
 	p := publisher(t, nc)
-	m, settled := outgoing("sent twice", time.Minute)
+	m, settled := outgoing("sent again", time.Minute)
+	p.Publish([]*Outgoing{m})
+	if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) || !errors.Is(f.err, ErrRefused) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// What has somewhere else to go is sent once, whatever becomes of it.
+func TestWhatHasSomewhereElseToGoIsSentOnce(t *testing.T) {
+	a, nc := act(t, func(string, int) string { return "" })
+	p := publisher(t, nc)
+	m, settled := outgoing("sent once", 3*ackWait)
 	m.Once = true
 	p.Publish([]*Outgoing{m})
-	if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) {
-		t.Errorf("%+v", f)
+	if f := wait(t, settled); !errors.Is(f.err, ErrInDoubt) || a.sent() != 1 {
+		t.Errorf("%+v after %d copies", f, a.sent())
 	}
 }
 
