@@ -72,7 +72,7 @@ func TestTheStoreStartsAgainAfterADiskThatWasFullToItsLastByte(t *testing.T) {
 	disk.Empty()
 	l.more(t, 300)
 	g.ready()
-	g.WaitFor("has started its store again", 5*time.Second)
+	g.WaitFor("restarted its store", 5*time.Second)
 	l.balance(t, "nats://"+g.hub)
 }
 

@@ -27,11 +27,11 @@ const makeRoom = "make room on the disk, or lower SLUICE_EVENTS_MAX_BYTES and st
 
 // startIt is what is done about a NATS that does not answer, mendIt about one that does and stores nothing.
 func (h *hub) startIt() string {
-	return h.meanwhile() + ": see why it has no leader, or start NATS at " + h.url
+	return h.meanwhile() + ": find out why the stream has no leader, or start NATS at " + h.url
 }
 
 func (h *hub) mendIt() string {
-	return h.meanwhile() + ": make room, raise its limits or mend what it says, for NATS at " + h.url
+	return h.meanwhile() + ": make room for NATS at " + h.url + ", raise its limits, or repair what the error says"
 }
 
 // meanwhile is what becomes of deliveries while NATS stores nothing.
@@ -39,7 +39,7 @@ func (h *hub) meanwhile() string {
 	if h.spills {
 		return "deliveries are kept in the journal and answered 200"
 	}
-	return "deliveries are answered 503 and the sender comes back"
+	return "deliveries are answered 503, and the sender retries"
 }
 
 // missed is how the gateway is while NATS stores nothing: it goes on where it has a journal.
@@ -139,7 +139,7 @@ func (h *hub) note(status telemetry.Status, err error, remedy string) {
 	switch {
 	case before == nil || before.Status == status || !h.isOpen():
 	case status == telemetry.OK:
-		h.log.Info("NATS is well again", "was", string(before.Status), "for", now.Since.Sub(before.Since).Round(time.Millisecond).String())
+		h.log.Info("NATS works again", "was", string(before.Status), "for", now.Since.Sub(before.Since).Round(time.Millisecond).String())
 	default:
 		h.log.Warn("NATS is "+string(status), "error", now.Detail, "remedy", remedy)
 	}

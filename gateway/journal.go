@@ -66,7 +66,7 @@ func openJournals(s *Settings, log *slog.Logger) (*journals, error) {
 		return nil, nil
 	}
 	if err := os.MkdirAll(s.Data, 0o755); err != nil {
-		return nil, fmt.Errorf("SLUICE_DATA=%q: %w: name a folder that this user may write; or set SLUICE_JOURNAL=off for a machine without a disk of its own", s.Data, err)
+		return nil, fmt.Errorf("SLUICE_DATA=%q: %w: name a folder that this user may write; or set SLUICE_JOURNAL=off for a machine without a persistent disk", s.Data, err)
 	}
 	j.unwell.Store(time.Now().UnixNano())
 	for n := 1; n <= mostJournals; n++ {
@@ -76,7 +76,7 @@ func openJournals(s *Settings, log *slog.Logger) (*journals, error) {
 			return j, nil
 		}
 		if !isInUse(err) {
-			return nil, fmt.Errorf("SLUICE_DATA=%q: %w; or set SLUICE_JOURNAL=off for a machine without a disk of its own", s.Data, err)
+			return nil, fmt.Errorf("SLUICE_DATA=%q: %w; or set SLUICE_JOURNAL=off for a machine without a persistent disk", s.Data, err)
 		}
 	}
 	return nil, fmt.Errorf("SLUICE_DATA=%q: %d gateways use it already: give this one a folder of its own", s.Data, mostJournals)
@@ -93,7 +93,7 @@ func (j *journals) warnOfLeft() {
 			continue // another gateway has it
 		}
 		if left.Depth() > 0 {
-			j.log.Error("deliveries lie in a journal and are not published", "deliveries", left.Depth(), "folder", j.path(n), "remedy", "start the gateway once without SLUICE_JOURNAL=off")
+			j.log.Error("a journal has deliveries that are not published", "deliveries", left.Depth(), "folder", j.path(n), "remedy", "start the gateway once without SLUICE_JOURNAL=off")
 		}
 		_ = left.Close() // all of it is synced
 	}
@@ -171,7 +171,7 @@ func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.
 	admin.Watch("journal", j.health)
 	running := background(func(ctx context.Context) {
 		if err := path.Inherit(ctx, j.own); err != nil && ctx.Err() == nil {
-			j.log.Warn("cannot read all of the journal: a repetition of what lies in it may be kept twice, which NATS makes one", "folder", j.folder, "error", err)
+			j.log.Warn("cannot read all of the journal: a duplicate of a delivery in it may be written twice; NATS deduplicates it", "folder", j.folder, "error", err)
 		}
 		if h.wait(ctx) == nil && m.wait(ctx) == nil {
 			j.run(ctx)
@@ -228,7 +228,7 @@ func (j *journals) adopt(ctx context.Context, folder string) {
 	case isInUse(err):
 		return
 	case err != nil:
-		j.log.Error("cannot open a journal that another gateway has left: what is in it is not published", "folder", folder, "error", err)
+		j.log.Error("cannot open a journal that another gateway left: its deliveries are not published", "folder", folder, "error", err)
 		return
 	}
 	defer func() { _ = left.Close() }() // all of it is synced
@@ -241,12 +241,12 @@ func (j *journals) adopt(ctx context.Context, folder string) {
 	d.Finish(ctx)
 	if d.Left() == 0 && !isThere(d.Aside) {
 		if err := left.Remove(); err != nil {
-			j.log.Warn("cannot remove a journal that is empty now", "folder", folder, "error", err)
+			j.log.Warn("cannot remove an empty journal", "folder", folder, "error", err)
 		}
 	}
 }
 
-// waiting is how many deliveries lie in the journals and not yet in a stream, and since when the oldest does.
+// waiting is how many deliveries are in the journals and not yet in a stream, and since when the oldest does.
 func (j *journals) waiting() (count uint64, since time.Time) {
 	count = j.draining.Left()
 	if count > 0 {
@@ -277,9 +277,9 @@ func (j *journals) health() telemetry.Health {
 	}
 	j.unwell.Store(time.Now().UnixNano())
 	if failed != nil {
-		return telemetry.Health{Status: telemetry.Down, Since: failed.at, Detail: "the journal takes nothing: " + failed.Error(), Remedy: "make room on the disk of SLUICE_DATA, or raise SLUICE_JOURNAL_MAX_BYTES; until then deliveries are answered 503"}
+		return telemetry.Health{Status: telemetry.Down, Since: failed.at, Detail: "the journal accepts nothing: " + failed.Error(), Remedy: "make room on the disk of SLUICE_DATA, or raise SLUICE_JOURNAL_MAX_BYTES; until then deliveries are answered 503"}
 	}
-	detail := fmt.Sprintf("%d deliveries lie in the journal on this machine and not yet in NATS, the oldest for %s; room for %.1f MiB is left", count, time.Since(since).Round(time.Second), float64(j.own.Left())/(1<<20))
+	detail := fmt.Sprintf("%d deliveries are in the journal on this machine and not yet in NATS, the oldest for %s; room for %.1f MiB is left", count, time.Since(since).Round(time.Second), float64(j.own.Left())/(1<<20))
 	if err := j.draining.Trouble(); err != nil {
 		detail += ": " + err.Error()
 	}

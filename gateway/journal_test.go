@@ -76,7 +76,7 @@ func TestAGatewayWithoutNATSKeepsWhatComes(t *testing.T) {
 	g.Listening(g.address)
 	rig.Eventually(t, 10*time.Second, "/readyz says what waits", func() bool {
 		r, code := g.readiness()
-		return code == http.StatusOK && r.Status == "degraded" && strings.Contains(fmt.Sprint(r.Dependencies), "3 deliveries lie in the journal")
+		return code == http.StatusOK && r.Status == "degraded" && strings.Contains(fmt.Sprint(r.Dependencies), "3 deliveries are in the journal")
 	})
 	if got := g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)); got != "200 Duplicate" {
 		t.Errorf("after the restart, without NATS: %s", got)

@@ -47,7 +47,7 @@ func (l *levels) run(ctx context.Context, every time.Duration) {
 		all, err := l.measure(ctx)
 		wait := every
 		if err != nil {
-			l.log.Debug("cannot see how full the streams are and how far the teams", "error", err)
+			l.log.Debug("cannot measure the streams and the teams' lag", "error", err)
 			all, wait = nil, max(every, levelsAgain)
 		}
 		l.latest.Store(&all)

@@ -46,7 +46,7 @@ func (s *secrets) reload() {
 	s.unwatch()
 	s.unwatch = func() {}
 	if err != nil {
-		wrong := telemetry.Health{Status: telemetry.Degraded, Since: time.Now(), Detail: "the secrets are those of before: " + err.Error(), Remedy: secretsRemedy}
+		wrong := telemetry.Health{Status: telemetry.Degraded, Since: time.Now(), Detail: "still using the previous secrets: " + err.Error(), Remedy: secretsRemedy}
 		s.unwatch = s.admin.Watch("secrets", func() telemetry.Health { return wrong })
 		s.log.Error("SIGHUP: keeping the secrets as they were", "error", err, "remedy", secretsRemedy)
 		return

@@ -55,7 +55,7 @@ func TestAStormOfOneRefusalIsToldWithItsLikelyCause(t *testing.T) {
 	if d := g.dependency("sender"); d.Status != telemetry.OK || !strings.HasPrefix(d.Detail, want) {
 		t.Errorf("%+v, want that authentic deliveries come beside it, and %s", d, want)
 	}
-	g.WaitFor(`"level":"WARN","msg":"one refusal is most of what is answered","source":"zorio","error":"9`, 5*time.Second)
+	g.WaitFor(`"level":"WARN","msg":"most answers are the same refusal","source":"zorio","error":"9`, 5*time.Second)
 	if share := g.value(`sluice_recent_answers_ratio{answer="invalid",source="zorio"}`); share < 0.96 || share > 0.98 {
 		t.Errorf("the share is %v", share)
 	}

@@ -27,7 +27,7 @@ type Settings struct {
 	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
 	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
 	Data            string         `env:"SLUICE_DATA" envDefault:"./data" help:"data folder: the journal, and the streams of the embedded NATS"`
-	Journal         string         `env:"SLUICE_JOURNAL" envDefault:"on" oneof:"on,off" help:"keep a journal of deliveries on this machine's disk: with the embedded NATS of every delivery, before it is answered; with your own NATS of those that it does not acknowledge within half a second; off: for a machine without a disk that lasts"`
+	Journal         string         `env:"SLUICE_JOURNAL" envDefault:"on" oneof:"on,off" help:"keep a journal of deliveries on this machine's disk: with the embedded NATS of every delivery, before it is answered; with your own NATS of those that it does not acknowledge within half a second; off: for a machine without a persistent disk"`
 	JournalMaxBytes settings.Bytes `env:"SLUICE_JOURNAL_MAX_BYTES" envDefault:"4GiB" min:"64MiB" help:"maximum bytes of the journal; beyond it, 503"`
 	Log             string         `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 

@@ -20,13 +20,13 @@ func inherited(required bool) (net.Listener, error) {
 	all, err := activation.Listeners()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("cannot take the socket that systemd hands over: %w", err)
+		return nil, fmt.Errorf("cannot use the socket from systemd: %w", err)
 	case len(all) == 0 && required:
-		return nil, errors.New("SLUICE_LISTEN=systemd: systemd hands over no socket: start sluice-gateway.socket, or set SLUICE_LISTEN to host:port")
+		return nil, errors.New("SLUICE_LISTEN=systemd: systemd passed no socket: start sluice-gateway.socket, or set SLUICE_LISTEN to host:port")
 	case len(all) == 0:
 		return nil, nil
 	case len(all) > 1 || all[0] == nil:
-		return nil, fmt.Errorf("systemd hands over %d sockets, and the gateway takes one that streams: give its socket unit one ListenStream=", len(all))
+		return nil, fmt.Errorf("systemd passed %d sockets, and the gateway takes one stream socket: give its socket unit one ListenStream=", len(all))
 	}
 	return all[0], nil
 }

@@ -227,7 +227,7 @@ func TestASocketThatCannotBeTakenNamesTheRemedy(t *testing.T) {
 		"no folder":                 {[]string{"SLUICE_LISTEN=unix:" + dir + "/no/socket"}, []string{"SLUICE_LISTEN", "no such file", "a folder that this user may write to"}},
 		"too long":                  {[]string{"SLUICE_LISTEN=unix:" + dir + "/" + strings.Repeat("x", 108)}, []string{"at most 107 characters"}},
 		"no mode":                   {[]string{"SLUICE_LISTEN=unix:" + dir + "/new", "SLUICE_LISTEN_MODE=rw"}, []string{"SLUICE_LISTEN_MODE", "rw", "0660"}},
-		"nothing from systemd":      {[]string{"SLUICE_LISTEN=systemd"}, []string{"hands over no socket", "sluice-gateway.socket"}},
+		"nothing from systemd":      {[]string{"SLUICE_LISTEN=systemd"}, []string{"passed no socket", "sluice-gateway.socket"}},
 		"a socket that is shared":   {[]string{"SLUICE_LISTEN=unix:" + dir + "/new", "SLUICE_LISTEN_REUSEPORT=true", "NATS_URL=nats://127.0.0.1:1"}, []string{"SLUICE_LISTEN_REUSEPORT", "use host:port"}},
 		"a folder that is shared":   {[]string{"SLUICE_LISTEN=" + rig.Address(t), "SLUICE_LISTEN_REUSEPORT=true"}, []string{"SLUICE_LISTEN_REUSEPORT", "set NATS_URL"}},
 		"a port that is not shared": {[]string{"SLUICE_LISTEN=" + taken.admin, "SLUICE_LISTEN_REUSEPORT=true", "NATS_URL=nats://127.0.0.1:1"}, []string{"start it too with SLUICE_LISTEN_REUSEPORT=true"}},

@@ -22,7 +22,7 @@ func serve(ctx context.Context, path *ingest.Path, limits ingest.Limits, webhook
 	}()
 	select {
 	case err = <-ended:
-		err = fmt.Errorf("the server for webhooks ended by itself: %w", err)
+		err = fmt.Errorf("the webhook server stopped by itself: %w", err)
 	case err = <-failed:
 	case <-ctx.Done():
 		admin.Stopping()
@@ -53,7 +53,7 @@ func leave(path *ingest.Path, webhooks *listener, log *slog.Logger) {
 		return
 	}
 	if err := webhooks.leave(); err != nil {
-		log.Warn("cannot keep new connections away from this process: what connects while it stops may be reset", "error", err)
+		log.Warn("cannot keep new connections away from this process: those opened while it stops may be reset", "error", err)
 	}
 	time.Sleep(connecting)
 }

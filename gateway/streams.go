@@ -31,7 +31,7 @@ func (h *hub) keepStreams(ctx context.Context) {
 			h.absent.Store(nil)
 		default:
 			h.absent.Store(&err)
-			again.Warn(err.Error(), "cannot make the streams again that were removed from NATS", err, "the gateway goes on trying")
+			again.Warn(err.Error(), "cannot create the streams that were removed from NATS", err, "the gateway goes on trying")
 		}
 	}
 }
@@ -50,7 +50,7 @@ func (h *hub) makeAbsent(ctx context.Context) error {
 	if err := h.declare(bounded); err != nil {
 		return err
 	}
-	h.log.Warn("streams were removed from NATS, or it came back with another store: made again, without what was in them", "streams", absent)
+	h.log.Warn("streams were removed from NATS, or it came back with another store: created them again, empty", "streams", absent)
 	return nil
 }
 

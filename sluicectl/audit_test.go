@@ -77,10 +77,10 @@ func TestAnActionIsDoneWithoutAnAuditLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	stdout, stderr, code := g.ctl(t.Context(), "", "dead", "drop", "1", "--yes")
-	if code != 0 || !strings.Contains(stdout, "dropped 1 dead letter") || !strings.Contains(stderr, "a gateway of this version makes it") {
+	if code != 0 || !strings.Contains(stdout, "dropped 1 dead letter") || !strings.Contains(stderr, "start a gateway of this version") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
-	if _, stderr, code := g.ctl(t.Context(), "", "audit"); code != exitFailed || !strings.Contains(stderr, "AUDIT is not there") {
+	if _, stderr, code := g.ctl(t.Context(), "", "audit"); code != exitFailed || !strings.Contains(stderr, "AUDIT does not exist") {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }

@@ -19,7 +19,7 @@ func TestMisuseNamesTheRemedy(t *testing.T) {
 		{"send pbx.call.hangup --rate -1", "--rate -1: use deliveries a second, or 0"},
 		{"send pbx.call.hangup --url ftp://u:GEHEIM@h", `--url "ftp://xxxxx@h" is not a URL: use http://host/path`},
 		{"replay --since 1h", "with one of --team, --url, and -o ndjson"},
-		{"replay --team pbx --since 1h --rate -1", "or 0 for as fast"},
+		{"replay --team pbx --since 1h --rate -1", "or 0 for no limit"},
 	} {
 		g := newStage(t)
 		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(c.args)...)

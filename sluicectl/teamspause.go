@@ -30,8 +30,8 @@ func onTeam(c *cobra.Command, do func(ctx context.Context, s *session, t *team.T
 func teamsPauseCommand() *cobra.Command {
 	var yes bool
 	c := onTeam(&cobra.Command{
-		Use: "pause <team>", Short: "Pause a team: NATS gives it nothing until it is resumed",
-		Long: `Pause a team: NATS gives it nothing until it is resumed, across restarts.
+		Use: "pause <team>", Short: "Pause a team: NATS delivers nothing to it until it is resumed",
+		Long: `Pause a team: NATS delivers nothing to it until it is resumed, across restarts.
 
 Its processes finish the events in flight. Other events wait in the stream until retention drops them: see DROPPED in
 ` + "`sluicectl teams`" + `. It also shows who paused the team, and when; so does /readyz of the team's processes.`,

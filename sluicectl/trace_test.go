@@ -97,11 +97,11 @@ func TestATraceWithoutHistory(t *testing.T) {
 	g.work("pbx", 1, func(context.Context, *event.Event) error { return errors.New("no such table") })
 	g.traced(1, `pbx: dead-lettered\n`)
 	stdout, stderr, code := g.ctl(t.Context(), "", "dead", "drop", "1", "--yes")
-	if code != 0 || !strings.Contains(stderr, "the history of the events does not know of it: the stream HISTORY is not there") {
+	if code != 0 || !strings.Contains(stderr, "the history of the events does not know of it: stream HISTORY does not exist") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 	stdout, stderr, code = g.ctl(t.Context(), "", "trace", deliveryID(1))
-	if code != 0 || !strings.Contains(stdout, "pbx: acknowledged; its history does not say how it ended") || !strings.Contains(stderr, "a gateway of this version makes it") {
+	if code != 0 || !strings.Contains(stdout, "pbx: acknowledged; its history does not say how it ended") || !strings.Contains(stderr, "start a gateway of this version") {
 		t.Errorf("exit code %d\n%s%s", code, stdout, stderr)
 	}
 }

@@ -128,7 +128,7 @@ func (a *archiver) archive(ctx context.Context, b *batch) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		err := a.write(bounded, b)
 		if errors.Is(err, errNotOurs) { // a word about them could take them from another instance
-			a.log.Warn("leaving events that are redelivered to another process", "events", b.len(), "error", err)
+			a.log.Warn("dropping unwritten events from memory: NATS redelivers them", "events", b.len(), "error", err)
 			return
 		}
 		a.report(err)

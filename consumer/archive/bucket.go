@@ -53,7 +53,7 @@ func parseBucket(place string) (*location, error) {
 	endpoint, err := url.Parse(cmp.Or(asked.Get("endpoint"), amazon))
 	switch {
 	case u.User != nil:
-		return nil, errors.New("SLUICE_ARCHIVE: credentials do not belong into the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+		return nil, errors.New("SLUICE_ARCHIVE: credentials do not belong in the URL: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	case u.Host == "":
 		return nil, fmt.Errorf("SLUICE_ARCHIVE: s3:// needs the name of a bucket: %s", bucketSyntax)
 	case err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" || strings.Trim(endpoint.Path, "/") != "":

@@ -54,7 +54,7 @@ func (x *index) has(ctx context.Context, l *listing, sequence uint64, identity s
 				l.events[name], err = eventsIn(content)
 			}
 			if err != nil {
-				return false, fmt.Errorf("read %s: %w: repair it, or move it away and its events that come again are written anew", name, err)
+				return false, fmt.Errorf("read %s: %w: repair it, or move it away: then its redelivered events are written again", name, err)
 			}
 		}
 		if there, ok := l.events[name][sequence]; ok && there == identity {

@@ -31,7 +31,7 @@ func checkPlace(place string) error {
 		_, err := parseBucket(place)
 		return err
 	case scheme == "gs":
-		return fmt.Errorf("SLUICE_ARCHIVE: gs:// is reached by its S3 interface: use s3://%s?endpoint=https://storage.googleapis.com with an HMAC key of Google's", rest)
+		return fmt.Errorf("SLUICE_ARCHIVE: gs:// is not supported: use Google's S3 interface, s3://%s?endpoint=https://storage.googleapis.com with an HMAC key of Google's", rest)
 	case scheme != "file":
 		return fmt.Errorf("SLUICE_ARCHIVE: %s:// is not a place for files: use a folder, or a bucket of an S3 service such as s3://name?region=eu-central-1", scheme)
 	case !strings.HasPrefix(rest, "/"):

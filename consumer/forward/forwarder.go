@@ -117,8 +117,8 @@ func (f *forwarder) forget(r *runner, targets []target) {
 		return
 	}
 	f.metrics.forget(name)
-	f.log.Warn("a target was removed: nothing is posted to it any more, and its place in the stream is kept", "target", name,
-		"remedy", fmt.Sprintf("put it back and it goes on where it was; to remove its place for good: sluicectl teams remove %s", team))
+	f.log.Warn("a target was removed: nothing more is posted to it, and its position in the stream is kept", "target", name,
+		"remedy", fmt.Sprintf("add it again to continue where it was; to remove its position for good: sluicectl teams remove %s", team))
 }
 
 func (f *forwarder) start(ctx context.Context, t target) {

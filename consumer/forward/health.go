@@ -34,7 +34,7 @@ func (f *forwarder) health() telemetry.Health {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.wrong != nil {
-		return telemetry.Health{Status: telemetry.Degraded, Since: f.since, Detail: "the targets are those of before, because their file is wrong: " + f.wrong.Error(), Remedy: fileRemedy}
+		return telemetry.Health{Status: telemetry.Degraded, Since: f.since, Detail: "still using the previous targets, because their file is wrong: " + f.wrong.Error(), Remedy: fileRemedy}
 	}
 	return f.targetsHealth()
 }

@@ -26,7 +26,7 @@ func refusePrivate(_, address string, _ syscall.RawConn) error {
 		return err
 	}
 	if !onInternet(at.Addr()) {
-		return fmt.Errorf("%s is not an address of the internet, and allow_private: false refuses it", at.Addr())
+		return fmt.Errorf("%s is not a public address, and allow_private: false refuses it", at.Addr())
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func (r *runner) attend(ctx context.Context, s worker.Settings) {
 		return
 	}
 	blocked := func() team.Process {
-		return team.Process{State: team.Blocked, Since: since, Why: ended.Error() + ", and forward takes nothing for it until a SIGHUP or a restart"}
+		return team.Process{State: team.Blocked, Since: since, Why: ended.Error() + "; forward posts nothing to it until a SIGHUP or a restart"}
 	}
 	for ; ctx.Err() == nil; stream.Pause(ctx, attendAgain) {
 		nc, err := stream.Connect(ctx, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "forward"})

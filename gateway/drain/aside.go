@@ -16,8 +16,8 @@ func (d *Drain) setAside(index uint64, record []byte, reason error) error {
 	if err := writeSynced(path, record); err != nil {
 		return err
 	}
-	d.Log.Error("a delivery that the journal has kept can never be stored: it is set aside", "file", path, "error", reason,
-		"remedy", "raise max_payload of NATS, or go back to the newer version that wrote it, and start the gateway again, which tries it once more")
+	d.Log.Error("NATS can never store a delivery from the journal: it is set aside", "file", path, "error", reason,
+		"remedy", "raise max_payload of NATS, or install the newer version that wrote it; then restart the gateway, which tries it again")
 	return nil
 }
 

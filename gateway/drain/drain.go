@@ -97,13 +97,13 @@ func (d *Drain) Finish(ctx context.Context) { d.run(ctx, func() bool { return d.
 
 func (d *Drain) run(ctx context.Context, finished func() bool) {
 	if err := d.takeBack(); err != nil {
-		d.Log.Error("cannot try again what was set aside", "folder", d.Aside, "error", err, "remedy", "see what is wrong with the disk of SLUICE_DATA, and start the gateway again")
+		d.Log.Error("cannot retry the deliveries that were set aside", "folder", d.Aside, "error", err, "remedy", "check the disk of SLUICE_DATA, and start the gateway again")
 	}
 	if d.Known != nil {
 		d.early = d.Journal.Next()
 	}
 	if left := d.Left(); left > 0 {
-		d.Log.Info("publishing what the journal has kept", "deliveries", left)
+		d.Log.Info("publishing the deliveries in the journal", "deliveries", left)
 	}
 	for pause := pauseFirst; ctx.Err() == nil && !finished(); {
 		if d.next(ctx) {
@@ -124,7 +124,7 @@ func (d *Drain) Wake() {
 	}
 }
 
-// Left is how many deliveries lie in the journal and not yet in a stream.
+// Left is how many deliveries are in the journal and not yet in a stream.
 func (d *Drain) Left() uint64 { return d.Journal.Next() - d.front.Load() }
 
 // Drained is how many were handed over.
@@ -148,7 +148,7 @@ func (d *Drain) next(ctx context.Context) bool {
 	}
 	if err != nil {
 		d.trouble.Store(&err)
-		d.again.Warn("drain", "cannot publish what the journal has kept: trying again until it works", err, "see /readyz for the state of NATS")
+		d.again.Warn("drain", "cannot publish the deliveries in the journal: retrying", err, "see /readyz for the state of NATS")
 		return false
 	}
 	d.trouble.Store(nil)
@@ -200,7 +200,7 @@ func (d *Drain) note(idle bool) {
 		return
 	}
 	if err := d.Journal.Checkpoint(front, nil); err != nil {
-		d.again.Warn("checkpoint", "cannot write down what of the journal is published: after a crash it is looked up in the stream", err, "see what is wrong with the disk of SLUICE_DATA")
+		d.again.Warn("checkpoint", "cannot record which deliveries of the journal are published: after a crash they are looked up in the stream", err, "check the disk of SLUICE_DATA")
 		return
 	}
 	d.noted, d.notedAt = front, time.Now()

@@ -121,7 +121,7 @@ func (d *Drain) lookUp(ctx context.Context, from uint64) error {
 	if err != nil {
 		return err
 	}
-	d.Log.Info("looking in the streams for what may have been stored before an outage", "deliveries", len(want), "since", since.UTC())
+	d.Log.Info("looking up which deliveries NATS stored before the outage", "deliveries", len(want), "since", since.UTC())
 	d.found = found{sequences: map[string]uint64{}, before: before, at: at}
 	for _, name := range []string{stream.Events, stream.Quarantine} {
 		err := stream.Read(ctx, d.JS, name, stream.Range{Since: since.Add(-lookBehind), HeadersOnly: true}, func(m *jetstream.RawStreamMsg) error {

@@ -35,9 +35,9 @@ func (s *Server) keep(ctx context.Context) {
 			continue
 		}
 		if err := s.restartJetStream(ctx); err != nil {
-			s.options.Log.Error("the embedded NATS stores nothing and cannot start its store again", "error", errors.Join(broken, err), "again_in", pause.String())
+			s.options.Log.Error("the embedded NATS stores nothing, and cannot restart its store", "error", errors.Join(broken, err), "again_in", pause.String())
 		} else {
-			s.options.Log.Warn("the embedded NATS has started its store again", "reason", broken)
+			s.options.Log.Warn("the embedded NATS restarted its store", "reason", broken)
 		}
 		pause = min(2*pause, longestLeft)
 	}

@@ -56,7 +56,7 @@ func TestMakingStreamsIsNoBrokenStore(t *testing.T) {
 			}
 		}
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "X"}); err != nil || strings.Contains(log.String(), "store again") {
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "X"}); err != nil || strings.Contains(log.String(), "its store") {
 		t.Errorf("%v\n%s", err, log.String())
 	}
 }

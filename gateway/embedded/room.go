@@ -59,7 +59,7 @@ func (r *Room) below(bytes int64) error {
 	if err != nil || free >= bytes {
 		return err
 	}
-	return fmt.Errorf("%w: %.1f MiB are free where %s (SLUICE_DATA) is, and deliveries leave %.1f MiB: make room, or lower SLUICE_EVENTS_MAX_BYTES",
+	return fmt.Errorf("%w: %.1f MiB are free on the disk of %s (SLUICE_DATA), and %.1f MiB must stay free:  make room, or lower SLUICE_EVENTS_MAX_BYTES",
 		stream.ErrNoRoom, mebibytes(free), r.dir, mebibytes(r.Reserve()))
 }
 

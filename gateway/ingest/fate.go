@@ -117,7 +117,7 @@ func (p *Path) logKept(d *delivery, ack stream.Ack) {
 
 func (p *Path) logNotKept(err error) {
 	if !errors.Is(err, nats.ErrMaxPayload) {
-		p.refused.Warn("not_kept", "cannot keep deliveries in the journal: the sender is asked to come back", err, "see /readyz: make room for the journal, or raise SLUICE_JOURNAL_MAX_BYTES")
+		p.refused.Warn("not_kept", "cannot write deliveries to the journal: answering 503, the sender retries", err, "see /readyz: make room for the journal, or raise SLUICE_JOURNAL_MAX_BYTES")
 	}
 }
 
@@ -126,8 +126,8 @@ func (p *Path) logFailed(err error) {
 	case errors.Is(err, stream.ErrUnstorable):
 		p.refused.Warn("unstorable", "authentic deliveries are answered 400, because NATS can never store them", err, "a limit of NATS is below the gateway's own: raise max_payload, or lower SLUICE_MAX_BODY")
 	case errors.Is(err, stream.ErrRefused):
-		p.refused.Warn("refused_by_nats", "NATS refuses to store deliveries: the sender is asked to come back", err, "make room for EVENTS, or let this user publish there: the error says which")
+		p.refused.Warn("refused_by_nats", "NATS refuses to store deliveries: answering 503, the sender retries", err, "make room for EVENTS, or let this user publish there: the error says which")
 	default:
-		p.refused.Warn("not_stored", "cannot store deliveries: the sender is asked to come back", err, "see /readyz for the state of NATS")
+		p.refused.Warn("not_stored", "cannot store deliveries: answering 503, the sender retries", err, "see /readyz for the state of NATS")
 	}
 }

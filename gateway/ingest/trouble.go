@@ -39,7 +39,7 @@ func (s *sender) severityOf(n int64) severity {
 
 const (
 	runBegins   = "the sender's deliveries fail"
-	stormBegins = "one refusal is most of what is answered"
+	stormBegins = "most answers are the same refusal"
 )
 
 // One refusal is a storm when it is so much of the last answers, and there are so many.
@@ -80,7 +80,7 @@ func (s *sender) storm(now time.Time) *trouble {
 			continue
 		}
 		return &trouble{
-			begins: stormBegins, ends: "that refusal is not most of what is answered any more",
+			begins: stormBegins, ends: "most answers are no longer that refusal",
 			since: s.toldSince(stormBegins, now), remedy: a.remedy, degrades: !a.forged || s.run.isDoubted(now),
 			detail: fmt.Sprintf("%.0f %% of the last %s: %s: %s", 100*share, thousands(of), a.Text, a.cause),
 		}

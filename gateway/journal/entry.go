@@ -24,7 +24,7 @@ func (e *Entry) IsEvent() bool { return strings.HasPrefix(e.Subject, "events.") 
 const entryVersion = 1
 
 // ErrEntry says that a record is no entry of a version that this program knows.
-var ErrEntry = errors.New("no entry of this version")
+var ErrEntry = errors.New("not an entry of this version")
 
 // Append adds the entry's bytes to a record. It keeps nothing of the entry and changes nothing in it.
 func (e *Entry) Append(record []byte) []byte {

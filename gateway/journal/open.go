@@ -90,7 +90,7 @@ func (j *Journal) recover() error {
 	}
 	j.checkpoint = c
 	if damaged {
-		j.log.Error("the journal's checkpoint is damaged: the one before it holds, records that were settled may come again",
+		j.log.Error("the journal's newest checkpoint is damaged: using the previous one, so records may be published again",
 			"file", c.file.Name(), "before", c.before, "remedy", "check the disk")
 	}
 	if j.segments, err = listed(j.dir); err != nil {
@@ -106,7 +106,7 @@ func (j *Journal) recover() error {
 	if missing := int64(j.first - max(1, c.before)); missing > 0 {
 		j.damaged += uint64(missing)
 		j.log.Error("the oldest segments of the journal are missing: their records are lost", "folder", j.dir, "records", missing, "index", max(1, c.before),
-			"remedy", "find out who has removed files from this folder; events that were in these records only are lost")
+			"remedy", "find out who removed files from this folder; events that were only in these records are lost")
 	}
 	j.first = max(j.first, c.before)
 	j.next = max(j.next, j.first)
@@ -123,7 +123,7 @@ func (j *Journal) recoverLast(s *segment) error {
 	}
 	defer file.Close()
 	if err := syncData(file); err != nil { // a killed process may have left a group written, but not synced
-		j.log.Error("the disk does not sync the newest segment of the journal: a later look may find it damaged",
+		j.log.Error("cannot sync the newest segment of the journal: a later read may find it damaged",
 			"file", j.path(s), "error", err, "remedy", "check the disk")
 	}
 	sc := &scanner{window: window{file: file, end: s.size}, seed: s.seed, end: s.size, want: s.first, bound: math.MaxUint64}
@@ -133,7 +133,7 @@ func (j *Journal) recoverLast(s *segment) error {
 		j.tell(s, lost, sc.window.err)
 	}
 	if tail.torn > 0 {
-		j.log.Warn("the last group in the journal is not whole: it is cut; the process ended while it wrote it, before anybody was told that it is stored",
+		j.log.Warn("the last group in the journal is incomplete and is removed: the process died while it wrote the group, before it answered",
 			"file", j.path(s), "offset", tail.end, "bytes", tail.torn)
 	}
 	if s.size == j.segmentSize && s.bound <= max(s.first, j.checkpoint.before) {

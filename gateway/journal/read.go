@@ -113,9 +113,9 @@ func (j *Journal) tell(s *segment, lost damage, cause error) {
 	s.told[lost.offset] = true
 	j.damaged += lost.records
 	attributes := []any{"file", j.path(s), "offset", lost.offset, "bytes", lost.bytes, "records", lost.records, "index", lost.first,
-		"remedy", "check the disk: it has lost or changed what was synced to it; events that were in these records only are lost"}
+		"remedy", "check the disk: it lost or changed synced data; events that were only in these records are lost"}
 	if cause != nil {
 		attributes = append(attributes, "error", cause)
 	}
-	j.log.Error("the journal is damaged: records are stepped over, all others are read", attributes...)
+	j.log.Error("the journal is damaged: skipping damaged records, reading all others", attributes...)
 }

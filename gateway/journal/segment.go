@@ -188,7 +188,7 @@ func (j *Journal) retire() {
 	j.mu.Unlock()
 	for _, s := range gone {
 		if err := os.Remove(j.path(s)); err != nil {
-			j.log.Warn("cannot remove a settled segment of the journal: it is tried again at the next start", "file", j.path(s), "error", err)
+			j.log.Warn("cannot remove a settled segment of the journal: the next start tries again", "file", j.path(s), "error", err)
 		}
 	}
 }

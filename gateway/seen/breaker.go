@@ -57,7 +57,7 @@ func (b *breaker) trip(err error) {
 			"redis", b.address, "error", err, "remedy", now)
 	case now != anyRemedy && now != remedy(told):
 		b.state.Err = err
-		b.log.Warn("what keeps "+b.what+" away is known now", "redis", b.address, "error", err, "remedy", now)
+		b.log.Warn(b.what+" is still away: the cause is known now", "redis", b.address, "error", err, "remedy", now)
 	}
 }
 

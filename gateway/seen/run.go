@@ -175,7 +175,7 @@ func (k *keeper) finish(ctx context.Context, end refilled) {
 	k.notYet = time.Now().Add(refillAgain)
 	if !k.failed && ctx.Err() == nil {
 		k.failed = true
-		k.log.Warn("cannot refill Redis from the stream: trying again until it works", "since", done.first().UTC(), "error", end.err)
+		k.log.Warn("cannot refill Redis from the stream: retrying", "since", done.first().UTC(), "error", end.err)
 	}
 }
 

@@ -36,7 +36,7 @@ func of(t *testing.T, js jetstream.JetStream, sequence uint64) (all []string) {
 	return all
 }
 
-func TestWhatWasToldIsFoundAgain(t *testing.T) {
+func TestHistoryIsFoundAgain(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
 	w, lost := writer(js, "pbx")
 	for n := range uint64(3 * pageSize) {
@@ -94,24 +94,24 @@ func TestRanges(t *testing.T) {
 }
 
 func TestALongHistoryIsSeveralMessages(t *testing.T) {
-	s := &sheet{done: map[end][]uint16{}}
+	s := &draft{done: map[end][]uint16{}}
 	long := []event.Failure{{Error: strings.Repeat("x", 400)}}
 	for n := range uint64(2000) {
-		s.told = append(s.told, Entry{Sequence: n, Outcome: Dead, Failures: long})
+		s.entries = append(s.entries, Entry{Sequence: n, Outcome: Dead, Failures: long})
 	}
-	letters := s.seal("pbx", 0)
+	batches := s.seal("pbx", 0)
 	events := 0
-	for _, l := range letters {
-		if events += l.events; len(l.msg.Data) > 2*maxTold {
-			t.Errorf("a message of %d bytes", len(l.msg.Data))
+	for _, b := range batches {
+		if events += b.events; len(b.msg.Data) > 2*maxMessage {
+			t.Errorf("a message of %d bytes", len(b.msg.Data))
 		}
 	}
-	if events != 2000 || len(letters) < 5 {
-		t.Errorf("%d events in %d messages", events, len(letters))
+	if events != 2000 || len(batches) < 5 {
+		t.Errorf("%d events in %d messages", events, len(batches))
 	}
 }
 
-func TestNothingIsHeldUpWhereNothingIsTaken(t *testing.T) {
+func TestAWriterNeverBlocksWhenNATSStoresNothing(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
 	if err := js.DeleteStream(t.Context(), stream.History); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
-// Of returns what is kept about the event at a sequence of EVENTS, in all teams, the oldest first.
+// Of returns the history of the event at a sequence of EVENTS, in all teams, oldest first.
 func Of(ctx context.Context, js jetstream.JetStream, sequence uint64) (entries []Entry, err error) {
 	where := stream.Range{Filters: []string{fmt.Sprintf("history.*.%d", sequence/pageSize)}}
 	err = read(ctx, js, where, func(e Entry) {
@@ -25,12 +25,12 @@ func Of(ctx context.Context, js jetstream.JetStream, sequence uint64) (entries [
 	return entries, err
 }
 
-// Team calls take for everything that a team told since, in the order in which it was told.
+// Team calls take for each entry of a team since a time, in the order in which they were stored.
 func Team(ctx context.Context, js jetstream.JetStream, team string, since time.Time, take func(Entry)) error {
 	return read(ctx, js, stream.Range{Filters: []string{"history." + team + ".>"}, Since: since}, take)
 }
 
-// read takes entries apart. What is none of ours is passed over.
+// read calls take for each entry. It skips messages that it cannot parse.
 func read(ctx context.Context, js jetstream.JetStream, where stream.Range, take func(Entry)) error {
 	return stream.Read(ctx, js, stream.History, where, func(m *jetstream.RawStreamMsg) error {
 		tokens := strings.Split(m.Subject, ".") // history.<team>.<page>
@@ -56,7 +56,7 @@ func (p *page) each(team string, first uint64, take func(Entry)) {
 			take(Entry{Team: team, Sequence: first + n, At: p.At, Outcome: s.Outcome, Attempts: 1, Replay: s.Replay, Note: s.Note})
 		})
 	}
-	for _, e := range p.Told {
+	for _, e := range p.Entries {
 		e.Team = team
 		take(e)
 	}

@@ -19,10 +19,11 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// Writer tells what one process of a team does. It never holds anybody up: what NATS does not take is kept within
-// bounds, tried again, and at the bound lost, which is counted. It is safe for concurrent use.
+// Writer stores the history of one process of a team, in the background. It never blocks: entries that NATS does not
+// store stay in memory and are sent again. Beyond 8 MiB, new entries are lost, and counted. It is safe for concurrent
+// use.
 //
-// What was added in the last second before the process is killed is lost.
+// A killed process loses the entries of its last second.
 type Writer struct {
 	js   jetstream.JetStream
 	team string
@@ -30,47 +31,47 @@ type Writer struct {
 	lost func(events int)
 
 	mu     sync.Mutex
-	sheets map[uint64]*sheet // by page
-	bytes  int               // what the sheets and the queue take, about
+	drafts map[uint64]*draft // by page
+	bytes  int               // about what drafts and queue take in memory
 
-	queue  []*letter // only the goroutine's
-	refuse bool      // NATS did not take the last ones
-	stop   chan struct{}
-	done   chan struct{}
+	queue   []*batch // only for run
+	failing bool     // the last send failed
+	stop    chan struct{}
+	done    chan struct{}
 }
 
-// sheet is what there is to tell about a page.
-type sheet struct {
-	done map[end][]uint16
-	told []Entry
+// draft collects the entries of a page.
+type draft struct {
+	done    map[end][]uint16
+	entries []Entry
 }
 
-// letter is a sheet on its way.
-type letter struct {
+// batch is a message that waits to be stored.
+type batch struct {
 	msg    *nats.Msg
 	events int
 	size   int
 }
 
 const (
-	tellEvery  = time.Second
-	tellAgain  = 10 * time.Second // after NATS did not take something
-	tellWithin = 2 * time.Second
-	lastWithin = time.Second // when the process stops
-	tellAtOnce = 16
+	sendEvery     = time.Second
+	retryEvery    = 10 * time.Second // after a failed send
+	sendTimeout   = 2 * time.Second
+	stopTimeout   = time.Second // for the last send, when the process stops
+	maxConcurrent = 16
 
-	maxBytes = 8 << 20   // that wait to be told
-	maxTold  = 128 << 10 // of one message
+	maxBytes   = 8 << 20   // that wait to be sent
+	maxMessage = 128 << 10 // of one message, about
 )
 
-// NewWriter begins to tell. Lost is called with the number of events whose history is lost.
+// NewWriter starts a writer. It calls lost with the number of events whose history is lost. Close ends it.
 func NewWriter(js jetstream.JetStream, team string, log *slog.Logger, lost func(events int)) *Writer {
-	w := &Writer{js: js, team: team, log: log, lost: lost, sheets: map[uint64]*sheet{}, stop: make(chan struct{}), done: make(chan struct{})}
+	w := &Writer{js: js, team: team, log: log, lost: lost, drafts: map[uint64]*draft{}, stop: make(chan struct{}), done: make(chan struct{})}
 	go w.run()
 	return w
 }
 
-// Add takes an entry. It never blocks.
+// Add queues an entry. It never blocks.
 func (w *Writer) Add(e Entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -81,20 +82,20 @@ func (w *Writer) Add(e Entry) {
 	}
 	w.bytes += size
 	number := e.Sequence / pageSize
-	s := w.sheets[number]
+	s := w.drafts[number]
 	if s == nil {
-		s = &sheet{done: map[end][]uint16{}}
-		w.sheets[number] = s
+		s = &draft{done: map[end][]uint16{}}
+		w.drafts[number] = s
 	}
 	if e.plain() {
 		how := end{e.Outcome, e.Replay, e.Note}
 		s.done[how] = append(s.done[how], uint16(e.Sequence%pageSize))
 		return
 	}
-	s.told = append(s.told, e)
+	s.entries = append(s.entries, e)
 }
 
-// size is about what an entry takes, in bytes.
+// size estimates the memory of an entry, in bytes.
 func (e *Entry) size() int {
 	if e.plain() {
 		return 2
@@ -106,7 +107,7 @@ func (e *Entry) size() int {
 	return size
 }
 
-// Close tells what is left, for a second at most.
+// Close sends what is queued, for a second at most, and ends the writer.
 func (w *Writer) Close() {
 	close(w.stop)
 	<-w.done
@@ -114,22 +115,22 @@ func (w *Writer) Close() {
 
 func (w *Writer) run() {
 	defer close(w.done)
-	for every := tellEvery; ; {
+	for every := sendEvery; ; {
 		select {
 		case <-w.stop:
-			w.tell(lastWithin)
+			w.send(stopTimeout)
 			w.lose(w.queue)
 			return
 		case <-time.After(every):
 		}
-		if every = tellEvery; !w.tell(tellWithin) {
-			every = tellAgain
+		if every = sendEvery; !w.send(sendTimeout) {
+			every = retryEvery
 		}
 	}
 }
 
-// tell sends everything that is there, and reports whether NATS took it.
-func (w *Writer) tell(within time.Duration) bool {
+// send publishes everything that is queued, and reports whether NATS stored it.
+func (w *Writer) send(within time.Duration) bool {
 	w.queue = append(w.queue, w.seal()...)
 	if len(w.queue) == 0 {
 		return true
@@ -138,72 +139,72 @@ func (w *Writer) tell(within time.Duration) bool {
 	defer cancel()
 	taken := make([]bool, len(w.queue))
 	var group errgroup.Group
-	group.SetLimit(tellAtOnce)
-	for i, l := range w.queue {
+	group.SetLimit(maxConcurrent)
+	for i, b := range w.queue {
 		group.Go(func() error {
-			err := publish(ctx, w.js, l.msg)
+			err := publish(ctx, w.js, b.msg)
 			taken[i] = err == nil
 			return err
 		})
 	}
 	err := group.Wait()
-	w.sent(taken)
-	w.complain(err)
+	w.forget(taken)
+	w.logChange(err)
 	return err == nil
 }
 
-// seal makes messages of the sheets.
-func (w *Writer) seal() (letters []*letter) {
+// seal turns the drafts into batches.
+func (w *Writer) seal() (batches []*batch) {
 	w.mu.Lock()
-	sheets := w.sheets
-	w.sheets = map[uint64]*sheet{}
+	drafts := w.drafts
+	w.drafts = map[uint64]*draft{}
 	w.mu.Unlock()
-	for number, s := range sheets {
-		letters = append(letters, s.seal(w.team, number)...)
+	for number, s := range drafts {
+		batches = append(batches, s.seal(w.team, number)...)
 	}
-	return letters
+	return batches
 }
 
-// seal makes one message, or several where the failures of many events are to be told.
-func (s *sheet) seal(team string, number uint64) (letters []*letter) {
+// seal makes one batch of a draft, or several if its entries are too large for one message.
+func (s *draft) seal(team string, number uint64) (batches []*batch) {
 	now := page{At: time.Now().UTC()}
 	events, size := 0, 0
 	add := func() {
 		text, err := json.Marshal(now)
-		if err != nil { // there is nothing in it that could not be written
+		if err != nil { // cannot happen: everything in a page can be encoded
 			return
 		}
 		m := &nats.Msg{Subject: subject(team, number*pageSize), Data: text, Header: nats.Header{event.HeaderID: {rand.Text()}}}
-		letters = append(letters, &letter{m, events, size})
-		now.Done, now.Told, events, size = nil, nil, 0, 0
+		batches = append(batches, &batch{m, events, size})
+		now.Done, now.Entries, events, size = nil, nil, 0, 0
 	}
 	for how, offsets := range s.done {
 		slices.Sort(offsets)
 		now.Done = append(now.Done, span{how, ranges(offsets)})
 		events, size = events+len(offsets), size+2*len(offsets)
 	}
-	for _, e := range s.told {
-		now.Told = append(now.Told, e)
-		if events, size = events+1, size+e.size(); size > maxTold {
+	for _, e := range s.entries {
+		now.Entries = append(now.Entries, e)
+		if events, size = events+1, size+e.size(); size > maxMessage {
 			add()
 		}
 	}
 	if events > 0 {
 		add()
 	}
-	return letters
+	return batches
 }
 
-// sent forgets what NATS has, and keeps the rest.
-func (w *Writer) sent(taken []bool) {
-	var left []*letter
+// forget drops the batches that NATS has stored, and keeps the rest.
+func (w *Writer) forget(taken []bool) {
+	var left []*batch
 	freed := 0
-	for i, l := range w.queue {
+	for i, b := range w.queue {
 		if taken[i] {
-			freed += l.size
+			freed += b.size
 			continue
 		}
-		left = append(left, l)
+		left = append(left, b)
 	}
 	w.queue = left
 	w.mu.Lock()
@@ -211,26 +212,26 @@ func (w *Writer) sent(taken []bool) {
 	w.bytes -= freed
 }
 
-func (w *Writer) lose(letters []*letter) {
-	for _, l := range letters {
-		w.lost(l.events)
+func (w *Writer) lose(batches []*batch) {
+	for _, b := range batches {
+		w.lost(b.events)
 	}
 }
 
-// complain says once that nothing is kept, and once that it is again.
-func (w *Writer) complain(err error) {
+// logChange logs the first failure, and the first success after it.
+func (w *Writer) logChange(err error) {
 	switch {
-	case err != nil && !w.refuse:
-		w.log.Warn("the history of events is not kept for now: sluicectl trace will not know how they ended", "error", err)
-	case err == nil && w.refuse:
-		w.log.Info("the history of events is kept again")
+	case err != nil && !w.failing:
+		w.log.Warn("cannot store the history of events: sluicectl trace will not show how they ended", "error", err)
+	case err == nil && w.failing:
+		w.log.Info("storing the history of events again")
 	}
-	w.refuse = err != nil
+	w.failing = err != nil
 }
 
-// Write tells one entry, as durably as the stream stores, on return without an error.
+// Write stores one entry. When it returns nil, NATS has acknowledged it.
 func Write(ctx context.Context, js jetstream.JetStream, e Entry) error {
-	text, err := json.Marshal(page{At: e.At, Told: []Entry{e}})
+	text, err := json.Marshal(page{At: e.At, Entries: []Entry{e}})
 	if err != nil {
 		return err
 	}

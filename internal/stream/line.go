@@ -54,4 +54,4 @@ func (l *line) Read(p []byte) (n int, err error) {
 	return 0, errSilent
 }
 
-var errSilent = errors.New("NATS has said nothing for " + silence.String() + ", and was asked")
+var errSilent = errors.New("NATS has sent nothing for " + silence.String() + ", and did not answer a ping")

@@ -39,9 +39,9 @@ func (o Outcome) Failing(now time.Time) error {
 	}
 	waited := now.Sub(o.Waiting).Round(100 * time.Millisecond)
 	if o.Reason != nil {
-		return fmt.Errorf("nothing was acknowledged for %s: %w", waited, o.Reason)
+		return fmt.Errorf("no message was acknowledged for %s: %w", waited, o.Reason)
 	}
-	return fmt.Errorf("nothing was acknowledged for %s", waited)
+	return fmt.Errorf("no message was acknowledged for %s", waited)
 }
 
 // Acked is when a message was acknowledged last; zero when none was.

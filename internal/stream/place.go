@@ -107,7 +107,7 @@ func (p *Place) Look(ctx context.Context, failed error) error {
 		p.see(info)
 	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
 		_ = p.note(err)
-		p.Log.Warn("the team's consumer was removed from NATS, or its stream was: making it again, where the team was or from the beginning of a new stream; some events may be handled again",
+		p.Log.Warn("the team's consumer or its stream was removed from NATS: creating it again, at the team's position or at the beginning of a new stream; some events may be processed again",
 			"stream", p.Stream, "consumer", p.Want.Durable, "error", err)
 		return p.Take(ctx)
 	case ctx.Err() == nil:

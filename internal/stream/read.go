@@ -56,7 +56,7 @@ func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, tak
 		case isRefused(err):
 			return explain(name, err)
 		case time.Since(reading.heard) > readGiveUp:
-			return fmt.Errorf("stream %s: NATS gives out no more messages: %w", name, err)
+			return fmt.Errorf("stream %s: NATS delivers no more messages: %w", name, err)
 		}
 		Pause(ctx, readAgain)
 	}

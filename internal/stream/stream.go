@@ -221,7 +221,7 @@ func ours(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConf
 		return nil, explain(want.Name, err)
 	}
 	if subjects := found.CachedInfo().Config.Subjects; !slices.Equal(subjects, want.Subjects) {
-		return nil, fmt.Errorf("stream %s is already there with the subjects %s instead of %s: it is not Sluice's; remove or rename it, or give Sluice an account of its own (NATS_CREDS)",
+		return nil, fmt.Errorf("stream %s already exists with the subjects %s instead of %s: it is not Sluice's; remove or rename it, or give Sluice an account of its own (NATS_CREDS)",
 			want.Name, strings.Join(subjects, ", "), strings.Join(want.Subjects, ", "))
 	}
 	return found.CachedInfo(), nil
@@ -229,7 +229,7 @@ func ours(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConf
 
 // Missing is the error of a stream that is not there, with the remedy.
 func Missing(name string) error {
-	return fmt.Errorf("the stream %s is not there (%w): a gateway of this version makes it when it starts", name, jetstream.ErrStreamNotFound)
+	return fmt.Errorf("stream %s does not exist (%w): start a gateway of this version, which creates it", name, jetstream.ErrStreamNotFound)
 }
 
 // explain adds the remedy to what JetStream says.
@@ -243,7 +243,7 @@ func explain(name string, err error) error {
 	case lacksRoom(err):
 		return fmt.Errorf("stream %s: NATS has no room for it (%w): raise max_file_store, or lower SLUICE_EVENTS_MAX_BYTES", name, err)
 	case errors.As(err, &api) && api.ErrorCode == noPeers:
-		return fmt.Errorf("stream %s: too few servers of the cluster are there for its copies (%w): start them, or lower SLUICE_REPLICAS", name, err)
+		return fmt.Errorf("stream %s: too few servers of the cluster are running for its copies (%w): start them, or lower SLUICE_REPLICAS", name, err)
 	case errors.As(err, &api) && api.ErrorCode == replicasNotSupported:
 		return fmt.Errorf("stream %s: this NATS is not a cluster (%w): set SLUICE_REPLICAS=1", name, err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -42,7 +42,7 @@ func (m Member) watchPause(ctx context.Context) {
 		switch {
 		case err != nil:
 		case found != nil && !paused:
-			m.Log.Warn("the team is "+found.Detail+": NATS gives it nothing", "since", found.Since, "remedy", found.Remedy)
+			m.Log.Warn("the team is "+found.Detail+": NATS delivers nothing to it", "since", found.Since, "remedy", found.Remedy)
 			unwatch = m.Admin.Watch(m.Prefix+"team", func() telemetry.Health { return *found })
 			paused = true
 		case found == nil && paused:

@@ -64,7 +64,7 @@ func TestAHubOfAnOlderGatewayHasARemedy(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := Record(t.Context(), js, Entry{Action: TeamPause})
-	if err == nil || !strings.Contains(err.Error(), "AUDIT is not there") || !strings.Contains(err.Error(), "gateway of this version") {
+	if err == nil || !strings.Contains(err.Error(), "AUDIT does not exist") || !strings.Contains(err.Error(), "gateway of this version") {
 		t.Errorf("record: %v", err)
 	}
 	if err = Each(t.Context(), js, Selection{}, nil); err == nil || !strings.Contains(err.Error(), "gateway of this version") {
