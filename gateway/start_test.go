@@ -117,7 +117,7 @@ func TestAServerThatIsNotConfiguredForItIsNamed(t *testing.T) {
 // inside starts a gateway with engines outside, and leaves a delivery in it that waits for NATS.
 func inside(t *testing.T) (g *gateway, redis *rig.Redis, nats *rig.Nats, answer <-chan string) {
 	t.Helper()
-	g, redis, nats = startWithEngines(t)
+	g, redis, nats = startWithEngines(t, "SLUICE_JOURNAL=off")
 	nats.Signal(syscall.SIGSTOP)
 	answered := make(chan string, 1)
 	b := body("pbx.call.hangup", 1)

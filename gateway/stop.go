@@ -27,28 +27,28 @@ func serve(ctx context.Context, path *ingest.Path, limits ingest.Limits, webhook
 	case <-ctx.Done():
 		admin.Stopping()
 		log.Info("stopping: accepting no more, answering the requests in flight")
-		leave(path, webhooks, log)
+		leave(path, server, webhooks, log)
 	}
 	admin.Stopping()
 	finish(path, server, webhooks, ended)
 	return err
 }
 
-// Times of a stop: how long clients have to come again on the connections that they keep; how long it takes to connect
-// through a network; how long a request may then be on its way into this process, and the last answers out of it into the
-// kernel, which sends them by itself.
+// Times of a stop, each at most: how long clients have to come again on the connections that they keep, which is the pause
+// between two deliveries on the same one; how long it takes to connect through a network; how long a request may then be
+// on its way into this process, and the last answers out of it into the kernel, which sends them by itself.
 const (
-	farewell     = 300 * time.Millisecond
+	farewell     = time.Second
 	connecting   = 200 * time.Millisecond
-	lastRequests = 20 * time.Millisecond
+	lastRequests = 100 * time.Millisecond
 	lastWrites   = 5 * time.Millisecond
 )
 
 // leave still answers everybody, and sees to it that they go elsewhere: a connection that is closed while a client sends
 // on it costs that client a delivery.
-func leave(path *ingest.Path, webhooks *listener, log *slog.Logger) {
+func leave(path *ingest.Path, server *fasthttp.Server, webhooks *listener, log *slog.Logger) {
 	path.Leave()
-	time.Sleep(farewell)
+	untilNone(server, farewell, 0)
 	if !webhooks.shared {
 		return
 	}
@@ -68,15 +68,15 @@ func finish(path *ingest.Path, server *fasthttp.Server, webhooks net.Listener, a
 	atOnce, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = server.ShutdownWithContext(atOnce) // closes what is idle
-	untilNone(server, lastRequests)
+	untilNone(server, lastRequests, 1)
 	path.Stop()
-	untilNone(server, lastWrites)
+	untilNone(server, lastWrites, 1)
 }
 
-// untilNone waits until no connection is open any more, and not for longer than that.
-func untilNone(server *fasthttp.Server, atMost time.Duration) {
-	const accepting = 1 // is taken off what is counted, although it has ended
-	for deadline := time.Now().Add(atMost); server.GetOpenConnectionsCount()+accepting > 0 && time.Now().Before(deadline); {
+// untilNone waits until no connection is open any more, and not for longer than that. The server takes its listener off
+// what it counts, also when it has ended.
+func untilNone(server *fasthttp.Server, atMost time.Duration, ended int32) {
+	for deadline := time.Now().Add(atMost); server.GetOpenConnectionsCount()+ended > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }

@@ -412,7 +412,7 @@ func TestReadyIsOneLineAndItsExitCodeSaysMore(t *testing.T) {
 		{`{"status":"degraded","dependencies":[` + well + `]}`, 200, " --degraded-ok", "degraded: nats ok\n", 0},
 		{`{"status":"unavailable","dependencies":[{"name":"nats","status":"down","since":"2026-01-31T08:00:00Z","detail":"gone","remedy":"start it"}]}`,
 			503, " --degraded-ok", "unavailable: nats down\n  nats is down since 2026-01-31 ", 1},
-		{`Hello`, 200, "", "no process of Sluice", 1},
+		{`Hello`, 200, "", "not a process of Sluice", 1},
 	} {
 		answer, status = c.answer, c.status
 		stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields("ready --admin "+server.Listener.Addr().String()+c.flags)...)

@@ -41,7 +41,7 @@ func expect(t *testing.T, text string, wanted ...string) {
 
 func TestWithoutNATSTheRestIsExaminedAllTheSame(t *testing.T) {
 	text := examine(t, doctor.Options{NATSURL: "nats://127.0.0.1:1", Redis: redisAt("redis://127.0.0.1:1"), Data: "/no/such/folder"})
-	expect(t, text, "fail nats NATS is not reachable", "fail redis ", "start Redis", "ok disk /no/such/folder is not there", "warn settings the gateway's program is not beside")
+	expect(t, text, "fail nats NATS is not reachable", "fail redis ", "start Redis", "ok disk /no/such/folder does not exist", "warn settings the gateway binary is neither beside")
 }
 
 func TestAHealthyDeployment(t *testing.T) {
