@@ -1,4 +1,4 @@
-// Package drain hands what lies in the journal over to JetStream: in its order, each event once, a batch at a time.
+// Package drain publishes the deliveries in the journal to JetStream: in order, each once, a batch at a time.
 package drain
 
 import (

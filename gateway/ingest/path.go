@@ -1,10 +1,10 @@
 // Package ingest is the path of a request: verify → seen? → journal → publish → mark → answer.
 //
-// It is a group commit. Handlers verify without I/O, hand their delivery to the committer and wait for its fate. The
-// committer takes what has gathered while others were out, be it one or five hundred, and asks for all of it in one
-// look-up. What is new goes one of two ways. With the embedded NATS it is kept in the journal with one sync and answered,
-// and the drain publishes it from there. With NATS elsewhere it is published in one flush, and each delivery is answered
-// when its own acknowledgement comes; one for which none comes in time is kept in the journal instead.
+// It is a group commit. Handlers verify without I/O, pass their delivery to the committer and wait for its outcome. The
+// committer takes all deliveries that have come meanwhile, one or five hundred, and looks all of them up at once. New
+// ones go one of two ways. With the embedded NATS it is kept in the journal with one sync and answered, and the drain
+// publishes it from there. With NATS elsewhere it is published in one flush, and each delivery is answered when its own
+// acknowledgement comes; one for which none comes in time is kept in the journal instead.
 package ingest
 
 import (

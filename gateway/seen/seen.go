@@ -1,9 +1,7 @@
-// Package seen remembers which deliveries are stored, for 24 hours: in Redis, or in the memory of this process where
-// there is none.
+// Package seen remembers for 24 hours which deliveries are stored: in Redis, or without Redis in this process's memory.
 //
-// It remembers only what is stored: a mark is made after the stream's acknowledgement, never before. What it does not
-// know costs nothing but a publish that the stream's own duplicate window answers; what it wrongly knew would lose an
-// event. So every doubt is "not seen".
+// A delivery is marked as seen only after the stream has acknowledged it. A missing mark costs one more publish, which
+// the stream's duplicate window deduplicates. A wrong mark would lose an event. So in doubt the answer is "not seen".
 package seen
 
 import (

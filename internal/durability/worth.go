@@ -1,4 +1,4 @@
-// Package durability says what an acknowledgement is worth: what is left of an acknowledged event after a power cut.
+// Package durability says what an acknowledgement is worth: whether an acknowledged event survives a power cut.
 package durability
 
 import (

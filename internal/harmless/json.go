@@ -1,4 +1,4 @@
-// Package harmless keeps what strangers sent from doing anything to the terminal that it is shown on.
+// Package harmless makes text from strangers safe to print on a terminal.
 package harmless
 
 import (

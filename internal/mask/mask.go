@@ -1,4 +1,4 @@
-// Package mask makes addresses fit for logs, errors and screens: what may be a secret in them does not show.
+// Package mask removes possible secrets from addresses, for logs, errors and screens.
 package mask
 
 import (

@@ -1,4 +1,4 @@
-// Package refused is for what lies in the stream REFUSED: the last requests that the gateway refused, of each cause.
+// Package refused reads the stream REFUSED: the last requests that the gateway refused, for each cause.
 package refused
 
 import (

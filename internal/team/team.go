@@ -1,4 +1,4 @@
-// Package team is what the streams know about the teams: who there is, what each takes, and how far it is.
+// Package team reads from the streams which teams there are, which events each takes, and how far it is.
 package team
 
 import (
@@ -55,7 +55,7 @@ func filters(info *jetstream.ConsumerInfo) []string {
 	return []string{event.Filter(">")}
 }
 
-// Lag is how many events of EVENTS the team had not settled when it was looked up, those in flight among them.
+// Lag is how many events in EVENTS the team had not processed when it was looked up, including those in flight.
 func (t *Team) Lag() uint64 { return t.info.NumPending + uint64(t.info.NumAckPending) }
 
 // Takes reports whether the team takes events of a name.
@@ -63,7 +63,7 @@ func (t *Team) Takes(name string) bool {
 	return slices.ContainsFunc(t.Events, func(pattern string) bool { return event.Match(pattern, name) })
 }
 
-// ErrUnknown says that there is no team of that name.
+// ErrUnknown means that there is no team of that name.
 var ErrUnknown = errors.New("there is no such team")
 
 // Find returns the team of a name; the error is [ErrUnknown] and names those that there are.

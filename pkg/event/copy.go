@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Headers of a copy of an event: one that waits to be tried again, was given up, or is replayed. Those of the event
-// itself travel with it, except for its Nats-Msg-Id, which is the copy's own.
+// Headers of a copy of an event: one that waits for a retry, was dead-lettered, or is replayed. A copy has the event's
+// headers too, but its own Nats-Msg-Id.
 const (
 	HeaderIdentity = "Sluice-Identity" // of the event
 	HeaderSequence = "Sluice-Sequence" // of the event in EVENTS
@@ -16,7 +16,7 @@ const (
 	HeaderFailure  = "Sluice-Failure"  // one value a failed attempt: when (RFC 3339, nanoseconds, UTC), a space, and the error
 )
 
-// Headers of a dead letter, beside those of a copy.
+// Headers of a dead letter, in addition to those of a copy.
 const (
 	HeaderTeam   = "Sluice-Team"   // who gave it up
 	HeaderReason = "Sluice-Reason" // [ReasonPermanent] or [ReasonExhausted]
@@ -24,7 +24,7 @@ const (
 	HeaderFailed = "Sluice-Failed" // when it was given up: RFC 3339, nanoseconds, UTC
 )
 
-// Why a team gave an event up.
+// Why an event was dead-lettered.
 const (
 	ReasonPermanent = "permanent" // its handler said so
 	ReasonExhausted = "exhausted" // its attempts were used up
@@ -45,7 +45,7 @@ const (
 	maxError    = 400 // bytes of each
 )
 
-// Copy returns the headers of a copy, without a Nats-Msg-Id, which its maker sets. They are the caller's to change.
+// Copy returns new headers for a copy, without a Nats-Msg-Id: the caller sets one.
 func (e *Event) Copy() map[string][]string {
 	header := WithoutNats(e.Header)
 	header[HeaderIdentity] = []string{e.Identity}

@@ -1,5 +1,5 @@
-// Package event is the vocabulary of Sluice: what an event is, how it is named, and which subjects and
-// message headers carry it. It depends on the standard library alone, so that everything else can depend on it.
+// Package event is the vocabulary of Sluice: what an event is, its name, and its subjects and message headers. It
+// imports only the standard library, so that every other package can import it.
 package event
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Message headers, beside the sender's own, which travel verbatim.
+// Message headers, in addition to the sender's own, which are kept verbatim.
 const (
 	HeaderID          = "Nats-Msg-Id"     // the event's identity, a copy's own id; JetStream deduplicates on it
 	HeaderSource      = "Sluice-Source"   // the sender: "zorio"
@@ -34,7 +34,7 @@ type Event struct {
 	Failures []Failure           // the attempts before that failed, the oldest first; of many only the first and the last
 }
 
-// ErrSubject says that a message does not lie on the subject of an event or of a copy of one.
+// ErrSubject means that a subject is not that of an event or of a copy of one.
 var ErrSubject = errors.New("not the subject of an event")
 
 // Parse makes an Event of a stored message. The Event keeps header and body, it does not copy them. Sequence is that of

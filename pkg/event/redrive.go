@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Headers of a dead letter that was sent back to its team, and of all that becomes of it there.
+// Headers of a dead letter that was redriven, and of its later copies.
 const (
 	HeaderRedriven = "Sluice-Redriven" // one value a time: the sequence in DEAD that it had
 	HeaderHistory  = "Sluice-History"  // what failed before it was sent back, as in HeaderFailure
@@ -17,9 +17,9 @@ const (
 // maxHistory bounds how many lines are kept of what failed before; the oldest go.
 const maxHistory = 3 * maxFailures
 
-// Redrive returns the headers with which a dead letter, by its sequence in DEAD, goes back to its team, without a
-// Nats-Msg-Id: its attempts count from the beginning, what failed so far becomes its history, and a letter that came
-// from a replay still belongs to it.
+// Redrive returns the headers for a dead letter, by its sequence in DEAD, on its way back to its team, without a
+// Nats-Msg-Id. Its attempts count from zero, its failed attempts become its history, and it still belongs to the replay
+// that it came from.
 func (e *Event) Redrive(dead uint64, at time.Time, by string) map[string][]string {
 	fresh := *e
 	fresh.Failures, fresh.Attempt = nil, 0
@@ -45,7 +45,7 @@ func (e *Event) failedSoFar() []Failure {
 	return []Failure{{At: at, Error: first(e.Header, HeaderError)}}
 }
 
-// History reads what failed before an event was sent back to its team, the oldest first, with a line each time it was.
+// History returns the failures from before an event was redriven, oldest first, with an entry for each redrive.
 func History(header map[string][]string) []Failure { return readFailures(header[HeaderHistory]) }
 
 // Redriven reads the sequences in DEAD that an event had before, the oldest first.

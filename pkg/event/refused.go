@@ -1,7 +1,7 @@
 package event
 
-// Headers of a request that the gateway refused, beside the sender's own and [HeaderSource], [HeaderReceived] and
-// [HeaderReason].
+// Headers of a request that the gateway refused, in addition to the sender's own and [HeaderSource], [HeaderReceived]
+// and [HeaderReason].
 const (
 	HeaderAnswer  = "Sluice-Answer"  // status and text
 	HeaderPeer    = "Sluice-Peer"    // where it came from
@@ -9,5 +9,5 @@ const (
 	HeaderBody    = "Sluice-Body"    // whether the body is whole, cut or was not read
 )
 
-// RefusedSubject is where the last requests lie that were refused for a cause.
+// RefusedSubject is the subject of the last requests that were refused for a cause.
 func RefusedSubject(source, cause string) string { return "refused." + source + "." + cause }

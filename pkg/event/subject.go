@@ -7,38 +7,38 @@ const MaxName = 128
 
 const eventsPrefix = "events."
 
-// Subject is where an event lies in the stream EVENTS: events.<source>.<name>.
+// Subject is the subject of an event in the stream EVENTS: events.<source>.<name>.
 func Subject(source, name string) string { return eventsPrefix + source + "." + name }
 
-// QuarantineSubject is where what is authentic but not an event lies: quarantine.<source>.<reason>.
+// QuarantineSubject is the subject of an authentic delivery in quarantine: quarantine.<source>.<reason>.
 func QuarantineSubject(source, reason string) string { return "quarantine." + source + "." + reason }
 
-// DeadSubject is where an event lies that a team gave up on: dead.<team>.<source>.<name>.
+// DeadSubject is the subject of a team's dead letter: dead.<team>.<source>.<name>.
 func DeadSubject(team, source, name string) string { return "dead." + team + "." + source + "." + name }
 
-// ReplaySubject is where a copy lies that an operator asked for: replay.<team>.<source>.<name>.
+// ReplaySubject is the subject of a replayed or redriven copy: replay.<team>.<source>.<name>.
 func ReplaySubject(team, source, name string) string {
 	return "replay." + team + "." + source + "." + name
 }
 
-// RetrySubject is where an event lies whose time to be tried again has come: retry.<team>.due.<source>.<name>.
+// RetrySubject is the subject of an event that is due for a retry: retry.<team>.due.<source>.<name>.
 func RetrySubject(team, source, name string) string {
 	return "retry." + team + ".due." + source + "." + name
 }
 
-// WaitSubject is where an event waits until it is tried again: retry.<team>.wait.<id>.
+// WaitSubject is the subject of an event that waits for a retry: retry.<team>.wait.<id>.
 func WaitSubject(team, id string) string { return "retry." + team + ".wait." + id }
 
-// BegunSubject is where a worker notes how often it has begun an event that came back: begun.<team>.<id>.
+// BegunSubject is where a worker counts its starts of a redelivered event: begun.<team>.<id>.
 func BegunSubject(team, id string) string { return "begun." + team + "." + id }
 
-// ReplayFilter matches what is replayed to a team.
+// ReplayFilter matches the copies that are replayed to a team.
 func ReplayFilter(team string) string { return "replay." + team + ".>" }
 
-// RetryFilter matches the team's events whose time to be tried again has come.
+// RetryFilter matches the team's events that are due for a retry.
 func RetryFilter(team string) string { return "retry." + team + ".due.>" }
 
-// WaitFilter matches the team's events that wait to be tried again.
+// WaitFilter matches the team's events that wait for a retry.
 func WaitFilter(team string) string { return WaitSubject(team, ">") }
 
 // splitSubject finds source and name in the subject of an event or of a copy.

@@ -1,5 +1,5 @@
-// Package inbox makes the effect of an event happen exactly once: that an event was handled is written in the same SQL
-// transaction as what its handler writes. Either both are there after a crash, or neither.
+// Package inbox makes the effect of an event happen exactly once. It records that an event was processed in the same
+// SQL transaction in which the handler writes: after a crash either both are stored, or neither.
 //
 // It works on SQLite, a file in the data folder, where nothing is installed, and on PostgreSQL.
 package inbox
@@ -14,8 +14,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// Kept is how long it is remembered that an event was handled. Nothing is delivered again later than that: EVENTS
-// keeps events for 7 days by default, and the dead letters that an operator sends back for 30.
+// Kept is how long the inbox remembers that an event was processed. Nothing is redelivered later: by default EVENTS
+// keeps events for 7 days, and DEAD keeps dead letters for 30.
 const Kept = 35 * 24 * time.Hour
 
 const pruneEvery = time.Hour

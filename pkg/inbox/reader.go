@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// ErrNoInbox says that there is no inbox of the team's where the settings point.
+// ErrNoInbox means that the database of the settings has no inbox of this team.
 var ErrNoInbox = errors.New("cannot find this team's inbox")
 
 // Reader reads what a team has handled. It creates and writes nothing, and is safe for concurrent use.

@@ -116,8 +116,8 @@ func (f field) choices() string {
 	return "; " + f.allowed()
 }
 
-// Teller is a struct of settings with more to tell than its fields, such as what a file says that one of them names. It
-// is asked after Check has returned nil.
+// Teller is implemented by settings that have more to show than their fields, such as the content of a file. It is
+// called after Check has returned nil.
 type Teller interface {
 	// Tell returns lines for --check, their parts separated by tabs and without secrets, and warnings, for every start.
 	Tell() (lines, warnings []string)
@@ -172,7 +172,7 @@ func isLoopback(address string) bool {
 	return err == nil && (host == "localhost" || wrong == nil && ip.IsLoopback())
 }
 
-// Unknown has a warning for each variable that looks like a setting of Sluice and is none.
+// Unknown returns a warning for each variable that looks like a setting of Sluice but is not one.
 func Unknown(s any) []string { return unknown(s, env.ToMap(os.Environ())) }
 
 func unknown(s any, environment map[string]string) (warnings []string) {
@@ -202,7 +202,7 @@ func unknown(s any, environment map[string]string) (warnings []string) {
 //go:embed names.txt
 var names string
 
-// Nearest is the known name with the fewest slips of the keyboard between, at most two, or "".
+// Nearest returns the known name that differs by the fewest typing errors, at most two, or "".
 func Nearest(name string, known []string) (near string) {
 	best := 3
 	for _, candidate := range known {

@@ -1,5 +1,5 @@
-// Package settings reads what a deployment chooses from the environment, and is the command line that all of Sluice's
-// daemons share: --help, --version and --check.
+// Package settings reads a daemon's settings from the environment, and is the command line of all daemons: --help,
+// --version and --check.
 //
 // A setting is a field of a struct, described by its tags:
 //

@@ -22,7 +22,7 @@ import (
 // Status is how a dependency is.
 type Status string
 
-// A degraded dependency costs something, but not the work: the process stays ready. A down one stops the work.
+// With a degraded dependency the process still works, and stays ready. With one that is down it does not work.
 const (
 	OK       Status = "ok"
 	Degraded Status = "degraded"

@@ -33,5 +33,5 @@ func Ask(ctx context.Context, address string) (r Readiness, err error) {
 	return r, nil
 }
 
-// Works says whether a process does its work, be something degraded or not.
+// Works reports whether a process does its work, degraded or not.
 func (r Readiness) Works() bool { return r.Status == "ready" || r.Status == "degraded" }

@@ -1,4 +1,4 @@
-// Package telemetry is how every Sluice process is seen and stopped: its log, its metrics, its health, its signals.
+// Package telemetry has what every Sluice process needs to be observed and stopped: log, metrics, health and signals.
 package telemetry
 
 import (
@@ -50,8 +50,8 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(time.Microsecond)
 }
 
-// Limiter logs at most one line a cause and interval, and with it how many were held back: for what strangers can
-// cause as often as they like. It is safe for concurrent use.
+// Limiter logs at most one line per cause and interval, with the number of lines that it suppressed. It is for what
+// strangers can cause as often as they like. It is safe for concurrent use.
 type Limiter struct {
 	log    *slog.Logger
 	every  time.Duration

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// Permanent makes an error final: the event is given up at once and goes to DEAD.
+// Permanent makes an error final: the event is dead-lettered at once.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -23,14 +23,14 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error { return e.error }
 
-// IsPermanent reports whether an event that was answered with err is given up at once, for tests of handlers.
+// IsPermanent reports whether err dead-letters its event at once. It is for tests of handlers.
 func IsPermanent(err error) bool {
 	var final *permanentError
 	return errors.As(err, &final)
 }
 
-// RetryAfter makes an error wait for d before the next attempt, which counts like any other. It is about this event
-// alone: others go on.
+// RetryAfter sets the pause before the next attempt to d. The attempt counts like any other. Other events are not
+// delayed.
 func RetryAfter(d time.Duration, err error) error {
 	if err == nil {
 		err = fmt.Errorf("asked to come back after %s", d)
@@ -45,10 +45,9 @@ type laterError struct {
 
 func (e *laterError) Unwrap() error { return e.error }
 
-// Unavailable says that what the handler depends on is away, so that no event is to blame: the worker holds what it
-// has taken, counts no attempt, and tries one event again after d, or sooner when d is less than its own pause. It is
-// for what a handler knows for certain, such as a 503 with a Retry-After; an outage that shows in errors alone is
-// recognised without it.
+// Unavailable reports an outage of something that the handler depends on. It trips the circuit breaker at once: the
+// worker pauses, counts no attempt, and tries one event after d, or after its own pause if that is shorter. Use it when
+// the handler is certain, such as for a 503 with a Retry-After. The worker recognises other outages by itself.
 func Unavailable(d time.Duration, err error) error {
 	if err == nil {
 		err = fmt.Errorf("unavailable for %s", d)
@@ -63,8 +62,8 @@ type unavailableError struct {
 
 func (e *unavailableError) Unwrap() error { return e.error }
 
-// Skip is returned for an event that the team has no use for. It is acknowledged like any other, but says nothing about
-// whether the handler can work: nil, from a handler that did nothing, would look as if what it depends on were there.
+// Skip is returned for an event that the team does not need. The event is acknowledged. Unlike nil, Skip does not tell
+// the circuit breaker that the handler's dependencies work.
 var Skip = errors.New("nothing to do for this team") //nolint:staticcheck // named as fs.SkipDir is: it is no failure
 
 // panicError is a panic of a handler, and where it was: a file and a line.

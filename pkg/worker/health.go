@@ -12,8 +12,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-// NATSHealth is what /readyz says about NATS and a team's places in its streams: down until both are there. It is safe
-// for concurrent use.
+// NATSHealth is the state of NATS and of a team's consumers in its streams, for /readyz: down until both exist. It is
+// safe for concurrent use.
 type NATSHealth struct {
 	url string
 
@@ -23,7 +23,7 @@ type NATSHealth struct {
 	last   telemetry.Health
 }
 
-// NewNATSHealth is that of a consumer that is not connected yet.
+// NewNATSHealth returns the state of a consumer that is not connected yet.
 func NewNATSHealth(url string) *NATSHealth {
 	return &NATSHealth{url: mask.Address(url), last: telemetry.Health{Status: telemetry.Down, Since: time.Now()}}
 }

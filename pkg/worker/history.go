@@ -8,8 +8,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
-// Note adds a word to what is kept in the history of the event that a handler is working on, for an operator to see:
-// what the other side said, say. It is for a few fixed words, in the handler's context; of several the last counts.
+// Note adds a word to the history of the event that a handler works on, such as the answer of a receiver, for operators
+// to see. Call it with the handler's context. Use few different words; the last one counts.
 func Note(ctx context.Context, word string) {
 	if note, inHandler := ctx.Value(noteKey{}).(*string); inHandler {
 		*note = event.OneLine(word, maxNote)

@@ -15,7 +15,7 @@ type Common struct {
 	Start     Start  `env:"SLUICE_START" envDefault:"beginning" help:"where a new team starts: beginning (the oldest event kept), now, or a time such as 2026-01-31T08:00:00Z; an existing team continues where it was"`
 }
 
-// Check refuses what is no address of NATS.
+// Check returns an error if NATS_URL is not an address of NATS.
 func (c *Common) Check() error { return stream.CheckURL(c.NATSURL) }
 
 // Settings are what a deployment chooses about any team's consumer. [Run] reads them itself; a consumer embeds them in

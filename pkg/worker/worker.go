@@ -1,25 +1,27 @@
-// Package worker is what a team writes its consumer against: a handler takes one event at a time, and what it returns
-// is the event's outcome.
+// Package worker runs a team's consumer: a handler gets one event at a time, and what it returns decides the event's
+// outcome.
 //
 //	nil                acknowledged: this team is done with the event
-//	[Skip]             acknowledged: it was nothing for this team
-//	an error, a panic  tried again, after a pause that doubles and is drawn at random
-//	[RetryAfter]       tried again after the pause that it names
-//	[Permanent]        given up at once
+//	[Skip]             acknowledged: this team does not need the event
+//	an error, a panic  retried, after an exponential backoff with jitter
+//	[RetryAfter]       retried after the given pause
+//	[Permanent]        dead-lettered at once
 //
-// An event that is to be tried again waits as a copy in the stream RETRY, with its attempts and their errors: it holds
-// nothing else up, and its attempts are counted across restarts. One whose attempts are used up, or that is given up,
-// goes to the stream DEAD with the reason; only when it is stored there does it end here. Nothing is dropped.
+// An event waits for its retry as a copy in the stream RETRY, with its attempts and their errors. So it delays no other
+// event, and its attempts count across restarts. After the last attempt, or a permanent error, the event is
+// dead-lettered: it goes to the stream DEAD with the reason, and is acknowledged only after it is stored there. Nothing
+// is dropped.
 //
-// When many different events fail in a row what the handler depends on is away, and no event is to blame. The worker then holds
-// what it has taken, counts no attempt, and lets one event through every few seconds, until one succeeds.
+// When many different events fail in a row, the cause is an outage of something that the handler depends on, not the
+// events. Then a circuit breaker trips: the worker pauses, counts no attempts, and tries one event every few seconds
+// until one succeeds.
 //
-// What is promised: each event of the team's patterns is handled at least once, by some instance of the team. Within
-// one process, events of the same [Team.Key] are never handled at the same time and start in the order of the stream,
-// except that an event that waits to be tried again may be overtaken. What is not: order between keys, between
-// instances, or across retries. After a lost connection or a pause of the process of more than 15 s an event may be
-// handled again while it still is, also in another instance. Handlers must therefore tolerate repeated events, for which
-// package inbox is made, and events out of order.
+// Each event that matches the team's patterns is handled at least once, by one of the team's processes. Within a
+// process, events with the same [Team.Key] are handled one at a time and start in stream order; only an event that
+// waits for a retry may be overtaken. There is no order between keys, between processes, or across retries. If a
+// process loses its connection or hangs for more than 15 s, its events are redelivered, and may be handled at the same
+// time by another process. So handlers must tolerate duplicates, for which package inbox is made, and events out of
+// order.
 package worker
 
 import (
@@ -42,7 +44,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-// Team is a consumer of events: who it is and what it wants.
+// Team is a consumer of events: its name, and which events it takes.
 type Team struct {
 	// Name is letters, digits, "_" and "-". It names the durable consumer in NATS: instances with the same name share
 	// the work, and another name starts from the beginning.
@@ -57,15 +59,15 @@ type Team struct {
 	Key func(*event.Event) string
 }
 
-// Handler does a team's work for one event. Its context ends when the time limit of an attempt (SLUICE_TIMEOUT) is
-// over, or when a stopping process has waited long enough; an error that it returns then is tried again. It is called
-// by several goroutines at once, and must not change the event.
+// Handler does a team's work for one event. Its context ends at the time limit of an attempt (SLUICE_TIMEOUT), or when
+// a stopping process has waited long enough; after an error the event is retried. It is called concurrently, and must
+// not change the event.
 type Handler func(ctx context.Context, e *event.Event) error
 
-// Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more events, waits
-// up to 5 s for running handlers to finish, and gives back what did not begin. A handler that still runs after its
-// context has ended is not waited for, and its event is handled again 15 s later: end the process then. Run is configured by
-// the environment alone, see [Settings]. It waits for NATS and for the stream as long as they are not there; an error says
+// Run handles a team's events until ctx ends, and returns nil after a graceful stop: it takes no more events, waits up
+// to 5 s for running handlers to finish, and returns events that did not begin to NATS. It does not wait for a handler
+// that ignores the end of its context: that event is redelivered 15 s later, so end the process then. Run is configured
+// by the environment alone, see [Settings]. It waits for NATS and for the stream as long as it takes. An error says
 // what is wrong with the team or the settings, and what to do.
 func Run(ctx context.Context, team Team, handle Handler) error {
 	var s Settings

@@ -1,4 +1,5 @@
-// Package dead is for the dead letters in the stream DEAD: events that a team gave up on, with the reason.
+// Package dead lists, redrives and drops dead letters: events in the stream DEAD that a team gave up on, with the
+// reason.
 package dead
 
 import (

@@ -1,5 +1,4 @@
-// Package doctor looks at everything that Sluice needs, and says what to do where something is not as it should be. It
-// changes nothing.
+// Package doctor checks everything that Sluice needs, and says what to do about what is wrong. It changes nothing.
 package doctor
 
 import (

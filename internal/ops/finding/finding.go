@@ -1,4 +1,4 @@
-// Package finding is what a check says: whether something is as it should be, and what to do where it is not.
+// Package finding is the result of a check: whether something is right, and what to do if it is not.
 package finding
 
 // Level is how much a finding matters.

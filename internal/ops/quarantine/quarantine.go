@@ -1,5 +1,5 @@
-// Package quarantine is for what lies in the stream QUARANTINE: deliveries with a valid signature that cannot be routed,
-// came too late, or too often.
+// Package quarantine lists, releases and drops the deliveries in the stream QUARANTINE: their signature is valid, but
+// they could not be routed, came too late, or too often.
 package quarantine
 
 import (

@@ -1,4 +1,4 @@
-// Package replay brings stored events once more to one team, to a URL, or to a file, without anybody else noticing.
+// Package replay sends stored events again to one team, to a URL, or to a file. Other teams get nothing.
 //
 // A replay is surveyed first ([Selection.Survey]), entered into the [Journal] with who asked for what, and run by [Do],
 // which writes down how far it is, so that it can be stopped and resumed.

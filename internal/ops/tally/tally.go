@@ -1,4 +1,4 @@
-// Package tally counts what came in: events by kind, how many, how fast, and how large.
+// Package tally counts stored events by kind: how many, how fast, and how large.
 package tally
 
 import (
