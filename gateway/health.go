@@ -22,10 +22,10 @@ var (
 	errLost     = errors.New("the connection is lost")
 )
 
-// makeRoom is what is done about a disk that is full.
+// makeRoom is the remedy for a full disk.
 const makeRoom = "make room on the disk, or lower SLUICE_EVENTS_MAX_BYTES and start the gateway again, which drops the oldest events; with room it goes on by itself"
 
-// startIt is what is done about a NATS that does not answer, mendIt about one that does and stores nothing.
+// startIt is the remedy for a NATS that does not answer, mendIt for one that answers and stores nothing.
 func (h *hub) startIt() string {
 	return h.meanwhile() + ": find out why the stream has no leader, or start NATS at " + h.url
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-// hub is NATS, be it inside this process or elsewhere. It opens behind the gateway's start, for as long as that takes.
+// hub is NATS, embedded or elsewhere. It opens in the background while the gateway starts, however long that takes.
 type hub struct {
 	settings  *Settings
 	spills    bool // what it does not store in time is kept in the journal, and answered 200

@@ -98,7 +98,7 @@ func (m *refillable) run(ctx context.Context, refill func(since time.Time) error
 			return
 		}
 		since := m.take()
-		if since.IsZero() { // it was taken with the one before
+		if since.IsZero() { // it was taken with the previous one
 			continue
 		}
 		err := refill(since.Add(-refillMargin))

@@ -14,8 +14,8 @@ const (
 	makeWithin = 10 * time.Second
 )
 
-// keepStreams makes streams again that vanish while the gateway runs, because somebody removed them or NATS came back
-// with another store: without EVENTS nothing can be stored, and without the others teams cannot try again or give up.
+// keepStreams creates streams again that disappear while the gateway runs: because somebody removed them, or NATS came
+// back with another store. Without EVENTS nothing can be stored; without the others, teams cannot retry or dead-letter.
 func (h *hub) keepStreams(ctx context.Context) {
 	again := telemetry.NewLimiter(h.log, 30*time.Second)
 	for stream.Pause(ctx, keepEvery); ctx.Err() == nil; stream.Pause(ctx, keepEvery) {
@@ -36,7 +36,8 @@ func (h *hub) keepStreams(ctx context.Context) {
 	}
 }
 
-// makeAbsent makes what is not there. A NATS that does not tell what is there is watched for elsewhere, and is no error.
+// makeAbsent creates the streams that are missing. A NATS that does not list its streams is no error here: watch
+// reports it.
 func (h *hub) makeAbsent(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, makeWithin)
 	defer cancel()

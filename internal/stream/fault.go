@@ -7,17 +7,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// What a message that is not stored is settled with.
+// The errors of a message that is not stored.
 var (
-	// ErrInDoubt says that the message was sent and not acknowledged before the deadline: it may be stored all the same.
-	// Sent again under its Nats-Msg-Id within [DuplicateWindow] it is stored once.
+	// ErrInDoubt means that the message was sent, but not acknowledged before the deadline: it may be stored. Sending it
+	// again with its Nats-Msg-Id within [DuplicateWindow] stores it once.
 	ErrInDoubt = errors.New("not acknowledged by JetStream in time")
-	// ErrNotStored says that nobody took the message before the deadline: it is not stored.
+	// ErrNotStored means that NATS did not accept the message before the deadline: it is not stored.
 	ErrNotStored = errors.New("not taken by JetStream in time")
-	// ErrRefused says that JetStream is there and stores nothing of this kind until somebody mends it: it is full, or
-	// this user may not publish. The message is not stored, and it was given up before its deadline.
+	// ErrRefused means that JetStream refuses such messages until an operator acts: it is full, or this user may not
+	// publish. The message is not stored, and the deadline was not waited for.
 	ErrRefused = errors.New("refused by JetStream")
-	// ErrUnstorable says that this very message can never be stored: sending it again changes nothing.
+	// ErrUnstorable means that this message can never be stored: sending it again is useless.
 	ErrUnstorable = errors.New("cannot be stored")
 )
 

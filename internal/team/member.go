@@ -12,8 +12,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-// Member is a process of a team, beside its work: it says in NATS how it is, and on its own /readyz that an operator has
-// paused the team.
+// Member shows the state of a process of a team: in NATS for those who look at the teams, and on its own /readyz while
+// an operator has paused the team.
 type Member struct {
 	Team   string
 	JS     jetstream.JetStream
@@ -23,7 +23,7 @@ type Member struct {
 	State  func() Process // how the process is: State, Why, Since, Running and Slots
 }
 
-// Attend does so until ctx ends, and says then that the process has stopped.
+// Attend does so until ctx ends, and then reports that the process has stopped.
 func (m Member) Attend(ctx context.Context) {
 	var both sync.WaitGroup
 	both.Go(func() { Report(ctx, m.JS, m.Team, m.State) })

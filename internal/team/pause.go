@@ -16,7 +16,7 @@ import (
 // places are the streams in which a team has a durable consumer. Not every team has all of them.
 var places = []string{stream.Events, stream.Retry, stream.Replay}
 
-// Who paused a team, and when, is written into its durables, where no restart loses it.
+// Who paused a team, and when, is metadata of its durables, and so survives restarts.
 const (
 	pausedBy = "sluice.paused_by"
 	pausedAt = "sluice.paused_at"
@@ -25,9 +25,9 @@ const (
 // forEver is longer than anybody waits.
 const forEver = 100 * 365 * 24 * time.Hour
 
-// Pause lets NATS give nothing more to a team until [Team.Resume]: not across restarts either, of whatever part. What
-// its processes hold already they bring to its end. by is written down. The error says how far it came; doing it again
-// is harmless.
+// Pause stops NATS from delivering events to a team until [Team.Resume], across restarts of every part. The team's
+// processes finish the events in flight. NATS keeps who paused it. The error says which consumer failed; calling Pause
+// again is safe.
 func (t *Team) Pause(ctx context.Context, js jetstream.JetStream, by string, now time.Time) error {
 	return t.each(ctx, js, func(name string, c jetstream.ConsumerConfig) error {
 		c.Metadata = maps.Clone(c.Metadata)
@@ -57,8 +57,8 @@ func (t *Team) Resume(ctx context.Context, js jetstream.JetStream) error {
 	})
 }
 
-// Remove takes a team's places away for good, and with them what waits for it in RETRY and REPLAY. Its dead letters
-// stay. A process of the team that runs would make the places again and begin anew, so none may run.
+// Remove deletes a team's durable consumers for good, and its pending events in RETRY and REPLAY. Its dead letters
+// stay. No process of the team may run: it would create the consumers again, and start from the beginning.
 func (t *Team) Remove(ctx context.Context, js jetstream.JetStream) error {
 	err := t.each(ctx, js, func(name string, _ jetstream.ConsumerConfig) error { return js.DeleteConsumer(ctx, name, t.Name) })
 	if err != nil {
@@ -80,7 +80,7 @@ func purge(ctx context.Context, js jetstream.JetStream, name, subject string) er
 	return s.Purge(ctx, jetstream.WithPurgeSubject(subject))
 }
 
-// each does something to every durable of the team.
+// each calls do for every durable of the team.
 func (t *Team) each(ctx context.Context, js jetstream.JetStream, do func(stream string, c jetstream.ConsumerConfig) error) error {
 	for _, name := range places {
 		found, err := js.Consumer(ctx, name, t.Name)
@@ -97,8 +97,7 @@ func (t *Team) each(ctx context.Context, js jetstream.JetStream, do func(stream 
 	return nil
 }
 
-// isPaused tells from what NATS says of a team's durable whether it is paused, by whom and since when, as far as that is
-// known.
+// isPaused reports whether a team's durable is paused, by whom and since when, as far as that is known.
 func isPaused(info *jetstream.ConsumerInfo) (by string, since *time.Time, paused bool) {
 	if !info.Paused {
 		return "", nil, false

@@ -6,19 +6,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Position is where an event is, as the team's durable tells it.
+// Position is how far a team is with an event, by its durable.
 type Position int
 
 // The positions of an event.
 const (
-	Waiting  Position = iota // not given out yet
-	InFlight                 // among those that are given out: not settled, or settled out of order
+	Waiting  Position = iota // not delivered yet
+	InFlight                 // delivered: not acknowledged, or acknowledged out of order
 	Settled                  // acknowledged
 	Before                   // stored before the team began
 )
 
-// Position tells where an event is by its sequence in EVENTS and when it was stored. The event is taken for one that
-// the team takes.
+// Position returns how far the team is with an event, by its sequence in EVENTS and the time it was stored. The event
+// must be one that the team takes.
 func (t *Team) Position(sequence uint64, stored time.Time) Position {
 	switch {
 	case t.before(sequence, stored):

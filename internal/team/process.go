@@ -36,8 +36,8 @@ const (
 	silentAfter = 20 * time.Second
 )
 
-// Report says every few seconds how a process of a team is, until ctx ends, and then that it has stopped. It is for
-// those who look: where NATS is away or does not allow it, nothing is said, and nothing else comes of it.
+// Report publishes the state of a process of a team every few seconds until ctx ends, and then that it has stopped. It
+// serves only to show the state: while NATS is away or does not permit it, nothing is published, and that is no error.
 func Report(ctx context.Context, js jetstream.JetStream, team string, state func() Process) {
 	host, _ := os.Hostname() // one that has no name is known by its number
 	subject := processes + team + "." + rand.Text()
@@ -65,8 +65,7 @@ func Report(ctx context.Context, js jetstream.JetStream, team string, state func
 
 const processes = "$KV." + stream.Processes + "."
 
-// Processes are those of every team that were heard of within the last hour, by team, and of each team those that were
-// heard of last come first.
+// Processes returns the processes that reported within the last hour, by team, the latest report first.
 func Processes(ctx context.Context, js jetstream.JetStream) (map[string][]*Process, error) {
 	all := map[string][]*Process{}
 	err := stream.Scan(ctx, js, "KV_"+stream.Processes, processes+">", func(m *jetstream.RawStreamMsg) error {
@@ -87,7 +86,7 @@ func Processes(ctx context.Context, js jetstream.JetStream) (map[string][]*Proce
 	return all, err
 }
 
-// alive reports whether a process was heard of lately and has not stopped.
+// alive reports whether a process reported lately, and has not stopped.
 func (p *Process) alive(now time.Time) bool {
 	return p.State != Stopped && now.Sub(p.Said) < silentAfter
 }

@@ -25,14 +25,14 @@ const (
 	Stopped       State = "stopped"        // a process that was asked to end
 )
 
-// Condition is a team's state, why it is so and since when, as far as that is known.
+// Condition is a team's state, with its reason and its beginning, as far as they are known.
 type Condition struct {
 	State State      `json:"state"`
 	Why   string     `json:"why,omitempty"`
 	Since *time.Time `json:"since,omitempty"`
 }
 
-// Conditions are those of teams, by name, as far as they can be seen without measuring.
+// Conditions returns the conditions of teams, by name, as far as they show without measuring rates.
 func Conditions(ctx context.Context, js jetstream.JetStream, teams []*Team) (map[string]Condition, error) {
 	processes, err := Processes(ctx, js)
 	if err != nil {
@@ -45,8 +45,8 @@ func Conditions(ctx context.Context, js jetstream.JetStream, teams []*Team) (map
 	return all, nil
 }
 
-// judge says how a team is, by its durable and by what its processes say. Those of older versions say nothing, and are
-// seen only when they ask for events.
+// judge returns a team's condition, from its durable and the reports of its processes. Processes of older versions do
+// not report, and show only when they ask for events.
 func (t *Team) judge(processes []*Process) Condition {
 	now := t.info.TimeStamp
 	if by, since, paused := t.paused(); paused {
@@ -76,7 +76,7 @@ func (t *Team) judge(processes []*Process) Condition {
 	return Condition{State: Working}
 }
 
-// runs reports whether a process was heard of lately, or asks for events.
+// runs reports whether a process reported lately, or asks for events.
 func (t *Team) runs(processes []*Process) bool {
 	return t.info.NumWaiting > 0 || slices.ContainsFunc(processes, func(p *Process) bool { return p.alive(t.info.TimeStamp) })
 }
@@ -108,7 +108,7 @@ const (
 	leastBacklog = 20
 )
 
-// move says where a backlog goes that was measured twice, so many seconds apart.
+// move sets whether the backlog grows or shrinks, from two measurements that are seconds apart.
 func (s *Status) move(before *Team, after *Team, seconds float64) {
 	if s.State != Working || seconds <= 0 {
 		return

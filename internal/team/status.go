@@ -19,14 +19,14 @@ type Status struct {
 	Processes   []*Process `json:"processes,omitempty"`  // that were heard of within an hour
 	Runs        bool       `json:"runs"`                 // one of them, or one of an older version, runs now
 	Events      []string   `json:"events"`               // patterns of the event names that it takes
-	Lag         uint64     `json:"lag"`                  // events of EVENTS that it has not settled, those in flight among them
-	InFlight    int        `json:"in_flight"`            // of Lag, given out to its processes
+	Lag         uint64     `json:"lag"`                  // events in EVENTS that it has not processed, including those in flight
+	InFlight    int        `json:"in_flight"`            // of Lag, in flight in its processes
 	Oldest      *time.Time `json:"oldest,omitempty"`     // when the first of Lag was stored
-	Retrying    uint64     `json:"retrying"`             // wait in RETRY to be tried again
+	Retrying    uint64     `json:"retrying"`             // wait in RETRY for a retry
 	Replaying   uint64     `json:"replaying"`            // wait in REPLAY
-	Dead        uint64     `json:"dead"`                 // were given up
-	Redelivered int        `json:"redelivered"`          // were given out again because nothing was heard of them
-	Rate        *float64   `json:"rate,omitempty"`       // events of EVENTS settled a second; where it was measured
+	Dead        uint64     `json:"dead"`                 // were dead-lettered
+	Redelivered int        `json:"redelivered"`          // were redelivered, because they were not acknowledged in time
+	Rate        *float64   `json:"rate,omitempty"`       // events in EVENTS processed per second; nil if it was not measured
 	DroppedIn   *Seconds   `json:"dropped_in,omitempty"` // until retention drops the first of Lag
 	Listening   bool       `json:"listening"`            // a process of its asks for events, or holds some
 	NoReplays   bool       `json:"no_replays,omitempty"` // no process of the team has ever read REPLAY
@@ -35,7 +35,7 @@ type Status struct {
 // Seconds is a duration that programs read as a number.
 type Seconds float64
 
-// Statuses measures every team, and the rate over a while unless that is 0.
+// Statuses returns the status of every team. It measures rates for the duration of while; 0 skips them.
 func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) (all []*Status, err error) {
 	teams, err := All(ctx, js)
 	if err != nil || len(teams) == 0 {
@@ -78,14 +78,14 @@ func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[st
 	return s, t.oldest(ctx, js, s)
 }
 
-// ReadsReplays reports whether a process of the team has ever read REPLAY; where that cannot be seen, it does.
+// ReadsReplays reports whether a process of the team has ever read REPLAY; true if that is unknown.
 func (t *Team) ReadsReplays(ctx context.Context, js jetstream.JetStream) bool {
 	_, err := js.Consumer(ctx, stream.Replay, t.Name)
 	return !errors.Is(err, jetstream.ErrConsumerNotFound)
 }
 
-// oldest finds the first event that the team has not settled. An event that fails moves to RETRY, so nothing old holds
-// the durable's position back.
+// oldest finds the oldest event that the team has not processed. Failed events move to RETRY, so none of them holds
+// back the durable's position.
 func (t *Team) oldest(ctx context.Context, js jetstream.JetStream, s *Status) error {
 	events, err := js.Stream(ctx, stream.Events)
 	if err != nil {
@@ -148,12 +148,12 @@ func measureRates(ctx context.Context, js jetstream.JetStream, before []*Team, a
 	return err
 }
 
-// settled is how many events a team has ever been given and is through with.
+// settled is how many deliveries to the team were ever acknowledged.
 func settled(t *Team) int64 {
 	return int64(t.info.Delivered.Consumer) - int64(t.info.NumAckPending)
 }
 
-// AtRisk reports whether retention drops an event that the team has not settled within a day.
+// AtRisk reports whether retention drops an event within a day that the team has not processed.
 func (s *Status) AtRisk() bool {
 	return s.DroppedIn != nil && time.Duration(*s.DroppedIn)*time.Second < 24*time.Hour
 }

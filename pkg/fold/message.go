@@ -8,7 +8,7 @@ import (
 )
 
 // Decode takes the body of an event apart. An event without a time of its own counts from when it was taken in. The
-// error says what is wrong with the body; trying again would not mend it.
+// error says what is wrong with the body; a retry is useless.
 func Decode(e *event.Event) (Entry, error) {
 	body, err := zorio.ParseBody(e.Body)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 // Effect is what an event that can be read writes.
 type Effect func(ctx context.Context, tx *sql.Tx) error
 
-// Keeper reads an event and says what it writes. An error says what is wrong with the event; trying again would not
-// mend it. It is a [Missing] when the event says nothing about what the keeper keeps.
+// Keeper reads an event and says what it writes. An error says what is wrong with the event; a retry is useless. It is
+// a [Missing] when the event says nothing about what the keeper keeps.
 type Keeper func(Entry) (Effect, error)
 
 // Missing is the field of data that would say which row an event is about.

@@ -93,7 +93,7 @@ func TestWhatCannotBeReadIsGivenUpAndWhatIsUnknownPasses(t *testing.T) {
 	x.GivesUp("shop.broken", `{"data":{"person_id":1}}`)
 	x.Skips("shop.closed", `{`)
 	if got := x.Rows(orders) + x.Rows(persons); got != "" {
-		t.Errorf("rows of events that were given up:\n%s", got)
+		t.Errorf("rows of events that were dead-lettered:\n%s", got)
 	}
 }
 

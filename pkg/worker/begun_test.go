@@ -38,7 +38,7 @@ func TestAStopUsesUpNoAttempts(t *testing.T) {
 	h.start(Team{Name: "team"}, Settings{Concurrency: 64, Attempts: 1}, handle)
 	h.settled("team")
 	if letters := h.left(stream.Dead); letters > 0 {
-		t.Errorf("%d of %d events were given up, the first: %v", letters, good+bad, h.dead("team")[0].Header)
+		t.Errorf("%d of %d events were dead-lettered, the first: %v", letters, good+bad, h.dead("team")[0].Header)
 	}
 	if len(handled.count) != good+bad {
 		t.Errorf("%d of %d events were handled", len(handled.count), good+bad)

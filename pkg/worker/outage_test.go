@@ -90,7 +90,7 @@ func TestAnOutageUsesUpNoAttempts(t *testing.T) {
 		}
 	}
 	if outlasted >= tripAfter {
-		t.Errorf("%d bad events were given up by the outage", outlasted)
+		t.Errorf("%d bad events were dead-lettered by the outage", outlasted)
 	}
 	if letters := h.left(stream.Dead); int(letters) != bad {
 		t.Errorf("%d dead letters of %d bad events", letters, bad)

@@ -19,8 +19,8 @@ type Body struct {
 	Data      json.RawMessage `json:"data"`      // an object, whose fields depend on the event
 }
 
-// ParseBody takes the body of an event apart. The error says what is wrong with it; trying again would not mend it.
-// Bytes that are not UTF-8 become U+FFFD, because databases refuse them.
+// ParseBody takes the body of an event apart. The error says what is wrong with it; a retry is useless. Bytes that are
+// not UTF-8 become U+FFFD, because databases refuse them.
 func ParseBody(body []byte) (b Body, err error) {
 	if err = Decode(bytes.ToValidUTF8(body, []byte("�")), &b); err != nil {
 		return Body{}, fmt.Errorf("the body cannot be read: %w", err)
@@ -33,7 +33,7 @@ func ParseBody(body []byte) (b Body, err error) {
 
 // Data reads the "data" of an event's body as one of the types of this package, such as [PBXCallHangup], or as one of
 // the caller's own. What is missing, null or unknown is no error, because fields come and go without notice; what is
-// there has to be of its type. The error says what is wrong; trying again would not mend it.
+// there has to be of its type. The error says what is wrong; a retry is useless.
 func Data[D any](body []byte) (data D, err error) {
 	b, err := ParseBody(body)
 	if err != nil {

@@ -62,7 +62,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, s Selection, take func
 	}))
 }
 
-// parsed passes over what is no letter: it is nobody's.
+// parsed skips messages that are not dead letters.
 func parsed(take func(*Letter) error) func(*jetstream.RawStreamMsg) error {
 	return func(m *jetstream.RawStreamMsg) error {
 		l, err := parse(m)

@@ -94,7 +94,7 @@ func Each(ctx context.Context, js jetstream.JetStream, s Selection, take func(*E
 	return s.parsed(take)(m)
 }
 
-// parsed passes over what is not selected, and what is no entry: it is nobody's.
+// parsed skips entries that are not selected, and messages that are not entries.
 func (s *Selection) parsed(take func(*Entry) error) func(*jetstream.RawStreamMsg) error {
 	return func(m *jetstream.RawStreamMsg) error {
 		e, err := parse(m)

@@ -30,8 +30,8 @@ type State string
 
 // The states of an event.
 const (
-	Waiting      State = "waiting"      // not given out yet
-	InFlight     State = "in flight"    // given out, not settled, as far as the durable's position tells
+	Waiting      State = "waiting"      // not delivered yet
+	InFlight     State = "in flight"    // delivered and not acknowledged, as far as the durable's position shows
 	Retrying     State = "retrying"     // failed, and waits for a retry
 	Dead         State = "dead"         // dead-lettered
 	Dropped      State = "dropped"      // dead-lettered, and removed by an operator
