@@ -49,7 +49,7 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Drain hands one journal over. Its methods are safe for concurrent use.
+// Drain publishes the deliveries of one journal. Its methods are safe for concurrent use.
 type Drain struct {
 	Config
 	inherited uint64        // what lies before this index may have been published by a process before this one
@@ -116,7 +116,7 @@ func (d *Drain) run(ctx context.Context, finished func() bool) {
 	d.note(true)
 }
 
-// Wake says that there is more in the journal. It never blocks.
+// Wake tells the drain that the journal has more deliveries. It never blocks.
 func (d *Drain) Wake() {
 	select {
 	case d.more <- struct{}{}:
@@ -127,7 +127,7 @@ func (d *Drain) Wake() {
 // Left is how many deliveries are in the journal and not yet in a stream.
 func (d *Drain) Left() uint64 { return d.Journal.Next() - d.front.Load() }
 
-// Drained is how many were handed over.
+// Drained is how many deliveries were published.
 func (d *Drain) Drained() uint64 { return d.drained.Load() }
 
 // Trouble is why the last attempt failed; nil when it did not.
@@ -213,7 +213,7 @@ func (d *Drain) slowDown(ctx context.Context, begin time.Time, count int) {
 	}
 }
 
-// Empty waits until everything is handed over, for so long, and gives up where that does not work now.
+// Empty waits until every delivery is published, up to a time limit, or until publishing fails.
 func (d *Drain) Empty(within time.Duration) {
 	for end := time.Now().Add(within); d.Left() > 0 && d.Trouble() == nil && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)

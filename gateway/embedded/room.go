@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
-// Room is what the embedded server has on its disk: what was free when it started, and what it had filled by then. It
+// Room is the disk space of the embedded server: what was free when it started, and what its streams used by then. It
 // is safe for concurrent use.
 type Room struct {
 	dir          string
@@ -51,7 +51,7 @@ func (r *Room) Left() (int64, error) {
 // Full is [stream.ErrNoRoom] when only the reserve is left.
 func (r *Room) Full() error { return r.below(r.Reserve()) }
 
-// Low is the same long before.
+// Low is stream.ErrNoRoom too, but long before the room is used up.
 func (r *Room) Low() error { return r.below(max(r.size/20*3, r.Reserve())) }
 
 func (r *Room) below(bytes int64) error {
@@ -59,7 +59,7 @@ func (r *Room) below(bytes int64) error {
 	if err != nil || free >= bytes {
 		return err
 	}
-	return fmt.Errorf("%w: %.1f MiB are free on the disk of %s (SLUICE_DATA), and %.1f MiB must stay free:  make room, or lower SLUICE_EVENTS_MAX_BYTES",
+	return fmt.Errorf("%w: %.1f MiB are free on the disk of %s (SLUICE_DATA), and %.1f MiB must stay free: make room, or lower SLUICE_EVENTS_MAX_BYTES",
 		stream.ErrNoRoom, mebibytes(free), r.dir, mebibytes(r.Reserve()))
 }
 

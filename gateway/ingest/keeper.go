@@ -188,7 +188,7 @@ func (p *Path) settleKept(d *delivery, ack stream.Ack, err error) {
 	p.answer(d, p.outcome(d, ack, err))
 }
 
-// Drained takes what the journal has handed over to a stream: only now is it marked as stored there.
+// Drained marks deliveries from the journal as stored: call it after a stream has acknowledged them.
 func (p *Path) Drained(stored []drain.Stored) {
 	p.away.Store(false)
 	now := time.Now()
@@ -200,8 +200,8 @@ func (p *Path) Drained(stored []drain.Stored) {
 	}
 }
 
-// Inherit remembers what lies in a journal from before this start, so that a repetition of it is a duplicate. It is called
-// before any of it is handed over, and returns early when ctx ends.
+// Inherit remembers the deliveries in a journal from before this start, so that their duplicates are recognised. Call
+// it before any of them is published. It returns early when ctx ends.
 func (p *Path) Inherit(ctx context.Context, left *journal.Journal) error {
 	enough, now := errors.New("enough"), time.Now()
 	err := left.Read(left.First(), func(_ uint64, record []byte) error {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/pkg/signature"
 )
 
-// New starts the path. It publishes through hub, which stays the caller's to close, after Close.
+// New starts the path. It publishes through hub, which the caller closes after Close.
 func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, instruments *Instruments) *Path {
 	p := &Path{
 		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
@@ -75,7 +75,7 @@ func (p *Path) ends() bool {
 	}
 }
 
-// Pulse says how many deliveries wait for their answer, and how many have had one since the start.
+// Pulse returns how many deliveries wait for their answer, and how many were answered since the start.
 func (p *Path) Pulse() (waiting int, answered uint64) { return p.gathered.pulse() }
 
 // Leave makes each answer the last one on its connection: clients open another one, which may be to another gateway.
@@ -93,7 +93,7 @@ func (p *Path) Stop() {
 	p.done.Wait()
 }
 
-// Close ends the path, after Stop. On return every mark is written or given up.
+// Close ends the path, after Stop. On return every mark is written, or has failed.
 func (p *Path) Close() {
 	p.doubts.close()
 	p.marks.close()

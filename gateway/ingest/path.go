@@ -36,7 +36,7 @@ const spillAfter = 500 * time.Millisecond
 // maxGroup bounds how many deliveries are committed together.
 const maxGroup = 512
 
-// Path takes requests in. Serve is safe for concurrent use; Close ends it.
+// Path handles requests. Serve is safe for concurrent use; Close ends it.
 type Path struct {
 	Config
 	source  *source.Source
@@ -63,7 +63,7 @@ type Path struct {
 	done     sync.WaitGroup
 }
 
-// Serve takes one request from its first look to its answer.
+// Serve handles one request, from its headers to its answer.
 func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 	c := ctx.Conn().(*connection)
 	defer c.release()
@@ -255,7 +255,7 @@ func (p *Path) keepsFirst() bool {
 	return p.Journal != nil && (p.JournalFirst || p.away.Load() || !p.isOpen())
 }
 
-// Spilling reports whether deliveries are kept in the journal because NATS does not take them.
+// Spilling reports whether deliveries are kept in the journal because NATS does not acknowledge them.
 func (p *Path) Spilling() bool { return !p.JournalFirst && p.keepsFirst() }
 
 // answerSeen answers what is known to be stored and returns the rest. What its memory does not know is new: the

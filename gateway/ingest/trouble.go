@@ -112,11 +112,11 @@ func (s *sender) silence(now time.Time) *trouble {
 	}
 }
 
-// Expect tells the usual gap between two events of the time before this start, so that a sender that has gone silent
-// meanwhile is told of.
+// Expect sets the usual gap between two events from before this start, so that a sender that has become silent
+// meanwhile is reported.
 func (p *Path) Expect(gap time.Duration) { p.sender.rhythm.expect(gap, time.Now()) }
 
-// Sender is what the sender gets, for /readyz.
+// Sender is the sender's state, as its answers show it, for /readyz.
 func (p *Path) Sender() telemetry.Health { return p.sender.health(time.Now()) }
 
 func (s *sender) health(now time.Time) telemetry.Health {

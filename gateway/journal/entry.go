@@ -23,7 +23,7 @@ func (e *Entry) IsEvent() bool { return strings.HasPrefix(e.Subject, "events.") 
 // entryVersion is the first byte of every entry.
 const entryVersion = 1
 
-// ErrEntry says that a record is no entry of a version that this program knows.
+// ErrEntry means that a record is not an entry, or one of an unknown version.
 var ErrEntry = errors.New("not an entry of this version")
 
 // Append adds the entry's bytes to a record. It keeps nothing of the entry and changes nothing in it.

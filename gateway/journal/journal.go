@@ -1,8 +1,8 @@
 // Package journal is an append-only log on the gateway's own disk. It takes a whole group of records with one sync.
 //
 // The log is a row of segments, files of 64 MiB at most. A record has a checksum over its index, length and content, so
-// that what a crash or a disk did to it is found: the group that was being written when the process died is cut, a record
-// that the disk has changed is said aloud and stepped over. Neither keeps the journal from opening.
+// that what a crash or a disk did to it is found: the group that was being written when the process died is cut, a
+// record that the disk has changed is logged and skipped. In both cases the journal opens.
 //
 // What is settled is dropped in whole segments, behind a checkpoint that survives crashes. One dropped segment is kept,
 // to be written over: a disk syncs blocks that were written before about twice as fast as new ones.
@@ -21,11 +21,11 @@ import (
 	"time"
 )
 
-// ErrFull says that there is no room for a group: nothing of it is kept, and the journal takes groups again as soon as
-// there is room.
+// ErrFull means that a group does not fit: nothing of it is kept. The journal accepts groups again as soon as there is
+// room.
 var ErrFull = errors.New("the journal is full")
 
-// ErrClosed says that the journal was closed.
+// ErrClosed means that the journal is closed.
 var ErrClosed = errors.New("the journal is closed")
 
 // Options are what a journal is made of.
@@ -92,7 +92,7 @@ func (j *Journal) Depth() uint64 {
 	return j.next - j.first
 }
 
-// Damaged is how many records were found damaged since Open, and stepped over.
+// Damaged is how many records were found damaged since Open, and skipped.
 func (j *Journal) Damaged() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -153,7 +153,8 @@ func (j *Journal) Note() []byte {
 
 func (j *Journal) path(s *segment) string { return filepath.Join(j.dir, s.name()) }
 
-// Close says on disk that no record is missing at the end, and gives the folder free. What was appended was synced before.
+// Close writes down that no record is missing at the end, and unlocks the folder. Records are synced already when
+// Append returns.
 func (j *Journal) Close() error { return j.close(func() error { return nil }) }
 
 // Remove closes a journal of which all is settled, and removes its files and its folder; a folder in which something else

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// Open opens the journal of a folder, or makes one. What a crash left half written is cut. Damage is said aloud and
-// stepped over. It refuses a folder that cannot be read and written, or that another process has open.
+// Open opens the journal of a folder, or makes one. It removes a group that a crash left incomplete, and logs and skips
+// damaged records. It refuses a folder that cannot be read and written, or that another process has open.
 //
 // It reads the newest segment, up to 64 MiB. The others are verified when they are read.
 func Open(o Options) (*Journal, error) {

@@ -7,8 +7,9 @@ import (
 	"os"
 )
 
-// Read gives the records from an index on to take, in order, up to what is synced; settled ones are left out. Each is verified by its checksum: a damaged one is left out, counted, and said aloud once. It ends with
-// the error of take. A record is valid until take returns.
+// Read gives the records from an index on to take, in order, up to what is synced; settled ones are left out. Each is
+// verified by its checksum: a damaged one is skipped, counted, and logged once. It ends with the error of take. A
+// record is valid until take returns.
 //
 // Appending and checkpoints go on meanwhile. Memory is bounded by 256 KiB and one record.
 func (j *Journal) Read(from uint64, take func(index uint64, record []byte) error) error {

@@ -29,8 +29,7 @@ func (r *Redis) EvictionPolicy(ctx context.Context) (policy string, err error) {
 	return policy, err
 }
 
-// State is safe to ask at any time and does not ask Redis. Of a Cluster, one shard that is away makes it away, and Err
-// names all that are.
+// State returns at once, without asking Redis. A Cluster is away if one of its shards is; Err names all of them.
 func (r *Redis) State() (all State) {
 	for _, s := range r.shards.Load().list {
 		one := s.State()

@@ -100,7 +100,7 @@ func (m *Memory) Len() int {
 	return len(m.until)
 }
 
-// Evicted is how many were forgotten before their time.
+// Evicted is how many deliveries were forgotten before their [TTL].
 func (m *Memory) Evicted() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -24,11 +24,11 @@ const keyPrefix = "zorio:delivery:"
 // Redis 100 ms at most, and only the first one does.
 const commandTimeout = 60 * time.Millisecond
 
-// Redis remembers deliveries in Redis: a single one, behind Sentinels, or a Cluster. A delivery lies under
+// Redis remembers deliveries in a Redis: a single one, behind Sentinels, or a Cluster. A delivery lies under
 // zorio:delivery:<id> with the value <first 16 digits of the signature>:<sequence in EVENTS>@<when EVENTS was made>.
-// Another body under an id that is taken lies under zorio:delivery:<id>/<digits>; values that are not of this form, such
-// as the "1" of a receiver that marks before it stores, count for nothing, and neither do those about a stream that is
-// gone.
+// Another body under an id that is taken lies under zorio:delivery:<id>/<digits>; values that are not of this form,
+// such as the "1" of a receiver that marks before it stores, count for nothing, and neither do those about a stream
+// that is gone.
 //
 // The first command that fails makes its shard away: from then on nothing is asked about the keys of that shard, and
 // about the others as ever, until a probe of Run's comes through. It is safe for concurrent use.
@@ -171,7 +171,7 @@ func (r *Redis) mark(ctx context.Context, marks []Mark, key func(string) string)
 	return refused, err
 }
 
-// Missed says that something stored at that time could not be marked, whatever it was: the next refill begins there.
+// Missed notes that a delivery stored at that time could not be marked: the next refill begins there.
 func (r *Redis) Missed(since time.Time) {
 	for _, s := range r.shards.Load().list {
 		s.Missed(since)

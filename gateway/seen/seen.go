@@ -25,5 +25,5 @@ func (m *Mark) left(now time.Time) time.Duration {
 	return (TTL - now.Sub(m.Stored)).Truncate(time.Second)
 }
 
-// ErrAway says that Redis did not answer a moment ago, and was not asked this time.
+// ErrAway means that Redis did not answer a moment ago: the circuit breaker is open, and Redis was not asked.
 var ErrAway = errors.New("redis is away")

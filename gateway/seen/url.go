@@ -25,7 +25,7 @@ const (
 	idle        = 8
 )
 
-// CheckURL reports what is wrong with a REDIS_URL, and reaches for nothing.
+// CheckURL returns what is wrong with a REDIS_URL. It does not connect.
 func CheckURL(list string) error {
 	_, err := parseURL(list)
 	return err

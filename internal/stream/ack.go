@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Ack is JetStream's word that a message is stored.
+// Ack is JetStream's acknowledgement that a message is stored.
 type Ack struct {
 	Stream    string
 	Sequence  uint64

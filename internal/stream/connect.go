@@ -30,10 +30,9 @@ type Options struct {
 	Log         *slog.Logger               // nil means slog.Default()
 }
 
-// Connect connects to NATS. A connection that was made once is kept up for ever: it reconnects by itself and logs
-// both the loss and the return. While it is away a publish fails at once instead of piling up in memory.
-// The error, when the first connection cannot be made, names the address and the remedy; it is [ErrUnreachable] where
-// trying again may help.
+// Connect connects to NATS. After the first connection it reconnects by itself, for ever, and logs both the loss and
+// the return. While disconnected, a publish fails at once: nothing is buffered. The error, when the first connection
+// cannot be made, names the address and the remedy; it is [ErrUnreachable] where trying again may help.
 func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 	if err := CheckURL(o.URL); err != nil {
 		return nil, err
@@ -116,7 +115,7 @@ func (o Options) options() []nats.Option {
 	return options
 }
 
-// CheckURL reports what is wrong with a NATS_URL, and reaches for nothing.
+// CheckURL returns what is wrong with a NATS_URL. It does not connect.
 func CheckURL(list string) error {
 	for one := range strings.SplitSeq(list, ",") {
 		one = strings.TrimSpace(one)
@@ -136,7 +135,7 @@ func knownScheme(scheme string) bool {
 	return false
 }
 
-// ErrUnreachable says that nobody answered at the address: that may pass by itself.
+// ErrUnreachable means that nothing answers at the address. Trying again may help.
 var ErrUnreachable = errors.New("NATS is not reachable")
 
 // explain adds the remedy to a failed connection.

@@ -2,7 +2,7 @@ package stream
 
 import "time"
 
-// doubts are the messages that were dead-lettered while a copy was on its way: an acknowledgement that comes late still
+// doubts are the messages that were given up while a copy was on its way: an acknowledgement that comes late still
 // counts. At the bound the oldest is forgotten.
 type doubts struct {
 	messages map[uint64]*Outgoing
@@ -33,7 +33,7 @@ func (d *doubts) take(token uint64) *Outgoing {
 	return m
 }
 
-// out is how many were dead-lettered while a copy was on its way that still is.
+// out is how many were given up while a copy was on its way that still is.
 func (d *doubts) out(now time.Time) (n int) {
 	for i := len(d.order) - 1; i >= 0 && now.Sub(d.order[i].since) < lostAfter; i-- {
 		if m := d.messages[d.order[i].token]; m != nil && m.isOut(now) {

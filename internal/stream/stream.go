@@ -227,7 +227,7 @@ func ours(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConf
 	return found.CachedInfo(), nil
 }
 
-// Missing is the error of a stream that is not there, with the remedy.
+// Missing is the error of a stream that does not exist, with the remedy.
 func Missing(name string) error {
 	return fmt.Errorf("stream %s does not exist (%w): start a gateway of this version, which creates it", name, jetstream.ErrStreamNotFound)
 }

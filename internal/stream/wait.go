@@ -13,7 +13,7 @@ import (
 
 const waitAgain = time.Second // between two attempts
 
-// ErrNoRoom says that a disk is full.
+// ErrNoRoom means that a disk is full.
 var ErrNoRoom = errors.New("too little room on the disk")
 
 // passing are reasons that go away by themselves: while NATS starts, elects a leader, or waits for the gateway to make
