@@ -73,7 +73,7 @@ func TestAGatewayWithoutNATSKeepsWhatComes(t *testing.T) {
 	}
 	g.Kill()
 	g.Start()
-	g.Listening(g.address)
+	g.Listening(g.admin)
 	rig.Eventually(t, 10*time.Second, "/readyz says what waits", func() bool {
 		r, code := g.readiness()
 		return code == http.StatusOK && r.Status == "degraded" && strings.Contains(fmt.Sprint(r.Dependencies), "3 deliveries are in the journal")

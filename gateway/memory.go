@@ -48,9 +48,10 @@ func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) 
 // refillable is the memory of this process, and where it has a gap.
 type refillable struct {
 	*seen.Memory
-	mu    sync.Mutex
-	since time.Time     // where the gap begins; zero where there is none
-	gap   chan struct{} // holds a token when there is one
+	mu      sync.Mutex
+	since   time.Time     // where the gap begins; zero where there is none
+	filling bool          // a gap is being filled
+	gap     chan struct{} // holds a token when there is one
 
 	filled chan struct{} // closed after the first refill
 	once   sync.Once
@@ -82,11 +83,25 @@ func (m *refillable) Missed(since time.Time) {
 	}
 }
 
+// Lacks implements [ingest.Seen].
+func (m *refillable) Lacks() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !m.since.IsZero() || m.filling
+}
+
 func (m *refillable) take() (since time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	since, m.since = m.since, time.Time{}
+	m.filling = !since.IsZero()
 	return since
+}
+
+func (m *refillable) took() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.filling = false
 }
 
 // run fills gaps until ctx ends, each until it is filled.
@@ -107,6 +122,9 @@ func (m *refillable) run(ctx context.Context, refill func(since time.Time) error
 				log.Warn("cannot remember what is stored: the stream's duplicate window decides; trying again until it works", "since", since.UTC(), "error", err)
 			}
 			m.Missed(since)
+		}
+		m.took()
+		if err != nil {
 			stream.Pause(ctx, refillAgain)
 		}
 		if failed = err != nil; !failed {

@@ -13,6 +13,8 @@ import (
 type Seen interface {
 	// Lookup sets seen[i] where identities[i] is remembered. An error means that of some nothing is known: those are not seen.
 	Lookup(ctx context.Context, identities []string, seen []bool) error
+	// Lacks reports whether it knows that marks are missing until a refill ends: what is not seen then may be stored.
+	Lacks() bool
 	// Mark remembers what is stored. After an error it knows by itself that something is missing, and sees to it.
 	Mark(ctx context.Context, marks []seen.Mark) error
 	// Missed says that something published at that time may be stored without a mark: the memory sees to it, behind the

@@ -23,7 +23,7 @@ type delivery struct {
 	doubtful        bool         // it was given up while a copy was on its way, which may be acknowledged yet
 	keeps           *nats.Msg    // what the journal is to keep; nil where it is not asked to
 	spilled         bool         // NATS did not take it in time
-	unasked         bool         // its memory could not tell whether it is stored
+	unasked         bool         // its memory could not tell for sure whether it is stored
 	fate            chan *answer // takes its one answer without blocking
 }
 

@@ -95,6 +95,7 @@ func (e *edge) takeKept() []*nats.Msg {
 // nothingSeen remembers nothing: every authentic request is published.
 type nothingSeen struct{}
 
+func (nothingSeen) Lacks() bool                                    { return false }
 func (nothingSeen) Lookup(context.Context, []string, []bool) error { return nil }
 func (nothingSeen) Mark(context.Context, []seen.Mark) error        { return nil }
 func (nothingSeen) Missed(time.Time)                               {}

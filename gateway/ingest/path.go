@@ -267,6 +267,7 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 	}
 	known := make([]bool, len(group))
 	begin := time.Now()
+	lacks := p.seen.Lacks()
 	err := p.seen.Lookup(context.Background(), identities, known)
 	p.metrics.looked(time.Since(begin), err)
 	fresh := group[:0]
@@ -275,7 +276,7 @@ func (p *Path) answerSeen(group []*delivery) []*delivery {
 			p.answer(d, p.answers.duplicate)
 			continue
 		}
-		d.unasked = err != nil
+		d.unasked = err != nil || lacks
 		fresh = append(fresh, d)
 	}
 	return fresh

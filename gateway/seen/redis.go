@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -71,6 +72,11 @@ func (r *Redis) Lookup(ctx context.Context, identities []string, seen []bool) er
 		seen[at] = found[i]
 	}
 	return cmp.Or(err, err2)
+}
+
+// Lacks reports whether marks are missing until a refill ends: what Lookup does not know may be stored all the same.
+func (r *Redis) Lacks() bool {
+	return slices.ContainsFunc(r.shards.Load().list, func(s *shard) bool { return s.open.Load() })
 }
 
 // lookup also returns which keys hold something else than their identity.

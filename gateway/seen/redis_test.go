@@ -178,9 +178,14 @@ func TestRedisIsRefilledWhereMarksAreMissing(t *testing.T) {
 	asked.expect(t, time.Now().Add(-TTL))
 	covers(t, r)
 
+	rig.Eventually(t, 10*time.Second, "nothing lacks any more", func() bool { return !r.Lacks() })
 	r.Missed(time.Now().Add(-time.Hour))
+	if !r.Lacks() {
+		t.Error("a mark is missing, and nobody is told")
+	}
 	asked.expect(t, time.Now().Add(-time.Hour))
 	covers(t, r)
+	rig.Eventually(t, 10*time.Second, "it is refilled", func() bool { return !r.Lacks() })
 
 	server.Kill()
 	rig.Eventually(t, 10*time.Second, "it is away", func() bool { return r.State().Away })

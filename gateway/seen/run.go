@@ -89,7 +89,9 @@ func (k *keeper) look(ctx context.Context) {
 		}
 		if since := s.missing(covered, now); since.IsZero() {
 			k.cover(ctx, s, now)
+			s.refilled()
 		} else {
+			s.open.Store(true)
 			due[s] = since
 		}
 	}
@@ -185,6 +187,7 @@ func (k *keeper) coverAll(ctx context.Context, done gaps, until time.Time) {
 	for s, since := range done {
 		if slices.Contains(now, s) {
 			k.cover(ctx, s, until)
+			s.refilled()
 		} else {
 			k.Missed(since.Add(margin))
 		}

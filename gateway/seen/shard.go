@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,15 +41,24 @@ func newShard(log *slog.Logger, what, address, slots, tag, process string) *shar
 type gap struct {
 	lock  sync.Mutex
 	since time.Time
+	open  atomic.Bool // from when it is known until it is refilled
 }
 
 // Missed says that something stored at that time could not be marked: the next refill begins there.
 func (g *gap) Missed(since time.Time) {
 	g.lock.Lock()
 	defer g.lock.Unlock()
+	g.open.Store(true)
 	if g.since.IsZero() || since.Before(g.since) {
 		g.since = since
 	}
+}
+
+// refilled notes that nothing is missing any more, unless something was missed meanwhile.
+func (g *gap) refilled() {
+	g.lock.Lock()
+	defer g.lock.Unlock()
+	g.open.Store(!g.since.IsZero())
 }
 
 func (g *gap) take() (since time.Time) {
