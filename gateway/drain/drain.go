@@ -113,7 +113,7 @@ func (d *Drain) run(ctx context.Context, finished func() bool) {
 		stream.Pause(ctx, pause)
 		pause = min(2*pause, pauseLast)
 	}
-	d.note(true)
+	_ = d.note(true) // it says so itself
 }
 
 // Wake tells the drain that the journal has more deliveries. It never blocks.
@@ -140,6 +140,9 @@ func (d *Drain) Trouble() error {
 
 // next hands one batch over, and reports whether it could.
 func (d *Drain) next(ctx context.Context) bool {
+	if d.front.Load()-d.noted >= noteMost && d.note(true) != nil {
+		return false // a restart looks up no more than that
+	}
 	d.await(ctx)
 	begin := time.Now()
 	batch, end, err := d.read()
@@ -154,7 +157,7 @@ func (d *Drain) next(ctx context.Context) bool {
 	d.trouble.Store(nil)
 	d.front.Store(end)
 	d.drained.Add(uint64(len(batch)))
-	d.note(false)
+	_ = d.note(false) // it says so itself
 	d.slowDown(ctx, begin, len(batch))
 	return true
 }
@@ -162,7 +165,7 @@ func (d *Drain) next(ctx context.Context) bool {
 // await waits until there is something, and a little longer for what may share its sync of the disk.
 func (d *Drain) await(ctx context.Context) {
 	for d.Left() == 0 && ctx.Err() == nil {
-		d.note(true)
+		_ = d.note(true) // it says so itself
 		select {
 		case <-d.more:
 		case <-ctx.Done():
@@ -193,17 +196,19 @@ func (d *Drain) store(ctx context.Context, batch []*entry) error {
 
 // note writes down how far the drain is: from time to time, because the journal needs the room, or because there is
 // nothing else to do.
-func (d *Drain) note(idle bool) {
+func (d *Drain) note(idle bool) error {
 	front := d.front.Load()
 	due := front-d.noted >= noteMost || time.Since(d.notedAt) >= noteEvery || d.Journal.Left() < d.Journal.Bytes()
 	if front == d.noted || !due && !idle {
-		return
+		return nil
 	}
 	if err := d.Journal.Checkpoint(front, nil); err != nil {
+		d.trouble.Store(&err)
 		d.again.Warn("checkpoint", "cannot record which deliveries of the journal are published: after a crash they are looked up in the stream", err, "check the disk of SLUICE_DATA")
-		return
+		return err
 	}
 	d.noted, d.notedAt = front, time.Now()
+	return nil
 }
 
 // slowDown keeps to the rate, so that live deliveries have their share of NATS.

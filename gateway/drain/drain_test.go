@@ -3,6 +3,7 @@ package drain
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -361,4 +362,26 @@ func TestWhatCannotBeStoredIsSetAsideAndTakenBack(t *testing.T) {
 	}
 	s.finish(s.drain(nil))
 	s.expect(21)
+}
+
+// stuck is a journal that takes no checkpoint.
+type stuck struct{ *journal.Journal }
+
+func (stuck) Checkpoint(uint64, []byte) error { return errors.New("the disk is broken") }
+
+// A restart looks up so many entries and no more: a drain that cannot write down how far it is goes no further.
+func TestADrainStaysNearItsCheckpoint(t *testing.T) {
+	t.Parallel()
+	s := newTrial(t)
+	s.keep(0, noteMost+3*batchMost, time.Time{})
+	d := s.drain(nil)
+	d.Journal = stuck{s.Journal}
+	for d.next(t.Context()) {
+		if d.Drained() > noteMost+batchMost {
+			t.Fatalf("%d entries are handed over", d.Drained())
+		}
+	}
+	if d.Trouble() == nil || d.Drained() < noteMost {
+		t.Errorf("%v after %d entries", d.Trouble(), d.Drained())
+	}
 }
