@@ -90,8 +90,8 @@ func refused(t *testing.T, conn net.Conn) string {
 
 func TestConnectionsAreBounded(t *testing.T) {
 	nats := rig.StartNats(t, "")
-	nats.Kill()                                                                                                          // so that requests stay inside for a while
-	g := beginGateway(t, "SLUICE_MAX_CONNECTIONS=4", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor) // an address has half of them
+	nats.Kill()                                                                                                                                // so that requests stay inside for a while
+	g := beginGateway(t, "SLUICE_MAX_CONNECTIONS=4", "SLUICE_JOURNAL=off", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor) // an address has half of them
 	g.Listening(g.admin)
 	first := g.inside("127.0.0.1")
 	g.inside("127.0.0.1")

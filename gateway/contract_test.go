@@ -401,7 +401,7 @@ func TestAWrongMethodIsToldTheRightOne(t *testing.T) {
 // At SLUICE_MAX_INFLIGHT one more is refused before its body is sent, and asked to come back.
 func TestOverloadIsRefusedWithoutReadingTheBody(t *testing.T) {
 	nats := rig.StartNats(t, "")
-	g := startGateway(t, "SLUICE_MAX_INFLIGHT=1", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
+	g := startGateway(t, "SLUICE_MAX_INFLIGHT=1", "SLUICE_JOURNAL=off", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 	nats.Signal(syscall.SIGSTOP) // so that the first one stays inside
 	first := make(chan string, 1)
 	go func() { first <- g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)) }()

@@ -91,7 +91,7 @@ func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
 	ok, calm := telemetry.Health{Status: telemetry.OK}, telemetry.Health{Status: telemetry.OK, Detail: "failures in a row: 0 now"}
 	synced := telemetry.Health{Status: telemetry.OK, Detail: "synced on the disk of one server"}
 	noRedis := telemetry.Health{Status: telemetry.Degraded, Remedy: "start Redis, or correct REDIS_URL"}
-	noNATS := telemetry.Health{Status: telemetry.Degraded, Remedy: "deliveries are kept in the journal and answered 200: see why it has no leader, or start NATS at " + nats.URL()}
+	noNATS := telemetry.Health{Status: telemetry.Degraded, Remedy: "deliveries are kept in the journal and answered 200: find out why the stream has no leader, or start NATS at " + nats.URL()}
 	all := func(nats, redis telemetry.Health) map[string]telemetry.Health {
 		return map[string]telemetry.Health{"nats": nats, "redis": redis, "sender": calm, "journal": ok, "durability": synced}
 	}
