@@ -114,7 +114,7 @@ func TestAGatewayThatRunsIsAsked(t *testing.T) {
 	var text string
 	rig.Eventually(t, 20*time.Second, "the gateway says what a 200 is worth", func() bool {
 		text = examine(t, doctor.Options{Admin: admin, NATSURL: "nats://127.0.0.1:1"})
-		return strings.Contains(text, "ok gateway durability: synced on this disk")
+		return strings.Contains(text, "ok gateway durability: synced on this disk") && strings.Contains(text, "gateway redis: ")
 	})
 	expect(t, text, "ok gateway it is degraded", "ok gateway sender: failures in a row: 0 now", "warn gateway redis: ", "start Redis")
 	expect(t, examine(t, doctor.Options{Admin: "127.0.0.1:1", NATSURL: "nats://127.0.0.1:1"}), "warn gateway nothing answers at 127.0.0.1:1")
