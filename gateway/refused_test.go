@@ -35,7 +35,7 @@ func TestARotationOnOneSideIsADegradedGateway(t *testing.T) {
 	if h := g.dependency("sender"); !strings.HasPrefix(h.Detail, want) || !strings.Contains(h.Remedy, "ZORIO_WEBHOOK_SECRET") {
 		t.Errorf("%+v", h)
 	}
-	g.WaitFor(`"level":"ERROR","msg":"the sender's deliveries fail","source":"zorio","error":"60 failures in a row, the last: Invalid signature`, 10*time.Second)
+	g.WaitFor(`"level":"ERROR","msg":"the sender's deliveries fail","source":"zorio"`, 10*time.Second) // of how many depends on when it looked
 	g.WaitFor(`"answer":"invalid","reason":"no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console","peer":"127.0.0.1:`, time.Second)
 	g.WaitFor(`"delivery":"late-0"`, time.Second)
 	g.send("pbx.call.hangup", "right", body("pbx.call.hangup", 61))
