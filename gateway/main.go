@@ -78,7 +78,9 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer journals.drain(hub, memory, path, admin)()
 	defer watchDurability(hub, path.Spilling, admin, log)()
 	admin.Watch("sender", path.Sender)
-	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, newManager(ctx, path, admin))
+	systemd := newManager(ctx, path, admin)
+	defer systemd.end()
+	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, systemd)
 
 	limits := s.limits(log)
 	go func() {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,17 +20,27 @@ type manager struct {
 	pulse  pulse
 	status string      // as it was told last
 	ready  atomic.Bool // it was told so
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 const tellEvery = 250 * time.Millisecond
 
-// newManager tells systemd of what changes, until ctx ends, and then that the gateway stops.
+// newManager tells systemd of what changes, until ctx ends or end is called, and then that the gateway stops.
 func newManager(ctx context.Context, path *ingest.Path, admin *telemetry.Admin) *manager {
 	m := &manager{admin: admin, pulse: pulse{ask: path.Pulse}}
+	ctx, m.stop = context.WithCancel(ctx)
 	if os.Getenv("NOTIFY_SOCKET") != "" {
-		go m.run(ctx)
+		m.running.Go(func() { m.run(ctx) })
 	}
 	return m
+}
+
+// end returns when systemd was told that the gateway stops: a stop may take less time than that.
+func (m *manager) end() {
+	m.stop()
+	m.running.Wait()
 }
 
 func (m *manager) run(ctx context.Context) {
