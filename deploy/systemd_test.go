@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,18 +75,9 @@ func TestTheGatewayRunsInItsUnit(t *testing.T) {
 			environment = append(environment, strings.Fields(strings.ReplaceAll(settings, "/etc/sluice/zorio_webhook_secret", secret))...)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	socket, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
+	socket := rig.Socket(t)
 	g := rig.StartActivated(t, socket, rig.Build(t, "./gateway"), rig.Environment(environment...))
-	g.WaitFor(l.Addr().String()+"/webhook", 20*time.Second)
+	g.WaitFor(rig.AddressOf(t, socket)+"/webhook", 20*time.Second)
 	if strings.Contains(g.Output(), "is no setting") {
 		t.Error(g.Output())
 	}

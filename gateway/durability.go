@@ -17,7 +17,7 @@ import (
 // time; the rest looks at what was told last.
 type worth struct {
 	hub       *hub
-	journaled func() bool // whether deliveries are answered from the journal now; nil where there is none
+	journaled func() bool // whether deliveries are answered from the journal now
 	log       *slog.Logger
 	started   time.Time
 
@@ -39,7 +39,7 @@ const (
 )
 
 // watchDurability says what a 200 is worth on /readyz, in a metric and in the log, until stop is called, which waits for
-// its end. journaled says whether deliveries are answered from the journal now; it must not block, and may be nil.
+// its end. journaled says whether deliveries are answered from the journal now; it must not block.
 func watchDurability(h *hub, journaled func() bool, admin *telemetry.Admin, log *slog.Logger) (stop func()) {
 	w := &worth{hub: h, journaled: journaled, log: log, started: time.Now()}
 	admin.Watch("durability", w.health)
@@ -93,7 +93,7 @@ func (w *worth) ask(ctx context.Context) (found *durability.Worth, ok bool) {
 
 // now is what a 200 is worth; nil before one can be given.
 func (w *worth) now() *durability.Worth {
-	if w.journaled != nil && w.journaled() {
+	if w.journaled() {
 		now := durability.InJournal(dataSetting, w.hub.settings.Data)
 		return &now
 	}

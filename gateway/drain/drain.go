@@ -17,7 +17,8 @@ import (
 type Journal interface {
 	First() uint64 // the first index that is not settled
 	Next() uint64  // the index that comes next
-	// Read calls take for each record from an index on, in order, up to what is synced, and ends with its first error.
+	// Read calls take for each record from an index on, in order, up to what is synced, and ends with its first error, or at
+	// [journal.ErrEnough].
 	Read(from uint64, take func(index uint64, record []byte) error) error
 	// Checkpoint remembers that everything before an index is settled.
 	Checkpoint(before uint64, note []byte) error
@@ -28,10 +29,9 @@ type Journal interface {
 
 // Stored is an entry of the journal that a stream has.
 type Stored struct {
-	Identity  string // its Nats-Msg-Id
-	Event     bool   // it lies in EVENTS, else in QUARANTINE
-	Sequence  uint64 // 0 where it is not known
-	Duplicate bool   // the stream had it before
+	Identity string // its Nats-Msg-Id
+	Event    bool   // it lies in EVENTS, else in QUARANTINE
+	Sequence uint64 // 0 where it is not known
 }
 
 // Config says what is drained, and where to.

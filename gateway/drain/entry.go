@@ -1,7 +1,6 @@
 package drain
 
 import (
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,15 +21,14 @@ type entry struct {
 	received time.Time
 }
 
-var errEnough = errors.New("enough")
-
 // read takes the next batch, and tells the index behind it. What cannot be read is set aside: another version wrote it.
 func (d *Drain) read() (batch []*entry, end uint64, err error) {
 	bytes, most := 0, min(batchBytes, int(d.Journal.Bytes()+d.Journal.Left())/4) // NATS stages a batch on the same disk, which may be small
 	end = d.Journal.Next()
 	err = d.Journal.Read(d.front.Load(), func(index uint64, record []byte) error {
 		if len(batch) == batchMost || bytes > 0 && bytes+len(record) > most {
-			return errEnough
+			end = index
+			return journal.ErrEnough
 		}
 		one, err := parse(index, record)
 		if err != nil {
@@ -41,11 +39,8 @@ func (d *Drain) read() (batch []*entry, end uint64, err error) {
 		batch = append(batch, one)
 		return nil
 	})
-	switch {
-	case errors.Is(err, errEnough):
-		return batch, batch[len(batch)-1].index + 1, nil
-	case len(batch) > 0: // there may be more than when it began
-		end = max(end, batch[len(batch)-1].index+1)
+	if n := len(batch); n > 0 { // there may be more than when it began
+		end = max(end, batch[n-1].index+1)
 	}
 	return batch, end, err
 }

@@ -100,7 +100,7 @@ func (d *Drain) singles(entries []*entry) ([]Stored, error) {
 		case s.err != nil:
 			failed = s.err
 		}
-		stored[s.at] = Stored{Identity: e.identity, Event: e.isEvent, Sequence: s.ack.Sequence, Duplicate: s.ack.Duplicate}
+		stored[s.at] = Stored{Identity: e.identity, Event: e.isEvent, Sequence: s.ack.Sequence}
 	}
 	if failed != nil {
 		return nil, failed

@@ -2,11 +2,11 @@ package drain
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/gateway/journal"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 )
@@ -86,7 +86,7 @@ func (d *Drain) without(ctx context.Context, batch []*entry) (fresh []*entry, st
 		}
 		sequence, there := d.found.sequences[e.subject+" "+e.identity]
 		if there || known[i] {
-			stored = append(stored, Stored{Identity: e.identity, Event: e.isEvent, Sequence: sequence, Duplicate: true})
+			stored = append(stored, Stored{Identity: e.identity, Event: e.isEvent, Sequence: sequence})
 			continue
 		}
 		fresh = append(fresh, e)
@@ -143,7 +143,7 @@ func (d *Drain) inDoubt(from uint64) (want map[string]bool, since time.Time, bef
 	want, before = map[string]bool{}, from
 	err = d.Journal.Read(from, func(index uint64, record []byte) error {
 		if len(want) == lookUpMost || index-from == lookAhead {
-			return errEnough
+			return journal.ErrEnough
 		}
 		before = index + 1
 		e, err := parse(index, record)
@@ -158,8 +158,5 @@ func (d *Drain) inDoubt(from uint64) (want map[string]bool, since time.Time, bef
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
 	return want, since, before, err
 }

@@ -31,11 +31,16 @@ func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
 	if d.doubtful && d.quarantined == "" {
 		p.doubts.add(d.published)
 	}
+	p.metrics.settled(d, err)
+	p.logSettled(d, ack, err)
+	p.end(d, ack, err)
+}
+
+// end answers a delivery by what became of it. One that is not stored, or was before, is no copy that counts.
+func (p *Path) end(d *delivery, ack stream.Ack, err error) {
 	if err != nil || ack.Duplicate {
 		p.copies.leave(d)
 	}
-	p.metrics.settled(d, err)
-	p.logSettled(d, ack, err)
 	p.answer(d, p.outcome(d, ack, err))
 }
 

@@ -2,9 +2,7 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -21,57 +19,19 @@ type Journal interface {
 	Append(group [][]byte) (first uint64, err error)
 }
 
-// keeper writes deliveries into the journal: what comes while a group is being synced goes with the next. It is safe for
-// concurrent use.
+// keeper is the queue of what is written into the journal: what comes while a group is being synced goes with the next.
 type keeper struct {
-	mu     sync.Mutex
-	queued []*delivery
-	closed bool
-	ready  chan struct{} // holds a token when there is something to take
-	kept   *kept
+	queue
+	kept *kept
 }
 
-func newKeeper() *keeper {
-	return &keeper{ready: make(chan struct{}, 1), kept: newKept()}
-}
+func newKeeper() *keeper { return &keeper{newQueue(), newKept()} }
 
 // put queues deliveries. It never blocks.
 func (k *keeper) put(group ...*delivery) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.queued = append(k.queued, group...)
-	k.release()
-}
-
-func (k *keeper) release() {
-	select {
-	case k.ready <- struct{}{}:
-	default:
-	}
-}
-
-// take waits for deliveries and returns them, in the memory of those before. It is empty at the end.
-func (k *keeper) take(group []*delivery) []*delivery {
-	group = group[:0]
-	for ended := false; len(group) == 0 && !ended; {
-		<-k.ready
-		k.mu.Lock()
-		n := min(len(k.queued), maxGroup)
-		group = append(group, k.queued[:n]...)
-		k.queued = slices.Delete(k.queued, 0, n)
-		if ended = k.closed; ended || len(k.queued) > 0 {
-			k.release()
-		}
-		k.mu.Unlock()
-	}
-	return group
-}
-
-// close ends take when nothing is queued any more.
-func (k *keeper) close() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.closed = true
 	k.release()
 }
 
@@ -91,7 +51,7 @@ func (p *Path) keep(group []*delivery) {
 	if len(fresh) == 0 {
 		return
 	}
-	_, err := p.Journal.Append(p.records(fresh))
+	_, err := p.Journal.Append(records(fresh))
 	p.metrics.kept(time.Since(begin), len(fresh), err)
 	for _, d := range fresh {
 		p.settleKept(d, stream.Ack{}, err)
@@ -140,16 +100,17 @@ func headerBytes(header nats.Header) int {
 }
 
 // records are the entries of a group, which share one piece of memory.
-func (p *Path) records(group []*delivery) [][]byte {
-	size := 0
-	for _, d := range group {
-		size += d.entry().Size()
+func records(group []*delivery) [][]byte {
+	entries, size := make([]*journal.Entry, len(group)), 0
+	for i, d := range group {
+		entries[i] = d.entry()
+		size += entries[i].Size()
 	}
 	room := make([]byte, 0, size)
 	records := make([][]byte, len(group))
-	for i, d := range group {
+	for i, e := range entries {
 		begin := len(room)
-		room = d.entry().Append(room)
+		room = e.Append(room)
 		records[i] = room[begin:len(room):len(room)]
 	}
 	return records
@@ -177,15 +138,12 @@ func (p *Path) settleKept(d *delivery, ack stream.Ack, err error) {
 	case p.Shared && d.spilled && d.quarantined == "":
 		p.marks.add(seen.Mark{Identity: d.identity, Stored: time.Now()})
 	}
-	if err != nil || ack.Duplicate {
-		p.copies.leave(d)
-	}
 	if err == nil {
 		p.metrics.putAside(d)
 		p.logKept(d, ack)
 	}
 	d.keeps = nil
-	p.answer(d, p.outcome(d, ack, err))
+	p.end(d, ack, err)
 }
 
 // Drained marks deliveries from the journal as stored: call it after a stream has acknowledged them.
@@ -203,18 +161,14 @@ func (p *Path) Drained(stored []drain.Stored) {
 // Inherit remembers the deliveries in a journal from before this start, so that their duplicates are recognised. Call
 // it before any of them is published. It returns early when ctx ends.
 func (p *Path) Inherit(ctx context.Context, left *journal.Journal) error {
-	enough, now := errors.New("enough"), time.Now()
-	err := left.Read(left.First(), func(_ uint64, record []byte) error {
+	now := time.Now()
+	return left.Read(left.First(), func(_ uint64, record []byte) error {
 		if e, err := journal.ParseEntry(record); err == nil {
 			p.keeper.kept.add(keptKeyOf(e.Header.Get(event.HeaderID), e.IsEvent()), now)
 		}
 		if p.keeper.kept.isFull() {
-			return enough
+			return journal.ErrEnough
 		}
 		return ctx.Err()
 	})
-	if errors.Is(err, enough) {
-		return nil
-	}
-	return err
 }

@@ -57,18 +57,13 @@ func (p *Path) waitUntilOpen(d *delivery) *answer {
 	}
 }
 
-func (p *Path) isOpen() bool {
-	select {
-	case <-p.Opened:
-		return true
-	default:
-		return false
-	}
-}
+func (p *Path) isOpen() bool { return isClosed(p.Opened) }
 
-func (p *Path) ends() bool {
+func (p *Path) ends() bool { return isClosed(p.stopping) }
+
+func isClosed(c <-chan struct{}) bool {
 	select {
-	case <-p.stopping:
+	case <-c:
 		return true
 	default:
 		return false

@@ -243,8 +243,8 @@ func (p *Path) isFull(fresh []*delivery) bool {
 	err := p.Full()
 	if err != nil {
 		for _, d := range fresh {
-			d.Once = false
-			p.settle(d, stream.Ack{}, err)
+			p.logFailed(err)
+			p.end(d, stream.Ack{}, err)
 		}
 	}
 	return err != nil

@@ -137,12 +137,10 @@ func (j *Journal) Left() int64 {
 func (j *Journal) Oldest() (at time.Time) {
 	_ = j.read(j.First(), func(r record) error {
 		at = time.Unix(0, r.time)
-		return errEnough
+		return ErrEnough
 	})
 	return at
 }
-
-var errEnough = errors.New("enough")
 
 // Note is what the last checkpoint noted, nil when there was none.
 func (j *Journal) Note() []byte {

@@ -7,9 +7,12 @@ import (
 	"os"
 )
 
+// ErrEnough ends a [Journal.Read] without an error.
+var ErrEnough = errors.New("enough")
+
 // Read gives the records from an index on to take, in order, up to what is synced; settled ones are left out. Each is
-// verified by its checksum: a damaged one is skipped, counted, and logged once. It ends with the error of take. A
-// record is valid until take returns.
+// verified by its checksum: a damaged one is skipped, counted, and logged once. It ends with the error of take, or where
+// that is [ErrEnough]. A record is valid until take returns.
 //
 // Appending and checkpoints go on meanwhile. Memory is bounded by 256 KiB and one record.
 func (j *Journal) Read(from uint64, take func(index uint64, record []byte) error) error {
@@ -20,6 +23,9 @@ func (j *Journal) read(from uint64, take func(record) error) error {
 	var w window
 	for limit := j.Next(); from < limit; {
 		bound, err := j.readSegment(from, &w, take)
+		if errors.Is(err, ErrEnough) {
+			return nil
+		}
 		if err != nil || bound == 0 {
 			return err
 		}

@@ -39,11 +39,12 @@ func StartGateway(t testing.TB, l Launch, settings ...string) *Gateway {
 		g.Process = Start(t, program, nil, environment)
 		return g
 	}
-	g.Process, g.Address = StartActivated(t, l.Socket, program, environment), address(t, l.Socket)
+	g.Process, g.Address = StartActivated(t, l.Socket, program, environment), AddressOf(t, l.Socket)
 	return g
 }
 
-func address(t testing.TB, socket *os.File) string {
+// AddressOf is where a socket listens.
+func AddressOf(t testing.TB, socket *os.File) string {
 	t.Helper()
 	l, err := net.FileListener(socket)
 	if err != nil {
@@ -56,7 +57,7 @@ func address(t testing.TB, socket *os.File) string {
 // Socket listens on a free port of loopback, until the test ends.
 func Socket(t testing.TB) *os.File {
 	t.Helper()
-	l, err := net.Listen("tcp", Address(t))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
