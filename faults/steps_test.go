@@ -125,7 +125,7 @@ func written(s *stage, folder, file string) {
 // losePowerOften cuts the power three times at any moment, and then when the journal's checkpoint is being written; each
 // time once more while the gateway starts.
 func losePowerOften(s *stage) {
-	for _, moment := range []*rig.PoweredDisk{s.powered, s.powered, s.powered, s.powered.When("checkpoint")} {
+	for _, moment := range []*rig.PoweredDisk{s.powered, s.powered, s.powered, s.powered.When("checkpoint", nil)} {
 		losePower(s, moment)
 		lasts(rand.N(150 * time.Millisecond)) // any moment of the start will do
 		losePower(s, s.powered)

@@ -39,7 +39,7 @@ func TestA2xxOutlivesAPowerCut(t *testing.T) {
 		g := startGateway(t, "SLUICE_DATA="+disk.Path)
 		l, team := g.load(), g.follower()
 		for range *powercuts {
-			for _, moment := range []*rig.PoweredDisk{disk, disk.When("*.blk"), disk.When("checkpoint")} {
+			for _, moment := range []*rig.PoweredDisk{disk, disk.When("*.blk", nil), disk.When("checkpoint", nil)} {
 				l.more(t, 200)
 				g.losePowerTwice(moment, disk, seed)
 			}
@@ -61,10 +61,9 @@ func TestWhatWasSpilledOutlivesAPowerCut(t *testing.T) {
 			l.more(t, 100)
 			nats.Kill()
 			l.more(t, 200)
-			g.losePowerTwice(disk.When("*.log"), disk, seed)
+			g.losePowerTwice(disk.When("*.log", nil), disk, seed)
 			l.more(t, 200)
-			nats.Restart()
-			g.losePowerTwice(disk.When("checkpoint"), disk, seed)
+			g.losePowerTwice(disk.When("checkpoint", nats.Restart), disk, seed) // of handing over
 		}
 		l.more(t, 100)
 		l.balance(t, nats.URL())

@@ -61,7 +61,7 @@ func (p *Path) notAcknowledged(d *delivery, err error) {
 		return
 	}
 	if !p.away.Swap(true) {
-		p.log.Warn("NATS does not acknowledge: deliveries are kept in the journal and answered from there", "error", err)
+		p.refused.Warn("away", "NATS does not acknowledge: deliveries are kept in the journal and answered from there", err, "see /readyz for the state of NATS")
 	}
 }
 

@@ -17,6 +17,7 @@ type PoweredDisk struct {
 	commands io.Writer
 	answers  *bufio.Scanner
 	when     string // of its cuts
+	leads    func() // to such a moment
 }
 
 // StartDisk is such a disk, until the test ends. It needs FUSE: where there is none, the test is skipped, and `make test`
@@ -51,28 +52,35 @@ func StartDisk(t testing.TB) *PoweredDisk {
 }
 
 // Cut takes the power away: whoever uses the disk gets errors from now on, and all that was not synced is lost.
-func (d *PoweredDisk) Cut() { d.t.Helper(); d.do("cut" + d.when) }
+func (d *PoweredDisk) Cut() { d.t.Helper(); d.cut("cut" + d.when) }
 
 // Tear is Cut, but some of what was not synced has reached the disk before, in pages, in any order. What, follows from
 // the seed and from what was being written.
-func (d *PoweredDisk) Tear(seed uint64) { d.t.Helper(); d.do(fmt.Sprint("cut ", seed, d.when)) }
+func (d *PoweredDisk) Tear(seed uint64) { d.t.Helper(); d.cut(fmt.Sprint("cut ", seed, d.when)) }
 
 // When is the disk with cuts that wait until a file whose name matches a pattern of [path.Match] is written, created,
-// renamed or removed: the power goes after that, and before it is synced.
-func (d *PoweredDisk) When(pattern string) *PoweredDisk {
+// renamed or removed: the power goes after that, and before it is synced. What leads to that is called once the cut
+// waits; it may be nil.
+func (d *PoweredDisk) When(pattern string, leads func()) *PoweredDisk {
 	waiting := *d
-	waiting.when = " at " + pattern
+	waiting.when, waiting.leads = " at "+pattern, leads
 	return &waiting
 }
 
-// Restore gives the power back, with what the disk holds. Who still has files of it open gets errors for ever.
-func (d *PoweredDisk) Restore() { d.t.Helper(); d.do("restore") }
-
-func (d *PoweredDisk) do(command string) {
+func (d *PoweredDisk) cut(command string) {
 	d.t.Helper()
-	_, _ = fmt.Fprintln(d.commands, command) // without it no answer comes
+	d.say(command)
+	d.expect("waiting")
+	if d.leads != nil {
+		d.leads()
+	}
 	d.expect(command)
 }
+
+// Restore gives the power back, with what the disk holds. Who still has files of it open gets errors for ever.
+func (d *PoweredDisk) Restore() { d.t.Helper(); d.say("restore"); d.expect("restore") }
+
+func (d *PoweredDisk) say(command string) { _, _ = fmt.Fprintln(d.commands, command) } // without it no answer comes
 
 // expect waits for an answer; a program that hangs is ended, and says so, before the test's own limit.
 func (d *PoweredDisk) expect(answer string) {

@@ -208,7 +208,7 @@ func TestADiskLosesItsPowerWhenAFileIsWritten(t *testing.T) {
 			err = os.WriteFile(f.path("bb"), []byte("text"), 0o600)
 		}
 	})
-	f.disk.When("b*").Cut()
+	f.disk.When("b*", nil).Cut()
 	writing.Wait()
 	f.disk.Restore()
 	if left := f.holds(); left != "a=text" {

@@ -7,7 +7,8 @@
 //
 //	cut             everything fails from now on, and what was not synced is lost, all of it
 //	cut SEED        the same, and some of what was not synced has reached the disk: which, follows from the seed
-//	... at PATTERN  either, as soon as a file whose name matches is written, created, renamed or removed, and not synced yet
+//	... at PATTERN  either, as soon as a file whose name matches is written, created, renamed or removed, and not synced yet;
+//	                from the answer "waiting" on, which comes before that of every cut
 //	restore         the disk is mounted again, with what was left
 //
 // It ends, and the mount with it, when its input does.
@@ -49,7 +50,9 @@ func run(folder string, takes time.Duration, commands io.Reader, answers io.Writ
 			if err != nil {
 				return err
 			}
-			<-d.cut(pattern, luck)
+			done := d.cut(pattern, luck)
+			fmt.Fprintln(answers, "waiting")
+			<-done
 		case "restore":
 			if err := m.again(); err != nil {
 				return err
