@@ -11,14 +11,18 @@ import (
 )
 
 var (
-	// made is a table of a page that the code writes: its marker, and what follows it.
-	made      = regexp.MustCompile(`<!-- (?:settings of [a-z, ]+|metrics) -->\n(?:\n(?:\|.*\n)+)?`)
+	// made is a part of a page that the code writes: its marker, and the table that follows it. Below that of an event is a
+	// line about it, and its sample.
+	made      = regexp.MustCompile("<!-- (?:settings of [a-z, ]+|metrics|event [a-z_.]+) -->\n(?:\n(?:\\|.*\n)+)?(?:\nIn Go .*\n\n```json\n(?s:.*?)\n```\n)?")
 	described = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)(?: or ([A-Z_]+))?(?: \((required)\))?(?: \(default (.*)\))?\n      (.*)$`)
 	declared  = regexp.MustCompile(`"(sluice_[a-z_]+)"[^"]*"([^"]*)"(?:[^\n]*\[\]string\{([^}\n]*)\}|, ("[a-z", ]+")\))?`)
 )
 
 // table is what stands behind a marker.
 func table(t *testing.T, what string) string {
+	if name, event := strings.CutPrefix(what, "event "); event {
+		return eventTable(t, name)
+	}
 	names, settings := strings.CutPrefix(what, "settings of ")
 	if !settings {
 		return metricsTable(t)

@@ -5,7 +5,7 @@ type AutoCallLead struct {
 	LeadID      Text `json:"lead_id"`
 	CampaignID  Text `json:"campaign_id"`
 	Phone       Text `json:"phone"`
-	ExternalRef Text `json:"external_ref"`
+	ExternalRef Text `json:"external_ref"` // the id in your own system; may be null
 }
 
 // AutoCallLeadAdded is the data of autocall.lead.added.
@@ -33,7 +33,7 @@ type AutoCallLeadCompleted struct {
 // AutoCallCall is what every event of a call says about it. The documentation also has names of events that begin with
 // autocall.lead for these; they may come without the call's uuid.
 type AutoCallCall struct {
-	UUID       Text `json:"uuid"`
+	UUID       Text `json:"uuid"` // of the call
 	CampaignID Text `json:"campaign_id"`
 	LeadID     Text `json:"lead_id"`
 	Phone      Text `json:"phone"`
@@ -71,7 +71,7 @@ type AutoCallCallCompleted struct {
 // AutoCallDTMFPressed is the data of autocall.dtmf.pressed: one key.
 type AutoCallDTMFPressed struct {
 	AutoCallCall
-	Digit     Text `json:"digit"`
+	Digit     Text `json:"digit"` // the key
 	PressedAt Time `json:"pressed_at"`
 }
 

@@ -2,7 +2,7 @@ package zorio
 
 // PBXCall is what every event of a call of the PBX says about it.
 type PBXCall struct {
-	CallUUID          Text `json:"call_uuid"`
+	CallUUID          Text `json:"call_uuid"` // the same in all events of a call
 	Extension         Text `json:"extension"`
 	Direction         Text `json:"direction"` // inbound, outbound or internal
 	CallerNumber      Text `json:"caller_number"`
@@ -25,8 +25,8 @@ type PBXCallAnswered struct {
 // PBXCallHangup is the data of pbx.call.hangup.
 type PBXCallHangup struct {
 	PBXCall
-	StartedAt   Time   `json:"started_at"`
-	AnsweredAt  Time   `json:"answered_at"` // missing for a call that nobody answered
+	StartedAt   Time   `json:"started_at"`  // may be null
+	AnsweredAt  Time   `json:"answered_at"` // null or missing for a call that nobody answered
 	EndedAt     Time   `json:"ended_at"`
 	Duration    Number `json:"duration"` // seconds, ringing included
 	Billsec     Number `json:"billsec"`  // seconds, talking

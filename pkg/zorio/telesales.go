@@ -4,11 +4,11 @@ import "encoding/json"
 
 // TelesalesLeadCreated is the data of telesales.lead.created.
 type TelesalesLeadCreated struct {
-	ID           Text            `json:"id"`
+	ID           Text            `json:"id"` // of the lead
 	CampaignID   Text            `json:"campaign_id"`
 	FullName     Text            `json:"full_name"`
 	Phone        Text            `json:"phone"`
-	Email        Text            `json:"email"`
+	Email        Text            `json:"email"` // may be null
 	Status       Text            `json:"status"`
 	CustomFields json.RawMessage `json:"custom_fields"` // whatever the campaign asks for
 }
@@ -23,7 +23,7 @@ type TelesalesLeadUpdated struct {
 type TelesalesCallDisposed struct {
 	ID          Text `json:"id"` // of the lead
 	CampaignID  Text `json:"campaign_id"`
-	CallUUID    Text `json:"call_uuid"`
+	CallUUID    Text `json:"call_uuid"` // that of the events of the PBX
 	AgentID     Text `json:"agent_id"`
 	Disposition Text `json:"disposition"`
 	DisposedAt  Time `json:"disposed_at"`
