@@ -29,7 +29,7 @@ type stage struct {
 	disk       *rig.Disk
 	powered    *rig.PoweredDisk
 	clock      clock
-	authority  *authority
+	authority  *rig.Authority
 	strangers  *strangers
 }
 
@@ -123,16 +123,16 @@ const (
 
 // certified has a NATS with TLS at the end of a way.
 func certified(s *stage) {
-	s.authority = newAuthority(s.t)
-	s.authority.certificate("nats", s.authority)
+	s.authority = rig.NewAuthority(s.t)
+	s.authority.Issue("nats")
 	n := rig.StartNats(s.t, s.withTLS())
 	s.way = rig.NewWay(s.t, n.Address)
 	s.nats, s.natsURL = rig.NatsCluster{n}, "tls://"+s.way.Address
-	s.start("SSL_CERT_FILE=" + s.authority.file("ca"))
+	s.start("SSL_CERT_FILE=" + s.authority.File("ca"))
 }
 
 func (s *stage) withTLS() string {
-	return "allow_non_tls: true\ntls { cert_file: " + s.authority.file("nats") + ", key_file: " + s.authority.file("nats-key") + " }"
+	return "allow_non_tls: true\ntls { cert_file: " + s.authority.File("nats") + ", key_file: " + s.authority.File("nats-key") + " }"
 }
 
 // cramped is an embedded store on a small disk.

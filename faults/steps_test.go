@@ -180,7 +180,7 @@ func clockOff(by time.Duration) step { return func(s *stage) { s.clock.step(s.t,
 func reload(config string) step { return onNATS(func(n *rig.Nats) { n.Reload(config) }) }
 
 func otherCertificate(s *stage) {
-	s.authority.certificate("nats", s.authority)
+	s.authority.Issue("nats")
 	s.nats[0].Reload(s.withTLS())
 	s.way.Open() // whoever was connected comes again
 }

@@ -32,6 +32,7 @@ type gateway struct {
 	t                   testing.TB
 	address, admin, hub string
 	data                string
+	secured             bool // it takes HTTPS
 	client              *http.Client
 }
 
@@ -99,7 +100,12 @@ func (g *gateway) drained() {
 	})
 }
 
-func (g *gateway) url() string { return "http://" + g.address + "/webhook" }
+func (g *gateway) url() string {
+	if g.secured {
+		return "https://" + g.address + "/webhook"
+	}
+	return "http://" + g.address + "/webhook"
+}
 
 func (g *gateway) js(url string) jetstream.JetStream {
 	g.t.Helper()

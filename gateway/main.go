@@ -41,6 +41,10 @@ func run(ctx context.Context, s *Settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closed(webhooks.Close())) }()
+	shown, err := openCertificates(s, log)
+	if err != nil {
+		return err
+	}
 
 	admin, err := telemetry.NewAdmin("gateway", s.Admin)
 	if err != nil {
@@ -53,6 +57,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer func() { err = errors.Join(err, journals.close()) }()
 	hub := newHub(s, journals, log)
 	admin.Watch("nats", hub.health)
+	defer shown.keep(ctx, admin)()
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
 
@@ -80,9 +85,11 @@ func run(ctx context.Context, s *Settings) (err error) {
 	admin.Watch("sender", path.Sender)
 	systemd := newManager(ctx, path, admin)
 	defer systemd.end()
-	reloadOnHangup(ctx, &secrets{path: path, admin: admin, log: log, unwatch: func() {}}, systemd)
+	changing := &secrets{path: path, admin: admin, log: log, unwatch: func() {}}
+	reloadOnHangup(ctx, systemd, changing.reload, shown.reload)
 
 	limits := s.limits(log)
+	limits.TLS = shown.config
 	go func() {
 		if hub.wait(ctx) == nil {
 			if s.NATSURL == "" {
@@ -91,7 +98,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 			if gap, ok := hub.usualGap(ctx); ok {
 				path.Expect(gap)
 			}
-			log.Info("listening", "webhooks", webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
+			log.Info("listening", "webhooks", shown.scheme()+webhooks.Addr().String()+s.Path, "admin", admin.Addr(), "nats", hub.url)
 		}
 	}()
 	return serve(ctx, path, limits, webhooks, hub.failed, admin, log)

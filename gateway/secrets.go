@@ -24,7 +24,8 @@ type secrets struct {
 
 const secretsRemedy = "correct ZORIO_WEBHOOK_SECRET or its file, gateway --check names the mistake, and send SIGHUP again: a restart would fail"
 
-func reloadOnHangup(ctx context.Context, s *secrets, systemd *manager) {
+// reloadOnHangup reads again, on SIGHUP, what may be changed while the gateway runs.
+func reloadOnHangup(ctx context.Context, systemd *manager, reload ...func()) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	go func() {
@@ -34,7 +35,11 @@ func reloadOnHangup(ctx context.Context, s *secrets, systemd *manager) {
 			case <-ctx.Done():
 				return
 			case <-hangup:
-				systemd.reload(s.reload)
+				systemd.reload(func() {
+					for _, read := range reload {
+						read()
+					}
+				})
 			}
 		}
 	}()
@@ -56,7 +61,7 @@ func (s *secrets) reload() {
 }
 
 func readSecrets() (*signature.Keys, error) {
-	var s Settings
+	var s Secrets
 	if err := settings.Load(&s); err != nil {
 		return nil, err
 	}

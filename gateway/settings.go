@@ -18,11 +18,14 @@ import (
 
 // Settings are everything that a deployment can choose about the gateway.
 type Settings struct {
-	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"webhook secret from Zorio's console; while rotating it, the old and the new one, separated by a comma; a file is read again on SIGHUP"`
+	Secrets
 
 	Listen     string `env:"SLUICE_LISTEN" envDefault:":3000" listen:"socket" help:"address for webhooks: host:port, unix:/path, or systemd (socket activation); a socket from systemd is always used, whatever this says"`
 	ListenMode string `env:"SLUICE_LISTEN_MODE" envDefault:"0660" help:"file mode of unix:/path, in octal: who may connect"`
 	ReusePort  bool   `env:"SLUICE_LISTEN_REUSEPORT" help:"share host:port with another gateway of the same user (SO_REUSEPORT), to replace it without downtime; set it for both; needs NATS_URL"`
+
+	TLSCert string `env:"SLUICE_TLS_CERT" reads:"true" help:"certificate with its chain (PEM), to take HTTPS; read again when the file changes"`
+	TLSKey  string `env:"SLUICE_TLS_KEY" reads:"true" help:"key of SLUICE_TLS_CERT (PEM, not encrypted)"`
 
 	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
 	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
@@ -55,9 +58,17 @@ type Settings struct {
 	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"without Redis: maximum deliveries remembered in memory, about 100 bytes each"`
 }
 
+// Secrets are the settings that SIGHUP reads again.
+type Secrets struct {
+	Secret string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" required:"true" help:"webhook secret from Zorio's console; while rotating it, the old and the new one, separated by a comma; a file is read again on SIGHUP"`
+}
+
+// Check implements the check of package settings.
+func (s *Secrets) Check() error { return checkSecrets(s.Secret) }
+
 // Check holds what is set against what it is for, before anything is reached for.
 func (s *Settings) Check() error {
-	return errors.Join(checkSecrets(s.Secret), s.checkListen(), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
+	return errors.Join(s.checkListen(), s.checkTLS(), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
 }
 
 func (s *Settings) checkListen() error {

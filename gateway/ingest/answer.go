@@ -41,6 +41,7 @@ type answers struct {
 	notStored, unstorable                         *answer
 	starting, stopping, broken                    *answer
 	crowded, crowdedByOne, unexpected             *answer
+	needsTLS, takesNoTLS                          *answer
 	all                                           []*answer
 }
 
@@ -80,6 +81,8 @@ func newAnswers(words source.Answers) *answers {
 	a.stopping = say("stopping", http.StatusServiceUnavailable, "Stopping, try again")
 	a.crowded = say("too_many_connections", http.StatusServiceUnavailable, "Too many connections")
 	a.crowdedByOne = say("too_many_connections_per_ip", http.StatusTooManyRequests, "Too many connections")
+	a.needsTLS = say("plain_http", http.StatusBadRequest, "This port takes HTTPS: use https://")
+	a.takesNoTLS = say("tls", http.StatusBadRequest, "This port takes plain HTTP, no TLS: use http://, or the address of the proxy that takes HTTPS")
 	a.broken = say("broken", http.StatusInternalServerError, "Internal error")
 	for _, one := range []*answer{a.stale, a.invalid, a.notFound, a.wrongMethod, a.malformed, a.unexpected, a.tooLarge, a.headerTooLarge} {
 		one.kept, one.doubtful = true, true

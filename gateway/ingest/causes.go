@@ -11,6 +11,8 @@ const (
 	headRemedy      = "let the proxy in front add less, or nothing; " + refusedRemedy
 	loadRemedy      = "see sluice_inflight and sluice_request_seconds: raise SLUICE_MAX_INFLIGHT and SLUICE_MAX_INFLIGHT_BYTES, or run another gateway"
 	openRemedy      = "raise SLUICE_MAX_CONNECTIONS and SLUICE_MAX_CONNECTIONS_PER_IP, and the limit of open files with them, or close idle connections in the proxy in front"
+	plainRemedy     = "use https:// there, or unset SLUICE_TLS_CERT and SLUICE_TLS_ACME behind a proxy that ends TLS"
+	tlsRemedy       = "set SLUICE_TLS_CERT and SLUICE_TLS_KEY, or SLUICE_TLS_ACME, or point the URL at the proxy that ends TLS"
 	storeRemedy     = "see what /readyz says of nats"
 	restartRemedy   = "see the log for why it stops"
 )
@@ -34,6 +36,8 @@ func (a *answers) explain() {
 		{a.overloaded, "is it too slow for what comes, or a limit too low?", loadRemedy},
 		{a.crowded, "are too many connections open?", openRemedy},
 		{a.crowdedByOne, "does everything come through one proxy?", openRemedy},
+		{a.needsTLS, "does the URL in the sender's console, or the proxy in front, say http:// ?", plainRemedy},
+		{a.takesNoTLS, "does the sender's URL lead to the gateway itself, which has no certificate?", tlsRemedy},
 		{a.notStored, "does NATS not store?", storeRemedy},
 		{a.unstorable, "are limits of NATS below the gateway's?", "raise max_payload of NATS, or lower SLUICE_MAX_BODY"},
 		{a.starting, "does NATS not store yet?", storeRemedy},

@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -12,10 +14,13 @@ import (
 // them, and by one reader only, so that no two can disagree about where a body ends.
 type connection struct {
 	net.Conn
+	wire  net.Conn // what it came on: the same, unless it is encrypted
+	gate  *gate
 	from  *peer
 	all   *room  // what the bodies of all connections may take together
 	leave func() // gives its place away
 
+	passed  bool // the gate, with the first bytes
 	head    headEnd
 	fault   error   // once what was sent is not HTTP
 	unread  bool    // a head was given out, and the body that follows it was not read
@@ -34,8 +39,8 @@ const (
 	shut = -1 // its place was given to another one
 )
 
-func (p *Path) connection(conn net.Conn, from *peer) *connection {
-	return &connection{Conn: conn, from: from, all: &p.bytes, leave: func() {}}
+func (p *Path) connection(conn net.Conn, from *peer, g *gate) *connection {
+	return &connection{Conn: g.wrap(conn), wire: conn, gate: g, from: from, all: &p.bytes, leave: func() {}}
 }
 
 // headRead is how much is read at once of what may be a head. It bounds what comes with one of its body.
@@ -52,6 +57,10 @@ func (c *connection) Read(p []byte) (n int, err error) {
 		return 0, io.EOF
 	case c.rest != nil:
 		n = copy(p, *c.rest)
+	case !c.passed:
+		if n, err = c.gate.pass(c, p[:min(len(p), headRead)]); n == 0 {
+			return 0, err
+		}
 	default:
 		if n, err = c.Conn.Read(p[:min(len(p), headRead)]); n == 0 {
 			return 0, err
@@ -114,7 +123,7 @@ func (c *connection) endWait(since int64) bool {
 	if since <= 0 || !c.waits.CompareAndSwap(since, shut) {
 		return false
 	}
-	_ = c.Conn.Close() // wakes its reader, which then closes it as ever
+	_ = c.wire.Close() // wakes its reader, which then closes it as ever
 	return true
 }
 
@@ -129,11 +138,21 @@ func linger(c *connection) { c.lingers.Store(true) }
 func (c *connection) Close() (err error) {
 	c.closing.Do(func() {
 		defer c.leave()
-		half, can := c.Conn.(interface{ CloseWrite() error })
-		if c.lingers.Load() && can && half.CloseWrite() == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-			_, _ = io.Copy(io.Discard, c.Conn) // until the client is done, or the time is up
+		if c.lingers.Load() && c.closeWrite() == nil && c.wire.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+			_, _ = io.Copy(io.Discard, c.wire) // until the client is done, or the time is up
 		}
 		err = c.Conn.Close()
 	})
 	return err
+}
+
+// closeWrite tells the client that nothing more comes.
+func (c *connection) closeWrite() error {
+	if secured, is := c.Conn.(*tls.Conn); is && secured.ConnectionState().HandshakeComplete {
+		return secured.CloseWrite()
+	}
+	if half, can := c.wire.(interface{ CloseWrite() error }); can {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }

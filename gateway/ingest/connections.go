@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"bufio"
 	"cmp"
 	"math"
 	"net"
@@ -10,8 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 // Listener bounds how many of a listener's connections are open. When places run short the connection that has waited
@@ -19,12 +16,13 @@ import (
 // and closed at once. fasthttp has such bounds too, but refuses in words of its own, without a Retry-After, and counts for
 // nobody.
 func (p *Path) Listener(l net.Listener, limits Limits) net.Listener {
-	return &bounded{Listener: l, path: p, limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}, strangers: &peer{}}
+	return &bounded{Listener: l, path: p, gate: p.gate(limits.TLS), limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}, strangers: &peer{}}
 }
 
 type bounded struct {
 	net.Listener
 	path   *Path
+	gate   *gate
 	limits Limits
 
 	mu   sync.Mutex
@@ -56,9 +54,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if refusal == nil {
 			return c, nil
 		}
-		b.path.metrics.requests[refusal].Inc()
-		b.path.sender.turnedAway(addressOf(conn), refusal, time.Now())
-		refusal.sayAndClose(conn)
+		b.gate.refuse(conn, refusal)
 	}
 }
 
@@ -73,7 +69,7 @@ func (b *bounded) enter(conn net.Conn) (*connection, *answer) {
 	case len(b.open) >= b.limits.Connections && !b.makePlace(from):
 		return nil, b.path.refuse(b.path.answers.crowded, "more connections than SLUICE_MAX_CONNECTIONS")
 	}
-	c := b.path.connection(conn, from)
+	c := b.path.connection(conn, from, b.gate)
 	c.leave = func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -235,20 +231,4 @@ func addressOf(conn net.Conn) netip.Addr {
 		return network.Addr()
 	}
 	return address
-}
-
-// refusalTimeout bounds the write of a refusal; what is so short fits into the kernel's buffer.
-const refusalTimeout = 100 * time.Millisecond
-
-// sayAndClose answers a connection from which no request was read.
-func (a *answer) sayAndClose(conn net.Conn) {
-	defer conn.Close()
-	var said fasthttp.Response
-	a.fill(&said)
-	said.SetConnectionClose()
-	_ = conn.SetWriteDeadline(time.Now().Add(refusalTimeout)) // fails on a connection that is gone
-	w := bufio.NewWriter(conn)
-	if said.Write(w) == nil {
-		_ = w.Flush()
-	}
 }

@@ -33,6 +33,7 @@ type metrics struct {
 	append      prometheus.Histogram
 	keptCount   prometheus.Counter
 	quarantined map[reason]prometheus.Counter
+	handshakes  *prometheus.CounterVec
 	matches     *prometheus.CounterVec
 	lastMatch   *prometheus.GaugeVec
 }
@@ -67,6 +68,7 @@ func newMetrics(registry prometheus.Registerer, p *Path) *metrics {
 	for _, why := range []reason{unroutable, late, replayed} {
 		m.quarantined[why] = quarantined.WithLabelValues(string(why))
 	}
+	m.handshakes = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_tls_handshakes_total", Help: "TLS handshakes by result: ok, or why one failed."}, []string{"result"})
 	m.matches = f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_secret_matches_total", Help: "Authentic deliveries by the secret that signed them: the first 8 hex digits of its SHA-256."}, []string{"secret"})
 	m.lastMatch = f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_secret_last_match_timestamp_seconds", Help: "When a secret last signed an authentic delivery."}, []string{"secret"})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_inflight", Help: "Concurrent requests now."}, func() float64 { return float64(p.inside.Load()) })

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,11 +13,13 @@ import (
 
 // Limits bound what one connection, and all of them together, may take.
 type Limits struct {
-	Connections      int // maximum open connections; beyond it, an idle one is closed, or the new one gets 503
-	ConnectionsPerIP int // the same for one address, with 429; 0 means no limit of its own
+	Connections      int         // maximum open connections; beyond it, an idle one is closed, or the new one gets 503
+	ConnectionsPerIP int         // the same for one address, with 429; 0 means no limit of its own
+	TLS              *tls.Config // every connection begins with its handshake; nil: plain HTTP
 }
 
-// Timeouts of slow clients. A request that trickles in is closed after readTimeout, headers and body together.
+// Timeouts of slow clients. A request that trickles in is closed after readTimeout, headers and body together, and the
+// first one on a connection with its TLS handshake.
 const (
 	readTimeout  = 10 * time.Second
 	writeTimeout = 5 * time.Second

@@ -45,5 +45,5 @@ func serve(b *testing.B, request []byte) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	conn := &treadmill{text: request, left: b.N}
-	_ = server.ServeConn(e.connection(conn, e.newPeer(netip.Addr{})))
+	_ = server.ServeConn(e.connection(conn, e.newPeer(netip.Addr{}), e.gate(nil)))
 }

@@ -54,7 +54,7 @@ func FuzzRequest(f *testing.F) {
 		raw := fill(text, body)
 		w := &wire{in: *bytes.NewReader(raw)}
 		late := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("no end to %q", raw)) })
-		_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{}))) // says why the connection ended
+		_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{}), e.gate(nil))) // says why the connection ended
 		late.Stop()
 		kept := e.takeKept()
 		for _, m := range kept {
@@ -71,7 +71,7 @@ func TestWhatIsTakenCanBeStored(t *testing.T) {
 	for b := range 256 {
 		for _, field := range []struct{ name, value string }{{"X-Zorio-A" + string([]byte{byte(b)}) + "b", "v"}, {"X-Zorio-A", "v" + string([]byte{byte(b)}) + "w"}, {"X-Zorio-A", string([]byte{byte(b)})}} {
 			w := &wire{in: *bytes.NewReader(fill([]byte("POST /webhook HTTP/1.1\r\n{H}"+field.name+": "+field.value+"\r\nContent-Length: {L}\r\n\r\n{B}"), []byte(`{"event":"a"}`)))}
-			_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{})))
+			_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{}), e.gate(nil)))
 			answer, kept := w.out.String(), e.takeKept()
 			switch {
 			case strings.HasPrefix(answer, "HTTP/1.1 400 ") && len(kept) == 0:

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/gateway/certificate"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+// certificates are what the listener for webhooks shows; without any it takes plain HTTP.
+type certificates struct {
+	config *tls.Config // nil: plain HTTP
+	from   keeper
+	log    *slog.Logger
+}
+
+// keeper has the certificates, and sees to it that they are replaced in time.
+type keeper interface {
+	States() []certificate.State
+	Watch(context.Context)
+	Reload()
+}
+
+// openCertificates reads the certificate of SLUICE_TLS_CERT.
+func openCertificates(s *Settings, log *slog.Logger) (*certificates, error) {
+	if s.TLSCert == "" {
+		return &certificates{}, nil
+	}
+	files, err := certificate.OpenFiles(s.TLSCert, s.TLSKey, log)
+	if err != nil {
+		return nil, err
+	}
+	return &certificates{config: certificate.Config(files.Get), from: files, log: log}, nil
+}
+
+// checkTLS reads the certificate too, so that --check says what is wrong with it.
+func (s *Settings) checkTLS() error {
+	switch {
+	case s.TLSCert == "" && s.TLSKey == "":
+		return nil
+	case s.TLSKey == "":
+		return errors.New("SLUICE_TLS_CERT is set without SLUICE_TLS_KEY: set both, or unset both for plain HTTP behind a proxy")
+	case s.TLSCert == "":
+		return errors.New("SLUICE_TLS_KEY is set without SLUICE_TLS_CERT: set both, or unset both for plain HTTP behind a proxy")
+	}
+	_, err := certificate.OpenFiles(s.TLSCert, s.TLSKey, slog.New(slog.DiscardHandler))
+	return err
+}
+
+func (c *certificates) scheme() string {
+	if c.config == nil {
+		return ""
+	}
+	return "https://"
+}
+
+// reload reads what SIGHUP says may have changed.
+func (c *certificates) reload() {
+	if c.from != nil {
+		c.from.Reload()
+	}
+}
+
+// keep sees to the certificates, and tells how they are, until ctx ends. What it returns waits for that.
+func (c *certificates) keep(ctx context.Context, admin *telemetry.Admin) (wait func()) {
+	if c.from == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	admin.Watch("certificate", c.health)
+	admin.Registry().MustRegister(certificate.Expiry{States: c.from.States})
+	var working sync.WaitGroup
+	working.Go(func() { c.from.Watch(ctx) })
+	working.Go(func() { c.sayChanges(ctx) })
+	return func() { cancel(); working.Wait() }
+}
+
+func (c *certificates) health() telemetry.Health {
+	return certificate.Health(c.from.States(), time.Now())
+}
+
+const sayEvery = time.Second
+
+// sayChanges logs when something begins or ceases to be wrong: nobody may look at /readyz before a certificate expires.
+func (c *certificates) sayChanges(ctx context.Context) {
+	before := telemetry.OK
+	for tick := time.NewTicker(sayEvery); ; {
+		now := c.health()
+		switch now.Status {
+		case before:
+		case telemetry.OK:
+			c.log.Info("the certificate is right again", "certificate", now.Detail)
+		default:
+			c.log.Error("something is wrong with the certificate", "certificate", now.Detail, "remedy", now.Remedy)
+		}
+		before = now.Status
+		select {
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		case <-tick.C:
+		}
+	}
+}
