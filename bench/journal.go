@@ -86,7 +86,7 @@ func (s *subject) drained() error {
 		if err != nil || left == 0 {
 			return err
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond) // each look costs the gateway some milliseconds of CPU
 	}
 	return nil
 }

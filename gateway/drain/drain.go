@@ -64,6 +64,7 @@ type Drain struct {
 	drained   atomic.Uint64
 	trouble   atomic.Pointer[error]
 	again     *telemetry.Limiter
+	last      int           // how many went together
 	more      chan struct{} // holds a token when there may be more
 }
 
@@ -73,8 +74,9 @@ const (
 	batchBytes = 2 << 20 // more would hold up what is published beside it
 	noteEvery  = time.Second
 	noteMost   = 20_000 // entries
-	gather     = 500    // a batch costs NATS about 2 ms of CPU whatever its size; fewer wait a little for more
+	gather     = 500    // a batch costs NATS about 2 ms of CPU whatever its size; fewer wait a little for more,
 	gatherFor  = 10 * time.Millisecond
+	gatherLong = 40 * time.Millisecond // and longer where many come: from 100 within the shorter time
 	pauseFirst = 20 * time.Millisecond
 	pauseLast  = 500 * time.Millisecond
 )
@@ -155,6 +157,7 @@ func (d *Drain) next(ctx context.Context) bool {
 		return false
 	}
 	d.trouble.Store(nil)
+	d.last = len(batch)
 	d.front.Store(end)
 	d.drained.Add(uint64(len(batch)))
 	_ = d.note(false) // it says so itself
@@ -171,8 +174,12 @@ func (d *Drain) await(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
-	if d.Left() < gather {
+	switch {
+	case d.Left() >= gather:
+	case d.last < 100:
 		stream.Pause(ctx, gatherFor)
+	default:
+		stream.Pause(ctx, gatherLong)
 	}
 }
 

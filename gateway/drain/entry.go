@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,19 +24,18 @@ type entry struct {
 
 // read takes the next batch, and tells the index behind it. What cannot be read is set aside: another version wrote it.
 func (d *Drain) read() (batch []*entry, end uint64, err error) {
-	bytes, most := 0, min(batchBytes, int(d.Journal.Bytes()+d.Journal.Left())/4) // NATS stages a batch on the same disk, which may be small
+	size, most := 0, min(batchBytes, int(d.Journal.Bytes()+d.Journal.Left())/4) // NATS stages a batch on the same disk, which may be small
 	end = d.Journal.Next()
 	err = d.Journal.Read(d.front.Load(), func(index uint64, record []byte) error {
-		if len(batch) == batchMost || bytes > 0 && bytes+len(record) > most {
+		if len(batch) == batchMost || size > 0 && size+len(record) > most {
 			end = index
 			return journal.ErrEnough
 		}
-		one, err := parse(index, record)
+		one, err := parse(index, bytes.Clone(record))
 		if err != nil {
 			return d.setAside(index, record, err)
 		}
-		bytes += len(record)
-		one.record = append([]byte(nil), record...)
+		size += len(record)
 		batch = append(batch, one)
 		return nil
 	})
@@ -50,7 +50,7 @@ func parse(index uint64, record []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &entry{index: index, parsed: e, subject: e.Subject, isEvent: e.IsEvent(), identity: e.Header.Get(event.HeaderID), sent: e.Sent}
+	one := &entry{index: index, record: record, parsed: e, subject: e.Subject, isEvent: e.IsEvent(), identity: e.Header.Get(event.HeaderID), sent: e.Sent}
 	one.received, _ = time.Parse(time.RFC3339Nano, e.Header.Get(event.HeaderReceived))
 	return one, nil
 }

@@ -31,21 +31,55 @@ func TestAGroupGoesWhenItIsAsLargeAsWhatIsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGathering()
 		defer g.close()
-		gathered(g, 8)
-		if group, took := gathered(g, 8); group != 8 || took > 0 {
+		gathered(g, 4)
+		if group, took := gathered(g, 4); group != 4 || took > 0 {
 			t.Errorf("%d went after %s", group, took)
 		}
-		for range 3 { // of 16
+		for range 3 { // of 8
 			g.put(&delivery{})
 		}
+		go g.answerEach(5, time.Microsecond)
+		if group, took := gathered(g, 0); group != 3 || took != 5*time.Microsecond {
+			t.Errorf("%d went after %s", group, took)
+		}
+	})
+}
+
+func (g *gathering) answerEach(n int, after time.Duration) {
+	for range n {
+		time.Sleep(after)
+		g.answered()
+	}
+}
+
+func TestInACrowdHalfOfItGoesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGathering()
+		defer g.close()
+		gathered(g, 32)
+		if group, took := gathered(g, 32); group != 32 || took > 0 {
+			t.Errorf("%d went after %s", group, took)
+		}
+		g.answerEach(64, time.Microsecond)
 		go func() {
-			for range 13 {
+			for range 32 {
 				time.Sleep(time.Microsecond)
-				g.answered()
+				g.put(&delivery{})
 			}
 		}()
-		if group, took := gathered(g, 0); group != 3 || took != 13*time.Microsecond {
-			t.Errorf("%d went after %s", group, took)
+		if group, took := gathered(g, 0); group < 20 || took >= patience {
+			t.Errorf("of a crowd of 64 %d went after %s", group, took)
+		}
+		g.answerEach(32, time.Microsecond)
+		for waited := 0; ; waited++ {
+			group, took := gathered(g, 1)
+			g.answered()
+			if took == 0 && group == 1 {
+				return
+			}
+			if took > patience || waited > 20 {
+				t.Fatalf("after the crowd one waits %s, the %dth time", took, waited)
+			}
 		}
 	})
 }

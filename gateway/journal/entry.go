@@ -3,6 +3,7 @@ package journal
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,8 @@ func appendText(record []byte, text string) []byte {
 // Size is about how many bytes Append adds.
 func (e *Entry) Size() int { return len(e.Subject) + len(e.Data) + 64*(len(e.Header)+1) }
 
-// ParseEntry reads what Append wrote. The entry owns its bytes; its header has room for more. The error is [ErrEntry].
+// ParseEntry reads what Append wrote. The data is a part of the record, everything else a copy; the header has room for
+// more. The error is [ErrEntry].
 func ParseEntry(record []byte) (*Entry, error) {
 	r := reader{whole: string(record), rest: record}
 	if version := r.bytes(1); r.failed || version[0] != entryVersion {
@@ -76,7 +78,7 @@ func ParseEntry(record []byte) (*Entry, error) {
 	if r.failed {
 		return nil, ErrEntry
 	}
-	e.Data = append([]byte(nil), r.rest...)
+	e.Data = slices.Clip(r.rest)
 	return e, nil
 }
 

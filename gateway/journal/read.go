@@ -93,6 +93,7 @@ func (j *Journal) remember(s *segment, r record) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s.remember(r.index, r.offset)
+	s.latest = mark{r.index, r.offset}
 }
 
 // openToRead opens a segment. One that somebody has removed is as if all of it were damaged.

@@ -24,6 +24,7 @@ type segment struct {
 	end     int64 // its records end here, or before
 	bound   uint64
 	marks   []mark
+	latest  mark           // where a reader was last
 	told    map[int64]bool // damage that was said aloud, by offset
 	readers int
 }
@@ -79,10 +80,14 @@ func listed(dir string) ([]*segment, error) {
 	return all, nil
 }
 
-// near is a mark at a record, or as close before it as there is one.
+// near is a mark at a record, or as close before it as there is one. Whoever reads on begins where the last reading was.
 func (s *segment) near(index uint64) mark {
 	i := sort.Search(len(s.marks), func(i int) bool { return s.marks[i].index > index })
-	return s.marks[max(0, i-1)]
+	m := s.marks[max(0, i-1)]
+	if s.latest.index > m.index && s.latest.index <= index {
+		return s.latest
+	}
+	return m
 }
 
 // remember makes a mark, where the last one is far.
