@@ -25,7 +25,6 @@ var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
 var (
-	shown       = regexp.MustCompile("(?s)```sh\n(.*?)```")
 	shownInline = regexp.MustCompile("`(bin/sluicectl [^`]+)`")
 	program     = regexp.MustCompile("(?s)```go\n(.*?)```")
 	setting     = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)`)
@@ -38,12 +37,14 @@ var (
 	namedFile   = regexp.MustCompile("[` ]\\.?/?((?:pkg|internal|gateway|consumer|sluicectl|bench|deploy|docs|tools)/[a-z0-9_./]*[a-z])[` ]")
 )
 
-// commands are the lines shown to be typed, each once.
+// commands are the lines shown to be typed, each once, without those that say where they run.
 func commands(t *testing.T) (lines []string) {
 	t.Helper()
 	for _, text := range rig.Pages(t) {
-		for _, block := range shown.FindAllStringSubmatch(text, -1) {
-			lines = append(lines, strings.Split(strings.TrimSpace(block[1]), "\n")...)
+		for _, block := range rig.Blocks(text) {
+			if block.RunsIn == "" && block.Needs == "" {
+				lines = append(lines, strings.Split(block.Text, "\n")...)
+			}
 		}
 		for _, line := range shownInline.FindAllStringSubmatch(text, -1) {
 			lines = append(lines, line[1])
@@ -77,6 +78,36 @@ func TestEveryCommandShownWorks(t *testing.T) {
 		}
 		if output, err := c.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", line, err, output)
+		}
+	}
+}
+
+// absent is what commands may need that the machines of the tests do not have, or must not touch.
+var absent = []string{"docker", "kubectl", "helm", "root", "systemd", "a domain of yours", "Zorio"}
+
+// A command that runs in another test is typed by it as it is shown. One that no test can type says what it needs.
+func TestEveryCommandShownIsTypedSomewhere(t *testing.T) {
+	typists := map[string]bool{}
+	for _, text := range sources(t, "_test.go") {
+		for _, function := range strings.Split(text, "\nfunc ") {
+			if name, _, _ := strings.Cut(function, "("); strings.Contains(function, "rig.Shown(") {
+				typists[name] = true
+			}
+		}
+	}
+	for file, text := range rig.Pages(t) {
+		for _, b := range rig.Blocks(text) {
+			if b.RunsIn != "" && !typists[b.RunsIn] {
+				t.Errorf("%s: %s does not type what is shown (rig.Shown):\n%s", file, b.RunsIn, b.Text)
+			}
+			if b.Needs != "" && !slices.Contains(absent, b.Needs) {
+				t.Errorf("%s: `needs %s` is not one of %q:\n%s", file, b.Needs, absent, b.Text)
+			}
+		}
+		for _, language := range regexp.MustCompile("(?m)^```(\\w+)$").FindAllStringSubmatch(text, -1) {
+			if !slices.Contains([]string{"sh", "go", "json", "yaml", "sql", "nginx", "caddy", "ini", "conf"}, language[1]) {
+				t.Errorf("%s: commands are shown as ```sh and not as ```%s", file, language[1])
+			}
 		}
 	}
 }

@@ -26,17 +26,18 @@ func clone(t *testing.T) (dir string) {
 	return dir
 }
 
-// What a newcomer types: `make run` in a fresh clone, the command that it shows in another terminal, Ctrl-C. Only the
+// What a newcomer types: `make run` in a fresh clone, the command that it shows in another terminal, all test events that
+// the pages send, Ctrl-C. Only the
 // ports are others, and the Go modules come from this machine's cache.
 func TestTheQuickStartFromAFreshClone(t *testing.T) {
 	dir := clone(t)
-	listen, hub := rig.Address(t), rig.Address(t)
+	listen, hub, admin := rig.Address(t), rig.Address(t), rig.Address(t)
 	cache, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	where := strings.Fields(string(cache))
-	environment := rig.Environment("SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+rig.Address(t), "SLUICE_HUB_LISTEN="+hub,
+	environment := rig.Environment("SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin, "SLUICE_HUB_LISTEN="+hub,
 		"GOCACHE="+where[0], "GOMODCACHE="+where[1], "GOPROXY=off")
 	run := rig.Start(t, sh(t), []string{"-c", "cd " + dir + " && exec make run"}, environment)
 	t.Cleanup(func() {
@@ -73,6 +74,19 @@ func TestTheQuickStartFromAFreshClone(t *testing.T) {
 	want := `answered 200 OK in [\d.]+ ms\n  stored as EVENTS #1 on events\.zorio\.pbx\.call\.hangup\n  processed by pbx in [\d.]+ ms\n$`
 	if err != nil || !regexp.MustCompile(want).Match(output) {
 		t.Errorf("%s: %v\n%s", next[1], err, output)
+	}
+
+	flags := map[string]string{"send": " --url http://" + listen + "/webhook --nats nats://" + hub, "ready": " --admin " + admin}
+	for _, line := range commands(t) { // the others run where each can have a stage of its own
+		words := strings.Fields(line)
+		if len(words) < 2 || words[0] != "bin/sluicectl" || flags[words[1]] == "" || strings.Contains(line, "your.host") {
+			continue
+		}
+		typed := exec.Command(sh(t), "-c", line+flags[words[1]])
+		typed.Dir, typed.Env = dir, rig.Environment()
+		if output, err := typed.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", line, err, output)
+		}
 	}
 
 	if err := syscall.Kill(-run.PID(), syscall.SIGINT); err != nil { // as a terminal does: to everyone in the foreground
