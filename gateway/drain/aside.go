@@ -16,8 +16,8 @@ func (d *Drain) setAside(index uint64, record []byte, reason error) error {
 	if err := writeSynced(path, record); err != nil {
 		return err
 	}
-	d.Log.Error("NATS can never store a delivery from the journal: it is set aside", "file", path, "error", reason,
-		"remedy", "raise max_payload of NATS, or install the newer version that wrote it; then restart the gateway, which tries it again")
+	d.Log.Error("NATS does not take a delivery from the journal: it is set aside", "file", path, "error", reason,
+		"remedy", "let this user publish on quarantine.>, raise max_payload of NATS, or install the newer version that wrote it, as the error says; then restart the gateway, which tries it again")
 	return nil
 }
 

@@ -314,6 +314,33 @@ func TestWhatCannotBeSentHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// A user who may not write to the quarantine holds up no event.
+func TestWhatMayNotBeQuarantinedIsSetAside(t *testing.T) {
+	t.Parallel()
+	s := newTrial(t)
+	s.nats.Reload(`authorization { users: [{ user: gw, password: secret, permissions: { publish: { deny: "quarantine.>" } } }] }`)
+	nc, err := nats.Connect(s.nats.URL(), nats.UserInfo("gw", "secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	if s.publisher, err = stream.NewPublisher(nc); err != nil {
+		t.Fatal(err)
+	}
+	s.js, _ = jetstream.New(nc)
+	s.keep(0, 10, time.Time{})
+	late := journal.Entry{Subject: event.QuarantineSubject("zorio", "late"), Header: nats.Header{event.HeaderID: {identity(100)}}}
+	if _, err := s.Append([][]byte{late.Append(nil)}); err != nil {
+		t.Fatal(err)
+	}
+	s.keep(10, 10, time.Time{})
+	s.finish(s.drain(nil))
+	s.expect(20)
+	if aside, _ := filepath.Glob(filepath.Join(s.dir, "aside", "*")); len(aside) != 1 {
+		t.Errorf("set aside: %v", aside)
+	}
+}
+
 // What another version wrote is kept until that comes back.
 func TestWhatCannotBeReadIsSetAside(t *testing.T) {
 	t.Parallel()

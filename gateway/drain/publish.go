@@ -93,7 +93,7 @@ func (d *Drain) singles(entries []*entry) ([]Stored, error) {
 		s := <-settle
 		e := entries[s.at]
 		switch {
-		case errors.Is(s.err, stream.ErrUnstorable):
+		case errors.Is(s.err, stream.ErrUnstorable), !e.isEvent && errors.Is(s.err, nats.ErrPermissionViolation): // no event waits for the quarantine
 			if err := d.setAside(e.index, e.record, s.err); err != nil {
 				failed = err
 			}
