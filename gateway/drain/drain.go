@@ -21,7 +21,7 @@ type Journal interface {
 	// [journal.ErrEnough].
 	Read(from uint64, take func(index uint64, record []byte) error) error
 	// Checkpoint remembers that everything before an index is settled.
-	Checkpoint(before uint64, note []byte) error
+	Checkpoint(before uint64) error
 	Append(group [][]byte) (first uint64, err error)
 	Bytes() int64 // what it takes on the disk
 	Left() int64  // and may take besides
@@ -209,7 +209,7 @@ func (d *Drain) note(idle bool) error {
 	if front == d.noted || !due && !idle {
 		return nil
 	}
-	if err := d.Journal.Checkpoint(front, nil); err != nil {
+	if err := d.Journal.Checkpoint(front); err != nil {
 		d.trouble.Store(&err)
 		d.again.Warn("checkpoint", "cannot record which deliveries of the journal are published: after a crash they are looked up in the stream", err, "check the disk of SLUICE_DATA")
 		return err

@@ -394,7 +394,7 @@ func TestWhatCannotBeStoredIsSetAsideAndTakenBack(t *testing.T) {
 // stuck is a journal that takes no checkpoint.
 type stuck struct{ *journal.Journal }
 
-func (stuck) Checkpoint(uint64, []byte) error { return errors.New("the disk is broken") }
+func (stuck) Checkpoint(uint64) error { return errors.New("the disk is broken") }
 
 // A restart looks up so many entries and no more: a drain that cannot write down how far it is goes no further.
 func TestADrainStaysNearItsCheckpoint(t *testing.T) {

@@ -10,19 +10,14 @@ import (
 )
 
 // Checkpoint says that every record below an index is settled for good: they are not read again, and whole segments of
-// them are dropped. The note is the caller's, up to [LongestNote] bytes; [Journal.Note] gives it back, after the next
-// Open too.
+// them are dropped.
 //
-// When it returns, the checkpoint and its note are synced; that costs one sync, which needs no room on the disk and which
-// appending does not wait for. A crash before leaves the checkpoint and the note before it: the records come again. A
-// crash after it, while segments are being dropped, is made good at the next Open. An index below the last one settles
-// nothing, and only the note is kept.
-func (j *Journal) Checkpoint(before uint64, note []byte) error {
+// When it returns, the checkpoint is synced; that costs one sync, which needs no room on the disk and which appending does
+// not wait for. A crash before leaves the checkpoint before it: the records come again. A crash after it, while segments
+// are being dropped, is made good at the next Open. An index below the last one settles nothing.
+func (j *Journal) Checkpoint(before uint64) error {
 	if next := j.Next(); before > next {
 		return fmt.Errorf("a checkpoint before record %d: the journal has none from %d on", before, next)
-	}
-	if len(note) > LongestNote {
-		return fmt.Errorf("the note of a checkpoint has %d bytes: at most %d", len(note), LongestNote)
 	}
 	j.settling.Lock()
 	defer j.settling.Unlock()
@@ -30,7 +25,7 @@ func (j *Journal) Checkpoint(before uint64, note []byte) error {
 		return ErrClosed
 	}
 	before = max(before, j.First())
-	if err := j.checkpoint.set(before, note); err != nil {
+	if err := j.checkpoint.set(before); err != nil {
 		return fullOr(fmt.Errorf("cannot write the journal's checkpoint: %w", err))
 	}
 	j.mu.Lock()
@@ -45,15 +40,11 @@ type checkpoint struct {
 	file   *os.File
 	turn   uint64
 	before uint64
-	note   []byte
 }
 
 const (
 	placeSize = 4 << 10
-	placeHead = 24 // sum of the rest, length of the note, turn, before; the note follows
-
-	// LongestNote is how many bytes of note a checkpoint takes.
-	LongestNote = placeSize - placeHead
+	placeHead = 24 // sum of the rest, 4 bytes for later, turn, before
 )
 
 // openCheckpoint reads the newest place that its checksum vouches for. None of a new file is no damage.
@@ -97,12 +88,10 @@ func (c *checkpoint) extend(all []byte) error {
 }
 
 func decodePlace(place []byte) (*checkpoint, bool) {
-	length := binary.LittleEndian.Uint32(place[4:])
-	if length > LongestNote || crc32.Checksum(place[4:placeHead+length], castagnoli) != binary.LittleEndian.Uint32(place) {
+	if crc32.Checksum(place[4:placeHead], castagnoli) != binary.LittleEndian.Uint32(place) {
 		return nil, false
 	}
 	c := &checkpoint{turn: binary.LittleEndian.Uint64(place[8:]), before: binary.LittleEndian.Uint64(place[16:])}
-	c.note = place[placeHead : placeHead+length]
 	return c, c.turn > 0
 }
 
@@ -117,20 +106,18 @@ func empty(place []byte) bool {
 
 // set writes the place that is not the newest, and syncs it. After a failure the newest one is as before, in the file and
 // here.
-func (c *checkpoint) set(before uint64, note []byte) error {
+func (c *checkpoint) set(before uint64) error {
 	turn := c.turn + 1
 	place := make([]byte, placeSize)
-	binary.LittleEndian.PutUint32(place[4:], uint32(len(note)))
 	binary.LittleEndian.PutUint64(place[8:], turn)
 	binary.LittleEndian.PutUint64(place[16:], before)
-	n := placeHead + copy(place[placeHead:], note)
-	binary.LittleEndian.PutUint32(place, crc32.Checksum(place[4:n], castagnoli))
+	binary.LittleEndian.PutUint32(place, crc32.Checksum(place[4:placeHead], castagnoli))
 	if _, err := c.file.WriteAt(place, int64(turn%2)*placeSize); err != nil {
 		return err
 	}
 	if err := syncData(c.file); err != nil {
 		return err
 	}
-	c.turn, c.before, c.note = turn, before, place[placeHead:n:n]
+	c.turn, c.before = turn, before
 	return nil
 }

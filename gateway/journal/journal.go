@@ -142,13 +142,6 @@ func (j *Journal) Oldest() (at time.Time) {
 	return at
 }
 
-// Note is what the last checkpoint noted, nil when there was none.
-func (j *Journal) Note() []byte {
-	j.settling.Lock()
-	defer j.settling.Unlock()
-	return j.checkpoint.note
-}
-
 func (j *Journal) path(s *segment) string { return filepath.Join(j.dir, s.name()) }
 
 // Close writes down that no record is missing at the end, and unlocks the folder. Records are synced already when

@@ -144,7 +144,7 @@ func TestWhatWasAppendedIsThereAfterTheNextOpen(t *testing.T) {
 	if at := j.Oldest(); at.Before(begin.Add(-time.Second)) || at.After(time.Now().Add(time.Second)) {
 		t.Errorf("the oldest record is of %s", at)
 	}
-	if err := j.Checkpoint(300, []byte("a note")); err != nil {
+	if err := j.Checkpoint(300); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, j, 300, 781)
@@ -154,18 +154,15 @@ func TestWhatWasAppendedIsThereAfterTheNextOpen(t *testing.T) {
 	if _, err := j.Append(contents(781, 1)); !errors.Is(err, ErrClosed) {
 		t.Errorf("append after close: %v", err)
 	}
-	if err := j.Checkpoint(781, nil); !errors.Is(err, ErrClosed) {
+	if err := j.Checkpoint(781); !errors.Is(err, ErrClosed) {
 		t.Errorf("checkpoint after close: %v", err)
 	}
 
 	again, log := opened(t, dir)
 	holds(t, again, 300, 781)
-	if got := string(again.Note()); got != "a note" {
-		t.Errorf("note %q", got)
-	}
 	mustAppend(t, again, 5)
 	holds(t, again, 300, 786)
-	if err := again.Checkpoint(786, nil); err != nil {
+	if err := again.Checkpoint(786); err != nil {
 		t.Fatal(err)
 	}
 	if at := again.Oldest(); !at.IsZero() {
@@ -193,7 +190,7 @@ func TestARecordMayBeAsLargeAsTheJournal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.Checkpoint(j.Next(), nil); err != nil {
+		if err := j.Checkpoint(j.Next()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,7 +203,7 @@ func TestWhatIsSettledLeavesTheDisk(t *testing.T) {
 	j, _ := opened(t, dir)
 	for range 200 {
 		mustAppend(t, j, 40)
-		if err := j.Checkpoint(j.Next()-20, nil); err != nil {
+		if err := j.Checkpoint(j.Next() - 20); err != nil {
 			t.Fatal(err)
 		}
 		if got := onDisk(t, dir); got != j.Bytes() || got > testBytes {
@@ -270,7 +267,7 @@ func TestAJournalThatIsRemovedIsNobodyElses(t *testing.T) {
 				if _, gone := os.Stat(j.path(j.live)); err != nil || gone != nil {
 					t.Error(err, gone)
 				}
-				err = j.Checkpoint(first+1, nil)
+				err = j.Checkpoint(first + 1)
 				having.Add(-1)
 				if err := errors.Join(err, j.Remove()); err != nil {
 					t.Error(err)

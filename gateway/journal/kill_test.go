@@ -25,7 +25,7 @@ func appendForEver(dir string) {
 	for n := 1; ; n = n%40 + 1 {
 		first, err := j.Append(contents(j.Next(), n))
 		if err != nil {
-			if err := j.Checkpoint(j.First()+j.Depth()/2, nil); err != nil {
+			if err := j.Checkpoint(j.First() + j.Depth()/2); err != nil {
 				fmt.Println("checkpoint:", err)
 				os.Exit(1)
 			}

@@ -21,7 +21,7 @@ func TestAnyOrderOfAppendCheckpointAndCrash(t *testing.T) {
 		}
 		j, _ := openedWith(t, dir, LeastBytes)
 		defer func() { crash(j); _ = os.RemoveAll(dir) }()
-		first, next, note := uint64(1), uint64(1), ""
+		first, next := uint64(1), uint64(1)
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": func(rt *rapid.T) {
 				n := rapid.IntRange(1, 20).Draw(rt, "records")
@@ -33,8 +33,7 @@ func TestAnyOrderOfAppendCheckpointAndCrash(t *testing.T) {
 			},
 			"checkpoint": func(rt *rapid.T) {
 				first = max(first, rapid.Uint64Range(1, next).Draw(rt, "before"))
-				note = rapid.StringN(0, 20, -1).Draw(rt, "note")
-				if err := j.Checkpoint(first, []byte(note)); err != nil {
+				if err := j.Checkpoint(first); err != nil {
 					rt.Fatal(err)
 				}
 			},
@@ -57,9 +56,6 @@ func TestAnyOrderOfAppendCheckpointAndCrash(t *testing.T) {
 			},
 			"": func(rt *rapid.T) {
 				holds(rt, j, first, next)
-				if string(j.Note()) != note {
-					rt.Fatalf("note %q; want %q", j.Note(), note)
-				}
 				if j.Bytes() > LeastBytes {
 					rt.Fatalf("%d bytes on disk", j.Bytes())
 				}

@@ -43,7 +43,7 @@ func TestAReaderIsNotOvertakenByACheckpoint(t *testing.T) {
 			if j.number > 6 {
 				settled = j.Next() - 10
 			}
-			if err := j.Checkpoint(settled, nil); err != nil {
+			if err := j.Checkpoint(settled); err != nil {
 				return err
 			}
 			mustAppend(t, j, 200)
@@ -54,7 +54,7 @@ func TestAReaderIsNotOvertakenByACheckpoint(t *testing.T) {
 	if err != nil || before < second || log.String() != "" {
 		t.Errorf("%v after record %d; said: %s", err, before, log)
 	}
-	if err := j.Checkpoint(j.Next(), nil); err != nil || len(j.segments) > 1 {
+	if err := j.Checkpoint(j.Next()); err != nil || len(j.segments) > 1 {
 		t.Errorf("%d segments are left of a settled journal, %v", len(j.segments), err)
 	}
 }
@@ -102,7 +102,7 @@ func TestGroupsOfManyGoroutinesAreReadInOrderWhileTheyAreAppendedAndSettled(t *t
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := j.Checkpoint(next, fmt.Appendf(nil, "%d", next)); err != nil {
+		if err := j.Checkpoint(next); err != nil {
 			t.Fatal(err)
 		}
 		j.Oldest()

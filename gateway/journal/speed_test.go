@@ -24,7 +24,7 @@ func BenchmarkAppend(b *testing.B) {
 					b.Fatal(err)
 				}
 				if n%1000 == 999 {
-					if err := j.Checkpoint(j.Next(), nil); err != nil {
+					if err := j.Checkpoint(j.Next()); err != nil {
 						b.Fatal(err)
 					}
 				}

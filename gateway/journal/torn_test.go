@@ -21,7 +21,7 @@ func TestAGroupThatIsNotWholeIsCutWhereverItEnds(t *testing.T) {
 			mustAppend(t, j, 3)
 			for over != "new blocks" && j.spare == nil {
 				mustAppend(t, j, 3)
-				if err := j.Checkpoint(j.Next()-2, nil); err != nil {
+				if err := j.Checkpoint(j.Next() - 2); err != nil {
 					t.Fatal(err)
 				}
 			}
