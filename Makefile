@@ -13,7 +13,7 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build run test race fuzz faults soak bench lint tidy weigh api fmt docs deps ci
+.PHONY: help build run env test race fuzz faults soak bench lint tidy weigh api fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ run: ## build, and run gateway and consumers together, with their data in ./data
 	@mkdir -p bin
 	@tools/build "$(words $(RUN)) programs" $(BUILD) $(RUN)
 	@exec bin/sluicectl run
+
+env: ## write what docker-compose.yml needs and is not there: .env, and secrets and folders for data in ./stack
+	@deploy/compose/env
 
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300
 RECEIVERS := consumer/forward/testdata/receivers

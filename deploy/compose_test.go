@@ -4,14 +4,14 @@ package deploy
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,127 +22,138 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
-// service is what the tests look at of one of the compose file's services.
-type service struct {
-	Environment map[string]string
-	Ports       []any
-	HealthCheck struct{ Test []string }
-	Volumes     []struct{ Type, Target string }
-}
-
-// load reads the compose file as docker compose does.
-func load(t *testing.T) map[string]service {
-	t.Helper()
-	read := exec.Command(rig.Tool(t, "./compose"), filepath.Join(rig.Root(t), "docker-compose.yml"))
-	text, err := read.Output()
-	if err != nil {
-		var failed *exec.ExitError
-		errors.As(err, &failed)
-		t.Fatalf("%v\n%s", err, failed.Stderr)
-	}
-	var project struct{ Services map[string]service }
-	if err := json.Unmarshal(text, &project); err != nil || len(project.Services) == 0 {
-		t.Fatalf("%d services: %v", len(project.Services), err)
-	}
-	return project.Services
-}
-
-func TestOnlyTheGatewayIsPublishedAndEveryServiceIsCheckedAndKeepsItsData(t *testing.T) {
-	for name, service := range load(t) {
-		if published := len(service.Ports) > 0; published != (name == "gateway") {
-			t.Errorf("%s: published %v", name, published)
+// Others reach Caddy and nothing else. Every container is checked, bounded, and can do as little as possible.
+func TestEveryContainerIsCheckedBoundedAndUnprivileged(t *testing.T) {
+	t.Parallel()
+	_, dotenv := environment(t)
+	p := load(t, dotenv, "*", whole)
+	pinned := regexp.MustCompile(`^(sluice|[a-z/]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)?)$`)
+	for name, s := range p.Services {
+		for _, port := range s.Ports {
+			if name != "caddy" && port.HostIP != "127.0.0.1" {
+				t.Errorf("%s publishes a port to others", name)
+			}
 		}
-		if len(service.HealthCheck.Test) == 0 {
+		switch {
+		case len(s.HealthCheck.Test) == 0:
 			t.Errorf("%s has no health check", name)
+		case s.Memory == "" || s.CPUs == 0 || s.PIDs == 0:
+			t.Errorf("%s has no limit of memory, of processors or of processes", name)
+		case !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true"):
+			t.Errorf("%s can do more than it needs", name)
+		case s.User == "" || strings.HasPrefix(s.User, "0:"):
+			t.Errorf("%s runs as the user %q", name, s.User)
+		case !pinned.MatchString(s.Image):
+			t.Errorf("%s has the image %s: pin its version", name, s.Image)
 		}
-		if _, set := service.Environment["ZORIO_WEBHOOK_SECRET"]; set {
-			t.Errorf("%s has a secret in its environment", name)
-		}
-		if writes := name != "forward"; writes && !keeps(service) {
-			t.Errorf("%s loses its data with its container", name)
+		for network := range s.Networks {
+			if outside := !p.Networks[network].Internal; outside && !slices.Contains([]string{"caddy", "archive", "forward", "grafana"}, name) {
+				t.Errorf("%s reaches the internet", name)
+			}
 		}
 	}
 }
 
-// keeps reports whether /data of a service is a volume.
-func keeps(s service) bool {
-	for _, v := range s.Volumes {
-		if v.Type == "volume" && v.Target == "/data" {
-			return true
+// No secret is in the environment, where whoever may list processes or inspect containers reads it.
+func TestSecretsAreFilesOfOneUserAlone(t *testing.T) {
+	t.Parallel()
+	folder, dotenv := environment(t)
+	p := load(t, dotenv, "*", whole)
+	files, err := filepath.Glob(filepath.Join(folder, "secrets", "*"))
+	if err != nil || len(files) != len(p.Secrets) {
+		t.Errorf("`make env` writes %d secrets, and the compose file has %d (%v)", len(files), len(p.Secrets), err)
+	}
+	for _, file := range append(files, dotenv) {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has the mode %o", file, info.Mode().Perm())
 		}
 	}
-	return false
+	for name, s := range p.Services {
+		for variable, value := range s.Environment {
+			if value == nil {
+				continue
+			}
+			for _, file := range files {
+				if secret := read(t, file); strings.Contains(*value, secret) {
+					t.Errorf("%s has the secret %s in %s", name, filepath.Base(file), variable)
+				}
+			}
+		}
+	}
 }
 
-const webhookSecret = "0123456789abcdefghijABCDEFGHIJ01"
+// What is there is somebody's, and stays; what is missing is added.
+func TestMakeEnvOverwritesNothing(t *testing.T) {
+	t.Parallel()
+	folder, dotenv := environment(t)
+	secret, gone := filepath.Join(folder, "secrets", "zorio_webhook_secret"), filepath.Join(folder, "secrets", "redis_url")
+	put(t, secret, rig.Secret)
+	put(t, dotenv, "SLUICE_SITE=hooks.example.com\n")
+	before := read(t, gone)
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
+	again := exec.Command(filepath.Join(rig.Root(t), "deploy/compose/env"), folder)
+	again.Env = rig.Environment("ENV_FILE=" + dotenv)
+	if output, err := again.CombinedOutput(); err != nil || strings.Contains(string(output), secret) {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	if read(t, secret) != rig.Secret || read(t, dotenv) != "SLUICE_SITE=hooks.example.com" || read(t, gone) != before {
+		t.Error("a file has changed")
+	}
+}
 
-// The containers' addresses become free ports on loopback; everything else is as the files say.
-func TestTheComposedServicesTakeAnEventThrough(t *testing.T) {
-	services := load(t)
-	root, dir := rig.Root(t), t.TempDir()
-	redis, nats, monitor, listen, admin := rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t), rig.Address(t)
-	secret := filepath.Join(dir, "secret")
-	if err := os.WriteFile(secret, []byte(webhookSecret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	port := func(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
-	found, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatalf("%v: `make deps` installs it", err)
-	}
-	conf, err := os.ReadFile(filepath.Join(root, "deploy/nats.conf"))
+func read(t testing.TB, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	natsConf := filepath.Join(dir, "nats.conf")
-	if err := os.WriteFile(natsConf, []byte(strings.Replace(string(conf), "/data", dir, 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	rig.Start(t, found, []string{filepath.Join(root, "deploy/redis.conf"), "--port", port(redis), "--bind", "127.0.0.1", "--dir", dir}, rig.Environment()).Listening(redis)
-	rig.Start(t, rig.NatsServer(t), []string{"-c", natsConf, "-a", "127.0.0.1", "-p", port(nats), "-m", port(monitor)}, rig.Environment()).Listening(nats)
+	return strings.TrimSpace(string(text))
+}
 
-	places := strings.NewReplacer("nats:4222", nats, "nats:8222", monitor, "redis:6379", redis, "/run/secrets/zorio_webhook_secret", secret, "/data", dir)
-	start := func(name, pkg string, more ...string) *rig.Process {
-		environment := rig.Environment()
-		for key, value := range services[name].Environment {
-			environment = append(environment, key+"="+places.Replace(value))
-		}
-		return rig.Start(t, rig.Build(t, pkg), nil, append(environment, more...))
+// The small stack, without what stands in front of it and what looks at it: `make stack-test` runs all of the whole one.
+func TestTheSmallStackTakesAnEventThrough(t *testing.T) {
+	t.Parallel()
+	c := compose(t, whole, small)
+	for _, name := range []string{"gateway-1", "pbx", "telesales", "autocall"} {
+		c.start(name)
 	}
-	gateway := start("gateway", "./gateway", "SLUICE_LISTEN="+listen, "SLUICE_ADMIN="+admin)
-	gateway.WaitFor("listening", 20*time.Second)
-	var consumers []*rig.Process
-	for _, name := range []string{"pbx", "telesales", "autocall"} {
-		p := start(name, "./consumer/"+name, "SLUICE_ADMIN="+rig.Address(t))
-		p.WaitFor("working", 20*time.Second)
-		consumers = append(consumers, p)
+	for _, name := range []string{"gateway-1", "pbx", "telesales", "autocall"} {
+		c.healthy(name)
 	}
+	url, nats := "http://"+c.services["gateway-1"].address+":3000/webhook", "nats://"+c.services["nats-1"].address+":4222"
+	secret := filepath.Join(c.folder, "secrets", "zorio_webhook_secret")
 	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales", "autocall.dtmf.pressed": "autocall"} {
-		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", "http://"+listen+"/webhook", "--nats", "nats://"+nats, "--wait", "10s")
+		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", url, "--nats", nats, "--wait", "20s")
 		send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET_FILE=" + secret)
-		output, err := send.CombinedOutput()
-		if err != nil || !strings.Contains(string(output), "processed by "+team) {
+		if output, err := send.CombinedOutput(); err != nil || !strings.Contains(string(output), "processed by "+team) {
 			t.Errorf("%v\n%s", err, output)
 		}
 	}
-	if answer := largest(t, "http://"+listen+"/webhook"); answer != "200 OK" {
+	if answer := largest(t, url, read(t, secret)); answer != "200 OK" {
 		t.Errorf("the largest body is answered %s: is max_payload of NATS large enough?", answer)
 	}
-	if !syncsAlways(t, monitor) {
-		t.Error("NATS does not sync every write")
-	}
-	for _, p := range append(consumers, gateway) {
-		if strings.Contains(p.Output(), "is no setting") {
-			t.Errorf("the composed environment has a setting that nobody knows:\n%s", p.Output())
+	c.mustNotWarn()
+	c.stop("gateway-1")
+}
+
+// mustNotWarn fails when a service has a setting that it does not know, or an address that is not here.
+func (c *composed) mustNotWarn() {
+	c.t.Helper()
+	for name, s := range c.services {
+		if s.Process != nil && strings.Contains(s.Output(), "is no setting") {
+			c.t.Errorf("%s has a setting that nobody knows:\n%s", name, s.Output())
 		}
-	}
-	if code := gateway.Stop(10 * time.Second); code != 0 {
-		t.Errorf("exit code %d", code)
 	}
 }
 
 // largest delivers a body of 1 MiB, the most that the gateway takes by default, and returns the answer.
-func largest(t *testing.T, url string) string {
+func largest(t *testing.T, url, secret string) string {
 	t.Helper()
 	begin, end := `{"event":"pbx.cdr.created","data":{"notes":"`, `"}}`
 	body := []byte(begin + strings.Repeat("x", 1<<20-len(begin)-len(end)) + end)
@@ -150,7 +161,7 @@ func largest(t *testing.T, url string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header = zorio.Headers(webhookSecret, "pbx.cdr.created", "largest", time.Now(), body)
+	request.Header = zorio.Headers(secret, "pbx.cdr.created", "largest", time.Now(), body)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -161,23 +172,4 @@ func largest(t *testing.T, url string) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(answer.StatusCode, " ", string(text))
-}
-
-// syncsAlways asks NATS itself: what the gateway logs when the machine is busy is about the moment, and not about the files.
-func syncsAlways(t *testing.T, monitor string) bool {
-	t.Helper()
-	answer, err := http.Get("http://" + monitor + "/jsz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var said struct {
-		Config struct {
-			SyncAlways bool `json:"sync_always"`
-		} `json:"config"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
-		t.Fatal(err)
-	}
-	return said.Config.SyncAlways
 }

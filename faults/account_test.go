@@ -1,14 +1,11 @@
 package faults
 
 import (
-	"context"
 	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
+	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
-	"github.com/sluicehq/sluice/pkg/event"
 )
 
 const drains = 30 * time.Second // time in which some of what lies in the journal is stored, as long as there is something
@@ -17,8 +14,8 @@ const drains = 30 * time.Second // time in which some of what lies in the journa
 func (s *stage) balance() {
 	taken, js, begin := s.sender.Taken(), s.js(), time.Now()
 	for deadline, left := begin.Add(drains), len(taken); ; lasts(250 * time.Millisecond) {
-		events, err := copies(s.t.Context(), js, stream.Events)
-		kept, also := copies(s.t.Context(), js, stream.Quarantine)
+		events, err := rig.Copies(s.t.Context(), js, stream.Events)
+		kept, also := rig.Copies(s.t.Context(), js, stream.Quarantine)
 		s.lost, s.twice = 0, 0
 		for id := range taken {
 			if events[id]+kept[id] == 0 {
@@ -42,32 +39,4 @@ func (s *stage) balance() {
 	if took := time.Since(begin); took > 2*time.Second {
 		s.note("all is stored %s after the load", short(took))
 	}
-}
-
-// copies counts those of each delivery in a stream.
-func copies(ctx context.Context, js jetstream.JetStream, name string) (map[string]int, error) {
-	ctx, cancel := context.WithTimeout(ctx, drains)
-	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	info, err := consumer.Info(ctx)
-	if err != nil {
-		return nil, err
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(5000))
-	if err != nil {
-		return nil, err
-	}
-	defer messages.Stop()
-	count := map[string]int{}
-	for range info.NumPending {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return count, err
-		}
-		count[event.DeliveryOf(m.Headers().Get(event.HeaderID))]++
-	}
-	return count, nil
 }

@@ -18,7 +18,7 @@ func TestAGatewayIsThereSoonAfterAKillHoweverMuchIsStored(t *testing.T) {
 	s := &stage{t: t}
 	embedded(s)
 	s.store(stored)
-	s.sender = rig.StartSender(t, s.gateway.URL(), 100, *scale)
+	s.sender = rig.StartSender(t, rig.Sending{URL: s.gateway.URL(), Rate: 100, Scale: *scale})
 	for range 3 {
 		s.gateway.Kill()
 		begin := time.Now()

@@ -34,7 +34,7 @@ type Settings struct {
 	JournalMaxBytes settings.Bytes `env:"SLUICE_JOURNAL_MAX_BYTES" envDefault:"4GiB" min:"64MiB" help:"maximum bytes of the journal; beyond it, 503"`
 	Log             string         `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 
-	RedisURL    string `env:"REDIS_URL" secret:"url" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
+	RedisURL    string `env:"REDIS_URL" secret:"url" file:"true" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, or several, separated by commas; unset: the gateway runs an embedded NATS"`
 	NATSCreds   string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, to check that it syncs every write; for a cluster one per server, separated by commas; unset: port 8222 of the hosts in NATS_URL"`

@@ -80,6 +80,13 @@ func NatsServer(t testing.TB) string {
 	return once(t, tool, func() string { return goCommand(t, Root(t), "tool", "-n", tool) })
 }
 
+// Caddy is the path of a caddy of the version in tools/caddy/go.mod, linked once for all tests as [NatsServer] is.
+func Caddy(t testing.TB) string {
+	t.Helper()
+	const tool = "github.com/caddyserver/caddy/v2/cmd/caddy"
+	return once(t, tool, func() string { return goCommand(t, filepath.Join(Root(t), "tools", "caddy"), "tool", "-n", tool) })
+}
+
 // once is the path of a program, which find is asked for once a run of tests.
 func once(t testing.TB, program string, find func() string) string {
 	t.Helper()

@@ -5,6 +5,7 @@ package rig
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -198,6 +199,23 @@ func Address(t testing.TB) string {
 	return ""
 }
 
+// Network returns the addresses of a network on loopback, 1 to 254, that is the test's own until it ends, with all ports:
+// no other test, of whatever process, is given it.
+func Network(t testing.TB) (host func(n int) string) {
+	t.Helper()
+	for range 100 {
+		network := fmt.Sprintf("127.%d.%d.", 1+rand.IntN(250), rand.IntN(250))
+		claim, err := net.ListenPacket("udp", network+"1:"+strconv.Itoa(firstPort))
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { _ = claim.Close() })
+		return func(n int) string { return network + strconv.Itoa(n) }
+	}
+	t.Fatal("no free network on loopback")
+	return nil
+}
+
 // Listening waits until an address takes connections.
 func (p *Process) Listening(address string) {
 	p.t.Helper()
@@ -212,6 +230,12 @@ func (p *Process) Listening(address string) {
 		_ = conn.Close()
 		return true
 	})
+}
+
+// Find is the path of a program that the distribution has.
+func Find(t testing.TB, program string) string {
+	t.Helper()
+	return find(t, program)
 }
 
 // find is the path of a server's program.

@@ -2,7 +2,10 @@ package rig
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -25,9 +28,8 @@ const Secret = "0123456789abcdefghijABCDEFGHIJ01"
 // happens, after 30 s, 5 min and 30 min; an answer that is no 2xx or takes more than 5 s is a failure; Retry-After is
 // honoured. It keeps the account of what was answered 2xx. It is safe for concurrent use.
 type Sender struct {
+	Sending
 	t      testing.TB
-	url    string
-	scale  float64
 	run    string // in all its delivery ids
 	client *http.Client
 
@@ -64,49 +66,63 @@ const (
 // waits are between two attempts.
 var waits = []time.Duration{30 * time.Second, 5 * time.Minute, 30 * time.Minute}
 
-// StartSender begins to send so many events a second to a URL. The waits between attempts, and those that Retry-After
-// asks for, are shorter by scale.
-func StartSender(t testing.TB, url string, rate int, scale float64) *Sender {
+// Sending is what a sender sends, and where to.
+type Sending struct {
+	URL    string
+	Rate   int            // events a second
+	Scale  float64        // the waits between attempts, and those that Retry-After asks for, are shorter by so much
+	Events []string       // names, in turns; pbx.call.hangup alone when left out
+	Secret string         // [Secret] when left out
+	Roots  *x509.CertPool // who signs for an https URL
+}
+
+// StartSender begins to send.
+func StartSender(t testing.TB, sending Sending) *Sender {
 	t.Helper()
-	s := &Sender{
-		t: t, url: url, scale: scale, run: fmt.Sprintf("%08x", rand.Uint32()), taken: map[string]bool{},
-		client: &http.Client{Timeout: AnswerWithin, Transport: &http.Transport{MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections}},
+	if len(sending.Events) == 0 {
+		sending.Events = []string{"pbx.call.hangup"}
 	}
+	sending.Secret = cmp.Or(sending.Secret, Secret)
+	s := &Sender{Sending: sending, t: t, run: fmt.Sprintf("%08x", rand.Uint32()), taken: map[string]bool{}}
+	s.client = &http.Client{Timeout: AnswerWithin, Transport: &http.Transport{
+		MaxIdleConnsPerHost: connections, MaxConnsPerHost: connections, TLSClientConfig: &tls.Config{RootCAs: s.Roots},
+	}}
 	s.begun, s.cancel = context.WithCancel(context.Background())
 	t.Cleanup(func() { s.cancel(); s.client.CloseIdleConnections() })
-	s.sending.Go(func() { s.happen(rate) })
+	s.sending.Go(s.happen)
 	return s
 }
 
 // happen begins the events that are due. A busy machine may delay some, and none is left out.
-func (s *Sender) happen(rate int) {
+func (s *Sender) happen() {
 	for begin := time.Now(); s.begun.Err() == nil; time.Sleep(time.Millisecond) {
-		for due := int(time.Since(begin).Seconds() * float64(rate)); s.events < due; s.events++ {
-			id := fmt.Sprintf("%s-%d", s.run, s.events)
-			s.sending.Go(func() { s.deliver(id) })
+		for due := int(time.Since(begin).Seconds() * float64(s.Rate)); s.events < due; s.events++ {
+			id, event := fmt.Sprintf("%s-%d", s.run, s.events), s.Events[s.events%len(s.Events)]
+			s.sending.Go(func() { s.deliver(id, event) })
 		}
 	}
 }
 
 // deliver tries a delivery until it is taken or given up.
-func (s *Sender) deliver(id string) {
-	body := fmt.Appendf(nil, `{"event":"pbx.call.hangup","timestamp":%q,"data":{"call_uuid":%q,"hangup_cause":"NORMAL_CLEARING"}}`, time.Now().UTC().Format(time.RFC3339), id)
+func (s *Sender) deliver(id, event string) {
+	body := fmt.Appendf(nil, `{"event":%q,"timestamp":%q,"data":{"call_uuid":%[3]q,"id":%[3]q,"lead_id":%[3]q,"hangup_cause":"NORMAL_CLEARING"}}`,
+		event, time.Now().UTC().Format(time.RFC3339), id)
 	body = append(body, bytes.Repeat([]byte(" "), bodySize-len(body))...)
 	for nth := 0; ; nth++ {
-		a := s.attempt(id, nth, body)
+		a := s.attempt(id, event, nth, body)
 		s.note(a)
 		if !a.Failed() || nth == len(waits) {
 			return
 		}
 		seconds, _ := strconv.Atoi(a.Again)
-		time.Sleep(time.Duration(float64(max(waits[nth], time.Duration(seconds)*time.Second)) / s.scale))
+		time.Sleep(time.Duration(float64(max(waits[nth], time.Duration(seconds)*time.Second)) / s.Scale))
 	}
 }
 
-func (s *Sender) attempt(id string, nth int, body []byte) Attempt {
+func (s *Sender) attempt(id, event string, nth int, body []byte) Attempt {
 	a := Attempt{ID: id, Nth: nth, Begin: time.Now()}
-	request, _ := http.NewRequest(http.MethodPost, s.url, bytes.NewReader(body))
-	request.Header = zorio.Headers(Secret, "pbx.call.hangup", id, a.Begin, body)
+	request, _ := http.NewRequest(http.MethodPost, s.URL, bytes.NewReader(body))
+	request.Header = zorio.Headers(s.Secret, event, id, a.Begin, body)
 	answer, err := s.client.Do(request)
 	if err == nil {
 		var text []byte

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -153,38 +154,66 @@ func (n *Nats) Restart() {
 type Postgres struct {
 	*Process
 	Address string
+	Socket  string // the folder of its unix socket
 }
 
 // postgresPlaces is where Debian puts what it keeps out of the PATH.
 const postgresPlaces = "/usr/lib/postgresql/*/bin/"
 
+// PostgresLaunch is how a PostgreSQL is started; what is left empty is its own.
+type PostgresLaunch struct {
+	Address  string
+	User     string   // who owns everything; sluice when left out
+	Password string   // of that user where it comes by the network; none is asked for when left out
+	Args     []string // of postgres
+}
+
 // StartPostgres starts a PostgreSQL server on a free port. It does not run as root: as root, the tests run it as the
 // user postgres of the distribution's package.
 func StartPostgres(t testing.TB) *Postgres {
+	t.Helper()
+	return LaunchPostgres(t, PostgresLaunch{})
+}
+
+// LaunchPostgres is [StartPostgres], as somebody else has it.
+func LaunchPostgres(t testing.TB, l PostgresLaunch) *Postgres {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "sluice-postgres-") // not t.TempDir: the other user could not reach it
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	p := &Postgres{Address: cmp.Or(l.Address, Address(t)), Socket: dir}
 	credential := postgresUser(t, dir)
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(findPostgres(t, "initdb"), "-D", data, "-U", "sluice", "-A", "trust", "-E", "UTF8", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: credential}, dir
-	initdb.Env = Environment("LC_ALL=C")
-	if output, err := initdb.CombinedOutput(); err != nil {
-		t.Fatalf("initdb: %v\n%s", err, output)
-	}
-	p := &Postgres{Address: Address(t)}
-	_, port, _ := strings.Cut(p.Address, ":")
+	data := initPostgres(t, dir, l, credential)
+	host, port, _ := strings.Cut(p.Address, ":")
 	p.Process = &Process{
 		t: t, name: "postgres", path: findPostgres(t, "postgres"), user: credential, env: Environment("LC_ALL=C"),
-		args: []string{"-D", data, "-p", port, "-h", "127.0.0.1", "-k", dir},
+		args: append([]string{"-D", data, "-p", port, "-h", host, "-k", dir}, l.Args...),
 	}
 	p.Start()
 	t.Cleanup(p.cleanup)
 	p.Ready()
 	return p
+}
+
+// initPostgres makes a cluster in a folder below dir. Whoever may use its socket there is trusted.
+func initPostgres(t testing.TB, dir string, l PostgresLaunch, credential *syscall.Credential) (data string) {
+	t.Helper()
+	data = filepath.Join(dir, "data")
+	initdb := exec.Command(findPostgres(t, "initdb"), "-D", data, "-U", cmp.Or(l.User, "sluice"), "-E", "UTF8", "--no-sync", "--auth-local=trust")
+	if l.Password == "" {
+		initdb.Args = append(initdb.Args, "--auth-host=trust")
+	} else {
+		initdb.Args = append(initdb.Args, "--auth-host=scram-sha-256", "--pwfile=/dev/stdin")
+		initdb.Stdin = strings.NewReader(l.Password)
+	}
+	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: credential}, dir
+	initdb.Env = Environment("LC_ALL=C")
+	if output, err := initdb.CombinedOutput(); err != nil {
+		t.Fatalf("initdb: %v\n%s", err, output)
+	}
+	return data
 }
 
 // Ready waits until it takes queries.

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -37,4 +38,32 @@ func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 		t.Fatal(err)
 	}
 	return s.CachedInfo().State.Msgs
+}
+
+// Copies counts those of each delivery in a stream, by its id.
+func Copies(ctx context.Context, js jetstream.JetStream, name string) (map[string]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return nil, err
+	}
+	defer messages.Stop()
+	count := map[string]int{}
+	for range info.NumPending {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return count, err
+		}
+		count[event.DeliveryOf(m.Headers().Get(event.HeaderID))]++
+	}
+	return count, nil
 }

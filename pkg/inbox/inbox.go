@@ -22,7 +22,7 @@ const pruneEvery = time.Hour
 
 // Settings say where a team's tables are.
 type Settings struct {
-	DatabaseURL string `env:"DATABASE_URL" secret:"url" help:"postgres://user:password@host/database; unset: SQLite, a file in SLUICE_DATA"`
+	DatabaseURL string `env:"DATABASE_URL" secret:"url" file:"true" help:"postgres://user:password@host/database; unset: SQLite, a file in SLUICE_DATA"`
 	Data        string `env:"SLUICE_DATA" envDefault:"./data" help:"folder of the SQLite file"`
 }
 

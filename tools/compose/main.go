@@ -1,9 +1,10 @@
-// compose reads a compose file as docker compose does, with all its profiles, and prints the project as JSON. It is a
-// program of its own so that the library weighs on the tests alone.
+// compose reads compose files, the later ones over the first, as docker compose does, with all their profiles unless it is
+// told which, and prints the project as JSON. It is a program of its own so that the library weighs on the tests alone.
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 
@@ -11,14 +12,18 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	dotenv := flag.String("env-file", "", "file in the place of .env")
+	profile := flag.String("profile", "*", "what is started beside the services without a profile; * is everything")
+	flag.Parse()
+	if err := run(*dotenv, *profile, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "compose:", err)
 		os.Exit(1)
 	}
 }
 
-func run(files []string) error {
-	options, err := cli.NewProjectOptions(files, cli.WithProfiles([]string{"*"}))
+func run(dotenv, profile string, files []string) error {
+	with := []cli.ProjectOptionsFn{cli.WithProfiles([]string{profile}), cli.WithEnvFiles(dotenv), cli.WithDotEnv}
+	options, err := cli.NewProjectOptions(files, with...)
 	if err != nil {
 		return err
 	}
