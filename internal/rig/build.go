@@ -87,6 +87,13 @@ func Caddy(t testing.TB) string {
 	return once(t, tool, func() string { return goCommand(t, filepath.Join(Root(t), "tools", "caddy"), "tool", "-n", tool) })
 }
 
+// NatsCLI is the path of `nats`, with which operators look after a NATS. It is linked once for all tests too.
+func NatsCLI(t testing.TB) string {
+	t.Helper()
+	const tool = "github.com/nats-io/natscli/nats"
+	return once(t, tool, func() string { return goCommand(t, filepath.Join(Root(t), "tools"), "tool", "-n", tool) })
+}
+
 // once is the path of a program, which find is asked for once a run of tests.
 func once(t testing.TB, program string, find func() string) string {
 	t.Helper()

@@ -22,6 +22,23 @@ func StartNatsCluster(t testing.TB, size int) NatsCluster {
 	return startNatsCluster(t, addresses(t, size), func(_ int, to string) string { return to })
 }
 
+// SystemUser may look after a whole cluster; it is its own password. All others need none.
+const SystemUser = "admin"
+
+// Join starts one more server of the cluster, which has the next name.
+func (c NatsCluster) Join() NatsCluster {
+	c[0].t.Helper()
+	return append(c, startMember(c[0].t, len(c), Address(c[0].t), c.list(func(n *Nats) string { return "nats://" + n.route })))
+}
+
+func startMember(t testing.TB, number int, route, routes string) *Nats {
+	t.Helper()
+	n := StartNats(t, fmt.Sprintf("server_name: n%d\ncluster { name: c, listen: %q, no_advertise: true, routes: [%s] }\n"+
+		"accounts { $SYS { users: [ { user: %s, password: %[4]s } ] } }", number, route, routes, SystemUser))
+	n.route = route
+	return n
+}
+
 // StartParted starts a cluster whose servers reach each other by ways of the test's, and returns what parts one of them
 // from the others, and what joins it to them again. Whoever is outside reaches all of them all the time.
 func StartParted(t testing.TB, size int) (c NatsCluster, part, join func(*Nats)) {
@@ -65,7 +82,7 @@ func startNatsCluster(t testing.TB, all []string, way func(from int, to string) 
 				routes = append(routes, "nats://"+way(i, to))
 			}
 		}
-		c[i] = StartNats(t, fmt.Sprintf("server_name: n%d\ncluster { name: c, listen: %q, no_advertise: true, routes: [%s] }", i, all[i], strings.Join(routes, ", ")))
+		c[i] = startMember(t, i, all[i], strings.Join(routes, ", "))
 	}
 	return c
 }

@@ -39,12 +39,15 @@ type Block struct {
 	Needs  string
 }
 
-var block = regexp.MustCompile("(?m)^(?:<!-- (runs in|needs) (.+) -->\n+)?```sh\n((?s:.*?))^```$")
+var (
+	block    = regexp.MustCompile("(?m)^ *(?:<!-- (runs in|needs) (.+) -->\n+ *)?```sh\n((?s:.*?))^ *```$")
+	indented = regexp.MustCompile("(?m)^ +") // of a block in a list
+)
 
 // Blocks are all blocks of commands of a page, in order.
 func Blocks(page string) (blocks []Block) {
 	for _, m := range block.FindAllStringSubmatch(page, -1) {
-		b := Block{Text: strings.TrimSpace(m[3])}
+		b := Block{Text: strings.TrimSpace(indented.ReplaceAllString(m[3], ""))}
 		switch m[1] {
 		case "runs in":
 			b.RunsIn = m[2]

@@ -81,6 +81,7 @@ type Nats struct {
 
 	file, more string // its configuration file, and what a test added to it
 	store      string // its data folder
+	route      string // where the other servers of its cluster reach it
 }
 
 // StartNats starts a nats-server with JetStream on free ports, which syncs every write; config is added to its
@@ -133,11 +134,17 @@ func (n *Nats) Reload(config string) {
 // Wipe kills it, removes all that it stored, and starts it again.
 func (n *Nats) Wipe() {
 	n.t.Helper()
+	n.Lose()
+	n.Restart()
+}
+
+// Lose kills it, and removes all that it stored.
+func (n *Nats) Lose() {
+	n.t.Helper()
 	n.Kill()
 	if err := os.RemoveAll(n.store); err != nil {
 		n.t.Fatal(err)
 	}
-	n.Restart()
 }
 
 // URL is its NATS_URL.
@@ -148,6 +155,14 @@ func (n *Nats) Restart() {
 	n.t.Helper()
 	n.Start()
 	n.Listening(n.Address)
+}
+
+// StartAt starts it again at another address for its clients, after a Kill or Stop.
+func (n *Nats) StartAt(address string) {
+	n.t.Helper()
+	n.args = []string{"-c", n.file, "-a", strings.Split(address, ":")[0], "-p", strings.Split(address, ":")[1]}
+	n.Start()
+	n.Listening(address)
 }
 
 // Postgres is a PostgreSQL server with one empty database.
