@@ -100,7 +100,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	g.inside("127.0.0.2")
 	g.inside("127.0.0.2")
-	rig.Eventually(t, 10*time.Second, "they are inside", func() bool { return g.metric("sluice_inflight 4") })
+	rig.Eventually(t, 10*time.Second, "they are inside", func() bool { return g.metric("sluice_requests_in_flight 4") })
 	for range 3 {
 		if got := refused(t, g.from("127.0.0.3")); got != "503 Service Unavailable: Too many connections" {
 			t.Errorf("a fifth one of all: %s", got)
@@ -239,7 +239,7 @@ func TestFileDescriptorsAreKeptForTheRest(t *testing.T) {
 	for n := range 400 {
 		g.from(fmt.Sprintf("127.0.0.%d", n%4+1))
 	}
-	if !g.metric("sluice_inflight 0") {
+	if !g.metric("sluice_requests_in_flight 0") {
 		t.Error("the admin address does not answer")
 	}
 	rig.Eventually(t, 10*time.Second, "an honest request is answered", func() bool { return g.ask(g.from("127.0.0.5"), "1") == "200 OK" })

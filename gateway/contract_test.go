@@ -405,7 +405,7 @@ func TestOverloadIsRefusedWithoutReadingTheBody(t *testing.T) {
 	nats.Signal(syscall.SIGSTOP) // so that the first one stays inside
 	first := make(chan string, 1)
 	go func() { first <- g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)) }()
-	rig.Eventually(t, 5*time.Second, "one is inside", func() bool { return g.metric("sluice_inflight 1") })
+	rig.Eventually(t, 5*time.Second, "one is inside", func() bool { return g.metric("sluice_requests_in_flight 1") })
 	if status, text := g.raw("POST /webhook HTTP/1.1\r\nHost: sluice\r\nContent-Length: 1000\r\n\r\n"); status != "503" || text != "Overloaded" {
 		t.Errorf("%s %s", status, text)
 	}

@@ -242,7 +242,7 @@ func TestNewDeliveriesAreTakenSoonAfterAnOutage(t *testing.T) {
 	if failed := s.failures(back.Add(3 * time.Second)); len(failed) > 0 {
 		t.Errorf("3 s after NATS is back %d attempts fail, the first %+v", len(failed), failed[0])
 	}
-	if resent := g.value("sluice_resent_total"); resent > float64(len(s.attempts)) {
+	if resent := g.value("sluice_publish_resent_total"); resent > float64(len(s.attempts)) {
 		t.Errorf("%v copies were sent again, in %d attempts", resent, len(s.attempts))
 	}
 }

@@ -101,9 +101,8 @@ func (j *journals) limit() int64 {
 	if j.settings.NATSURL == "" {
 		share = 8
 	}
-	var disk syscall.Statfs_t
-	if err := syscall.Statfs(j.settings.Data, &disk); err == nil {
-		limit = min(limit, int64(disk.Blocks)*disk.Bsize/share)
+	if _, size, err := diskOf(j.settings.Data); err == nil {
+		limit = min(limit, size/share)
 	}
 	return max(limit, journal.LeastBytes)
 }

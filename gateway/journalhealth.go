@@ -58,15 +58,15 @@ func (j *journals) measure(registry prometheus.Registerer) {
 	gauge := func(name, help string, value func() float64) {
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
-	gauge("sluice_journal_deliveries", "Deliveries in the journal that are not in NATS yet.", func() float64 { count, _ := j.waiting(); return float64(count) })
-	gauge("sluice_journal_oldest_seconds", "Age of the oldest delivery in the journal that is not in NATS yet.", func() float64 {
+	gauge("sluice_journal_deliveries", "Deliveries in the journal that are not in NATS yet: while there are any, keep this machine's disk.", func() float64 { count, _ := j.waiting(); return float64(count) })
+	gauge("sluice_journal_oldest_age_seconds", "Age of the oldest delivery in the journal that is not in NATS yet; 0 without one. While it rises, see the state of NATS.", func() float64 {
 		if _, since := j.waiting(); !since.IsZero() {
 			return time.Since(since).Seconds()
 		}
 		return 0
 	})
 	gauge("sluice_journal_bytes", "Size of the journal on disk.", func() float64 { return float64(j.own.Bytes()) })
-	gauge("sluice_journal_left_bytes", "Bytes that the journal may still take; beyond it, 503.", func() float64 { return float64(j.own.Left()) })
-	gauge("sluice_journal_damaged", "Journal records found damaged since the start: each is a delivery lost on this machine.", func() float64 { return float64(j.own.Damaged()) })
+	gauge("sluice_journal_free_bytes", "Bytes that the journal may still take; beyond it, 503. Bring NATS back, free space on the disk of SLUICE_DATA, or raise SLUICE_JOURNAL_MAX_BYTES.", func() float64 { return float64(j.own.Left()) })
+	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_journal_damaged_total", Help: "Journal records found damaged: each is a delivery lost on this machine. The log names the place: copy SLUICE_DATA, and replace the disk."}, func() float64 { return float64(j.own.Damaged()) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_journal_drained_total", Help: "Deliveries published from the journal to NATS."}, func() float64 { return float64(j.draining.Drained()) })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,7 @@ func (l *levels) run(ctx context.Context, every time.Duration) {
 		wait := every
 		if err != nil {
 			l.log.Debug("cannot measure the streams and the teams' lag", "error", err)
-			all, wait = nil, max(every, levelsAgain)
+			wait = max(every, levelsAgain)
 		}
 		l.latest.Store(&all)
 		stream.Pause(ctx, wait)
@@ -56,12 +57,11 @@ func (l *levels) run(ctx context.Context, every time.Duration) {
 }
 
 var (
-	streamMessages = levelDesc("sluice_stream_messages", "Messages in a stream: DEAD has the dead letters, RETRY the events that wait for a retry, QUARANTINE what was unroutable, late or replayed.", "stream")
+	streamMessages = levelDesc("sluice_stream_messages", "Messages in a stream: DEAD has the dead letters (sluicectl dead), RETRY the events that wait for a retry, QUARANTINE what was unroutable, late or replayed (sluicectl quarantine).", "stream")
 	streamBytes    = levelDesc("sluice_stream_bytes", "Bytes in a stream.", "stream")
 	streamLimit    = levelDesc("sluice_stream_limit_bytes", "Maximum bytes of a stream; beyond it, the oldest messages are dropped; +Inf where only the store limits it.", "stream")
 	storeBytes     = levelDesc("sluice_store_bytes", "Bytes that all streams of this NATS account hold on disk.")
-	storeLimit     = levelDesc("sluice_store_limit_bytes", "Maximum of sluice_store_bytes; beyond it, deliveries are refused: the account's limit, +Inf if it has none, or with the embedded NATS what fits on the disk.")
-	teamLag        = levelDesc("sluice_team_lag", "Events in EVENTS that a team has not processed, whether a process of the team runs or not.", "team")
+	storeLimit     = levelDesc("sluice_store_limit_bytes", "Maximum of sluice_store_bytes; beyond it, deliveries are refused: the account's limit, +Inf if it has none, or with the embedded NATS what fits on the disk. Raise the limit, make room, or lower SLUICE_EVENTS_MAX_BYTES or SLUICE_EVENTS_MAX_AGE.")
 )
 
 func levelDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -74,7 +74,7 @@ func level(d *prometheus.Desc, value float64, labels ...string) prometheus.Metri
 
 // Describe implements [prometheus.Collector].
 func (l *levels) Describe(all chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{streamMessages, streamBytes, streamLimit, storeBytes, storeLimit, teamLag} {
+	for _, d := range slices.Concat([]*prometheus.Desc{streamMessages, streamBytes, streamLimit, storeBytes, storeLimit}, teamDescs) {
 		all <- d
 	}
 }
@@ -88,14 +88,14 @@ func (l *levels) Collect(all chan<- prometheus.Metric) {
 	}
 }
 
-// measure asks NATS: for each stream, for the account, and for the teams.
+// measure asks NATS: for each stream, for the account, and for the teams. With an error it returns what was told before.
 func (l *levels) measure(ctx context.Context) (all []prometheus.Metric, err error) {
 	ctx, cancel := context.WithTimeout(ctx, levelsWithin)
 	defer cancel()
 	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay} {
 		s, err := l.js.Stream(ctx, name)
 		if err != nil {
-			return nil, err
+			return all, err
 		}
 		info := s.CachedInfo()
 		all = append(all, level(streamMessages, float64(info.State.Msgs), name), level(streamBytes, float64(info.State.Bytes), name),
@@ -103,18 +103,15 @@ func (l *levels) measure(ctx context.Context) (all []prometheus.Metric, err erro
 	}
 	account, err := l.js.AccountInfo(ctx)
 	if err != nil {
-		return nil, err
+		return all, err
 	}
 	limit, err := l.storeLimit(account)
 	if err != nil {
-		return nil, err
+		return all, err
 	}
 	all = append(all, level(storeBytes, float64(account.Store)), level(storeLimit, limitOf(limit)))
-	teams, err := team.All(ctx, l.js)
-	for _, t := range teams {
-		all = append(all, level(teamLag, float64(t.Lag()), t.Name))
-	}
-	return all, err
+	teams, err := team.Levels(ctx, l.js)
+	return append(all, teamLevels(teams, time.Now())...), err
 }
 
 // storeLimit is the account's, or what the disk of the server inside has room for besides.

@@ -99,6 +99,7 @@ func TestMetricsSayHowFullTheStreamsAreAndHowFarTheTeams(t *testing.T) {
 		"sluice_stream_messages EVENTS": 4, "sluice_stream_messages DEAD": 1, "sluice_stream_messages RETRY": 1, "sluice_stream_messages QUARANTINE": 1,
 		"sluice_stream_messages REPLAY": 0, "sluice_stream_limit_bytes EVENTS": 1 << 20, "sluice_stream_limit_bytes DEAD": math.Inf(1),
 		"sluice_store_limit_bytes": math.Inf(1), "sluice_team_lag pbx": 2,
+		"sluice_team_dead_letters pbx": 1, "sluice_team_processes pbx": 0, "sluice_team_state working pbx": 1, "sluice_team_state no process pbx": 0,
 	} {
 		if got, there := told[name]; !there || got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
@@ -106,6 +107,10 @@ func TestMetricsSayHowFullTheStreamsAreAndHowFarTheTeams(t *testing.T) {
 	}
 	if events, store := told["sluice_stream_bytes EVENTS"], told["sluice_store_bytes"]; events == 0 || store < events {
 		t.Errorf("%v bytes in EVENTS, %v in all", events, store)
+	}
+
+	if age, left := told["sluice_team_oldest_age_seconds pbx"], told["sluice_team_retention_left_seconds pbx"]; age <= 0 || age > 60 || left <= 0 || left > 7*24*3600 {
+		t.Errorf("the oldest event of pbx is %v s old, and dropped in %v s", age, left)
 	}
 
 	n.Kill()

@@ -55,6 +55,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, journals.close()) }()
+	measureDisk(s.Data, admin.Registry())
 	hub := newHub(s, journals, log)
 	admin.Watch("nats", hub.health)
 	defer shown.keep(ctx, admin)()

@@ -38,6 +38,7 @@ func inProcess(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) 
 	m := &refillable{Memory: seen.NewMemory(s.SeenMax), gap: make(chan struct{}, 1), filled: make(chan struct{})}
 	f := promauto.With(admin.Registry())
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries", Help: "Deliveries remembered in memory."}, func() float64 { return float64(m.Len()) })
+	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_seen_entries_limit", Help: "Maximum of sluice_seen_entries; beyond it, the oldest is forgotten. SLUICE_SEEN_MAX sets it."}, func() float64 { return float64(s.SeenMax) })
 	f.NewCounterFunc(prometheus.CounterOpts{Name: "sluice_seen_evicted_total", Help: "Deliveries forgotten before their 24 hours were over: raise SLUICE_SEEN_MAX, or set REDIS_URL."}, func() float64 { return float64(m.Evicted()) })
 	m.Missed(time.Now().Add(-seen.TTL))
 	return &memory{Seen: m, filled: m.filled, of: m.Of, stop: background(func(ctx context.Context) {
@@ -138,7 +139,7 @@ func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*
 	if err != nil {
 		return nil, err
 	}
-	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the circuit breaker for Redis, or for one of its shards, is open."}, func() float64 {
+	promauto.With(admin.Registry()).NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_redis_away", Help: "1 while the circuit breaker for Redis, or for one of its shards, is open. Nothing is lost: start Redis, or see /readyz."}, func() float64 {
 		if r.State().Away {
 			return 1
 		}

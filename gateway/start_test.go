@@ -125,7 +125,7 @@ func inside(t *testing.T) (g *gateway, redis *rig.Redis, nats *rig.Nats, answer 
 		got, err := g.try(zorio.Headers(secret, "pbx.call.hangup", "inside", time.Now(), b), b)
 		answered <- fmt.Sprint(got, err)
 	}()
-	rig.Eventually(t, 3*time.Second, "it is inside", func() bool { return g.metric("sluice_inflight 1") })
+	rig.Eventually(t, 3*time.Second, "it is inside", func() bool { return g.metric("sluice_requests_in_flight 1") })
 	return g, redis, nats, answered
 }
 

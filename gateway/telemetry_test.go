@@ -33,7 +33,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 	b := body("pbx.call.hangup", 1)
 	begin := time.Now().Unix()
 	g.send("pbx.call.hangup", "1", b)
-	rig.Eventually(t, 5*time.Second, "it is marked", func() bool { return g.value(`sluice_seen_seconds_count{op="mark"}`) == 1 })
+	rig.Eventually(t, 5*time.Second, "it is marked", func() bool { return g.value(`sluice_seen_duration_seconds_count{op="mark"}`) == 1 })
 	g.send("pbx.call.hangup", "1", b)
 	g.stale("2", b)
 	g.forged("3", b)
@@ -43,9 +43,9 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`sluice_requests_total{answer="ok"}`: 1, `sluice_requests_total{answer="duplicate"}`: 1, `sluice_requests_total{answer="invalid"}`: 1,
 		`sluice_requests_total{answer="quarantined_late"}`: 1, `sluice_requests_total{answer="quarantined_unroutable"}`: 1, `sluice_requests_total{answer="stale"}`: 0,
 		`sluice_quarantined_total{reason="late"}`: 1, `sluice_quarantined_total{reason="unroutable"}`: 1,
-		`sluice_request_seconds_count`: 5, `sluice_request_bytes_sum`: float64(4*len(b) + len("not JSON")), `sluice_group_deliveries_sum`: 4,
-		`sluice_seen_seconds_count{op="lookup"}`: 4, `sluice_publish_seconds_count`: 3, `sluice_redis_away`: 0, `sluice_seen_failures_total`: 0,
-		`sluice_marks_missed_total`: 0, `sluice_resent_total`: 0, `sluice_inflight`: 0,
+		`sluice_request_duration_seconds_count`: 5, `sluice_request_size_bytes_sum`: float64(4*len(b) + len("not JSON")), `sluice_group_deliveries_sum`: 4,
+		`sluice_seen_duration_seconds_count{op="lookup"}`: 4, `sluice_publish_duration_seconds_count`: 3, `sluice_redis_away`: 0, `sluice_seen_failures_total`: 0,
+		`sluice_marks_missed_total`: 0, `sluice_publish_resent_total`: 0, `sluice_requests_in_flight`: 0,
 		series: 4, `sluice_dependency_status{dependency="nats",status="ok"}`: 1, `sluice_dependency_status{dependency="redis",status="down"}`: 0,
 	} {
 		if got := g.value(series); got != want {

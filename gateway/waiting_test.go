@@ -53,7 +53,7 @@ func TestAGatewayWaitsForNATSAndServesWhenItCan(t *testing.T) {
 		t.Errorf("%s after %s", got, time.Since(begin))
 	}
 	held := g.sending("held")
-	rig.Eventually(t, 3*time.Second, "it is inside", func() bool { return g.metric("sluice_inflight 1") })
+	rig.Eventually(t, 3*time.Second, "it is inside", func() bool { return g.metric("sluice_requests_in_flight 1") })
 	nats.Restart()
 	if got := <-held; got != "200 OK" {
 		t.Errorf("what waited inside: %s", got)

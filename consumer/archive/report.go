@@ -47,10 +47,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		repeated: counter("sluice_archive_repeated_total", "Redelivered events that were in a file already."),
 		files:    counter("sluice_archive_files_total", "Files written."),
 		bytes:    counter("sluice_archive_bytes_total", "Bytes of the files written."),
-		held:     gauge("sluice_archive_held", "Events in memory, not written to a file yet."),
-		waiting:  gauge("sluice_archive_waiting", "Pending events in the stream."),
-		last:     gauge("sluice_archive_last_file_seconds", "Time of the last written file, in seconds since 1970."),
-		seconds:  f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_archive_file_seconds", Help: "Duration of building and writing a file.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
+		held:     gauge("sluice_archive_buffered_events", "Events in memory, not written to a file yet: a restart reads them again."),
+		waiting:  gauge("sluice_archive_pending_events", "Pending events in the stream. Where they rise for long, see what /readyz says of files."),
+		last:     gauge("sluice_archive_last_file_timestamp_seconds", "Time of the last written file, in seconds since 1970; 0: none since the start."),
+		seconds:  f.NewHistogram(prometheus.HistogramOpts{Name: "sluice_archive_file_duration_seconds", Help: "Duration of building and writing a file.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 16)}),
 	}
 }
 

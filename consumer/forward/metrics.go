@@ -17,8 +17,8 @@ type metrics struct {
 func newMetrics(registry prometheus.Registerer) *metrics {
 	f := promauto.With(registry)
 	return &metrics{
-		answers: f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_forward_answers_total", Help: "Requests to a target by its answer: 2xx, 3xx, 4xx, 410, 429, 5xx, or none."}, []string{"target", "answer"}),
-		paused:  f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_forward_paused", Help: "1 while nothing is posted to a target, because it answered 410 or its worker cannot run."}, []string{"target"}),
+		answers: f.NewCounterVec(prometheus.CounterOpts{Name: "sluice_forward_answers_total", Help: "Requests to a target by its answer: 2xx, 3xx, 4xx, 410, 429, 5xx, or none (no answer in time)."}, []string{"target", "answer"}),
+		paused:  f.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_forward_paused", Help: "1 while nothing is posted to a target, because it answered 410 or its worker cannot run. /readyz says why; SIGHUP starts it again."}, []string{"target"}),
 	}
 }
 

@@ -9,7 +9,7 @@ const (
 	refusedRemedy   = "sluicectl refused shows what came"
 	bodyRemedy      = "raise SLUICE_MAX_BODY, and max_payload of NATS with it"
 	headRemedy      = "let the proxy in front add less, or nothing; " + refusedRemedy
-	loadRemedy      = "see sluice_inflight and sluice_request_seconds: raise SLUICE_MAX_INFLIGHT and SLUICE_MAX_INFLIGHT_BYTES, or run another gateway"
+	loadRemedy      = "see sluice_requests_in_flight and sluice_request_duration_seconds: raise SLUICE_MAX_INFLIGHT and SLUICE_MAX_INFLIGHT_BYTES, or run another gateway"
 	openRemedy      = "raise SLUICE_MAX_CONNECTIONS and SLUICE_MAX_CONNECTIONS_PER_IP, and the limit of open files with them, or close idle connections in the proxy in front"
 	plainRemedy     = "use https:// there, or unset SLUICE_TLS_CERT and SLUICE_TLS_ACME behind a proxy that ends TLS"
 	tlsRemedy       = "set SLUICE_TLS_CERT and SLUICE_TLS_KEY, or SLUICE_TLS_ACME, or point the URL at the proxy that ends TLS"
@@ -50,5 +50,5 @@ func (a *answers) explain() {
 
 // tooSlow stands for an answer that came after the sender had given up.
 func tooSlow() *answer {
-	return &answer{Answer: source.Answer{Text: "answered too late"}, label: "too_slow", cause: "is this machine too busy?", remedy: "see its load, and sluice_request_seconds"}
+	return &answer{Answer: source.Answer{Text: "answered too late"}, label: "too_slow", cause: "is this machine too busy?", remedy: "see its load, and sluice_request_duration_seconds"}
 }

@@ -98,6 +98,13 @@ func (r *rhythm) silence(count int64, now time.Time) (lasts, limit, usual time.D
 	return lasts, r.limit(), r.usual
 }
 
+// heard reports whether anything authentic has come, in this run or before it.
+func (r *rhythm) heard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.last.IsZero()
+}
+
 // patience is how long nothing authentic comes without a meaning.
 func (r *rhythm) patience() time.Duration {
 	r.mu.Lock()

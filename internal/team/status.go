@@ -72,10 +72,16 @@ func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[st
 		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0,
 	}
 	s.NoReplays = !t.ReadsReplays(ctx, js)
-	if s.Lag == 0 {
-		return s, nil
+	stored, left, err := t.first(ctx, js)
+	if err != nil || stored.IsZero() {
+		return s, err
 	}
-	return s, t.oldest(ctx, js, s)
+	s.Oldest = &stored
+	if left < math.MaxInt64 {
+		seconds := Seconds(math.Round(left.Seconds()))
+		s.DroppedIn = &seconds
+	}
+	return s, nil
 }
 
 // ReadsReplays reports whether a process of the team has ever read REPLAY; true if that is unknown.
@@ -84,45 +90,30 @@ func (t *Team) ReadsReplays(ctx context.Context, js jetstream.JetStream) bool {
 	return !errors.Is(err, jetstream.ErrConsumerNotFound)
 }
 
-// oldest finds the oldest event that the team has not processed. Failed events move to RETRY, so none of them holds
-// back the durable's position.
-func (t *Team) oldest(ctx context.Context, js jetstream.JetStream, s *Status) error {
-	events, err := js.Stream(ctx, stream.Events)
-	if err != nil {
-		return err
+// countTeams counts the messages of each team in the streams that have some for each.
+func countTeams(ctx context.Context, js jetstream.JetStream) (counts map[string]map[string]uint64, err error) {
+	counts = map[string]map[string]uint64{}
+	for _, name := range []string{stream.Retry, stream.Replay, stream.Dead} {
+		if counts[name], err = countIn(ctx, js, name); err != nil {
+			return nil, err
+		}
 	}
-	first, err := stream.FirstFrom(ctx, events, filters(t.info), t.info.AckFloor.Stream+1)
-	if errors.Is(err, jetstream.ErrMsgNotFound) { // settled meanwhile
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	at := first.Time.UTC()
-	s.Oldest = &at
-	if left := stream.UntilDropped(events.CachedInfo(), first.Sequence, at, time.Now()); left < math.MaxInt64 {
-		seconds := Seconds(math.Round(left.Seconds()))
-		s.DroppedIn = &seconds
-	}
-	return nil
+	return counts, nil
 }
 
-// countTeams counts the messages of each team in the streams whose subjects begin with the stream and the team.
-func countTeams(ctx context.Context, js jetstream.JetStream) (map[string]map[string]uint64, error) {
-	counts := map[string]map[string]uint64{}
-	for _, name := range []string{stream.Retry, stream.Replay, stream.Dead} {
-		s, err := js.Stream(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		info, err := s.Info(ctx, jetstream.WithSubjectFilter(strings.ToLower(name)+".>"))
-		if err != nil {
-			return nil, err
-		}
-		counts[name] = map[string]uint64{}
-		for subject, n := range info.State.Subjects {
-			counts[name][strings.Split(subject, ".")[1]] += n
-		}
+// countIn counts the messages of each team in a stream whose subjects begin with the stream and the team.
+func countIn(ctx context.Context, js jetstream.JetStream, name string) (map[string]uint64, error) {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(strings.ToLower(name)+".>"))
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]uint64{}
+	for subject, n := range info.State.Subjects {
+		counts[strings.Split(subject, ".")[1]] += n
 	}
 	return counts, nil
 }

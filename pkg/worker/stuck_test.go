@@ -64,7 +64,7 @@ func TestHandlersThatGoOnAfterTheirTimeAreTold(t *testing.T) {
 		d := dependency(w, "handler")
 		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "2 of 2 handlers still run although their time limit is over") && d.Remedy == stuckRemedy && time.Since(d.Since) < time.Minute
 	})
-	if got := gauges(t, w); got["sluice_consumer_stuck"] != 2 {
+	if got := gauges(t, w); got["sluice_consumer_handlers_stuck"] != 2 {
 		t.Errorf("%v", got)
 	}
 	close(release)

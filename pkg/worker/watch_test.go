@@ -73,7 +73,7 @@ func TestTheBacklogIsMeasured(t *testing.T) {
 	go func() { ended <- w.run(ctx) }()
 	eventually(t, "the danger is told", func() bool { return strings.Contains(out.String(), "will soon drop events") })
 	got := gauges(t, w)
-	if got["sluice_consumer_lag"] != 3 || math.Round(got["sluice_consumer_at_risk_seconds"]/3600) != 10 || got["sluice_consumer_oldest_seconds"] <= 0 || got["sluice_consumer_oldest_seconds"] > 60 {
+	if got["sluice_consumer_lag"] != 3 || math.Round(got["sluice_consumer_retention_left_seconds"]/3600) != 10 || got["sluice_consumer_oldest_age_seconds"] <= 0 || got["sluice_consumer_oldest_age_seconds"] > 60 {
 		t.Errorf("%v", got)
 	}
 	close(release)
