@@ -39,7 +39,7 @@ APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300
 RECEIVERS := consumer/forward/testdata/receivers
 
 deps: ## install what the tests need and is missing: servers and languages (Debian packages), Express and ioredis (npm)
-	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node"; missing=; \
+	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node, Prometheus"; missing=; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
@@ -47,6 +47,9 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 	/usr/bin/python3 -c 'import fastapi, redis, uvicorn' 2>/dev/null || missing="$$missing python3-fastapi python3-redis python3-uvicorn"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { echo "installing prometheus and promtool, without their service"; \
+	dir=$$(mktemp -d) && chmod 755 $$dir && cd $$dir && { apt-get download -q prometheus || { $(APT) update -q && apt-get download -q prometheus; } } && \
+	dpkg-deb -x prometheus_*.deb . && $(SUDO) install usr/bin/prometheus usr/bin/promtool /usr/local/bin/ && rm -r $$dir; }
 	@cmp -s $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed || { npm ci --prefix $(RECEIVERS)/node --no-audit --no-fund && \
 	cp $(RECEIVERS)/node/package-lock.json $(RECEIVERS)/node/node_modules/.installed; }
 

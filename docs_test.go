@@ -183,6 +183,25 @@ func TestEverySettingAndMetricNamedExists(t *testing.T) {
 	}
 }
 
+// What Prometheus and Grafana look at.
+func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
+	known := map[string]bool{}
+	for _, m := range metrics(t) {
+		known[m.name] = true
+	}
+	for _, file := range []string{"deploy/prometheus/alerts.yml", "deploy/grafana/dashboards/sluice.json"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range metric.FindAllString(string(text), -1) {
+			if !known[strings.TrimSuffix(name, "_bucket")] {
+				t.Errorf("%s: there is no %s", file, name)
+			}
+		}
+	}
+}
+
 // The consumer and the test of its handler, as they stand there.
 func TestTheConsumerShownPassesItsTest(t *testing.T) {
 	t.Parallel()
