@@ -1,0 +1,101 @@
+package deploy
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+// The addresses of the pods become free ports on loopback, everything else is as the files say.
+func TestTheGatewayOfKubernetesStoresOnThreeDisksAndAnswersItsProbes(t *testing.T) {
+	t.Parallel()
+	c := overlays(t)["production"]
+	names, nats := startNats(t, c)
+	redis, listen, admin := rig.Address(t), rig.Address(t), rig.Address(t)
+	startRedis(t, c, redis)
+	names = append(names, "redis:6379", redis, "0.0.0.0:3000", listen, "0.0.0.0:3001", admin)
+
+	pod := c.find("StatefulSet", "gateway").pod()
+	files, data, environment := c.files(t, pod), t.TempDir(), []string{}
+	put(t, filepath.Join(files, "redis_url"), strings.NewReplacer(names...).Replace(secrets["redis_url"]))
+	for _, v := range pod.Containers[0].Env {
+		environment = append(environment, v.Name+"="+strings.NewReplacer(names...).Replace(here(v.Value, files, data)))
+	}
+	monitors := strings.NewReplacer(names...).Replace("http://nats-0.nats-pods:8222,http://nats-1.nats-pods:8222,http://nats-2.nats-pods:8222")
+	gateway := rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(append(environment, "SLUICE_NATS_MONITOR="+monitors)...))
+	gateway.WaitFor("listening", 60*time.Second)
+	rig.Eventually(t, 30*time.Second, "all is well, and an event is on three disks", func() bool {
+		ready := rig.Get(t, "http://"+admin+"/readyz")
+		return strings.Contains(ready, `"status": "ready"`) && strings.Contains(ready, "on 3 disks, synced")
+	})
+	send := exec.Command(rig.Build(t, "./sluicectl"), "send", "pbx.call.hangup", "--url", "http://"+listen+"/webhook")
+	send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET=" + webhookSecret)
+	if output, err := send.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
+	answers(t, pod.Containers[0], admin)
+	answers(t, c.find("StatefulSet", "nats").pod().Containers[0], nats)
+}
+
+func startRedis(t *testing.T, c cluster, address string) {
+	t.Helper()
+	pod := c.find("StatefulSet", "redis").pod()
+	program, err := exec.LookPath(pod.Containers[0].Command[0])
+	if err != nil {
+		t.Fatalf("%v: `make deps` installs it", err)
+	}
+	_, port, _ := strings.Cut(address, ":")
+	replaced := strings.NewReplacer("/etc/redis", c.files(t, pod), "0.0.0.0", "127.0.0.1 --port "+port, "/data", t.TempDir())
+	rig.Start(t, program, strings.Fields(replaced.Replace(strings.Join(pod.Containers[0].Command[1:], " "))), os.Environ()).Listening(address)
+}
+
+// startNats starts the StatefulSet's servers. It returns pairs of what they are called and where they are, and where the
+// first is monitored.
+func startNats(t *testing.T, c cluster) (names []string, monitor string) {
+	t.Helper()
+	container := c.find("StatefulSet", "nats").pod().Containers[0]
+	var clients, monitors []string
+	for n := range 3 {
+		client, peer := rig.Address(t), rig.Address(t)
+		clients, monitors = append(clients, client), append(monitors, rig.Address(t))
+		host := fmt.Sprintf("nats-%d.nats-pods", n)
+		names = append(names, host+":4222", client, host+":6222", peer, host+":8222", monitors[n])
+	}
+	var configuration string
+	for _, o := range c {
+		if o.Kind == "ConfigMap" && strings.HasPrefix(o.Metadata.Name, "nats-") {
+			configuration = o.Data["nats.conf"]
+		}
+	}
+	for n := range 3 {
+		dir := t.TempDir()
+		file, own := filepath.Join(dir, "nats.conf"), fmt.Sprintf("nats-%d.nats-pods", n)
+		ports := append([]string{"/data", dir, "0.0.0.0:4222", clients[n], "0.0.0.0:8222", monitors[n], "0.0.0.0:6222", strings.NewReplacer(names...).Replace(own + ":6222")}, names...)
+		put(t, file, strings.NewReplacer(ports...).Replace(configuration))
+		arguments := strings.Fields(strings.Replace(strings.Join(container.Command[1:], " "), "/etc/nats/nats.conf", file, 1))
+		rig.Start(t, rig.NatsServer(t), arguments, append(os.Environ(), fmt.Sprintf("POD_NAME=nats-%d", n)))
+	}
+	return names, monitors[0]
+}
+
+// answers fails the test where a probe of the container is not answered 200.
+func answers(t *testing.T, c container, address string) {
+	t.Helper()
+	for _, probe := range []*probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
+		rig.Eventually(t, 20*time.Second, c.Name+" answers "+probe.HTTPGet.Path+" with 200", func() bool {
+			answer, err := http.Get("http://" + address + probe.HTTPGet.Path)
+			if err != nil {
+				return false
+			}
+			defer answer.Body.Close()
+			return answer.StatusCode == http.StatusOK
+		})
+	}
+}
