@@ -56,7 +56,7 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 test: deps ## run all tests, against real servers
 	@tools/build "packages and their tests" go list -v -export -deps -test $(ALL)
 	@go tool -n github.com/nats-io/nats-server/v2 >/dev/null # links it
-	@cd tools && ./build "tools of the tests: S3, compose, power cuts, apidiff, nats" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw golang.org/x/exp/cmd/apidiff github.com/nats-io/natscli/nats
+	@cd tools && ./build "tools of the tests: S3, ACME, compose, power cuts, apidiff, nats" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw github.com/letsencrypt/pebble/v2/cmd/pebble golang.org/x/exp/cmd/apidiff github.com/nats-io/natscli/nats
 	@cd tools && go tool -n github.com/nats-io/natscli/nats >/dev/null
 	@[ -r /dev/fuse -a -w /dev/fuse ] || echo "SKIPPED: all tests of a power cut. They need FUSE: run them on Linux where you may use /dev/fuse, as root for one"
 	@echo "testing"

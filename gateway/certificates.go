@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/gateway/certificate"
+	"github.com/sluicehq/sluice/gateway/certificate/acme"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -17,6 +19,9 @@ type certificates struct {
 	config *tls.Config // nil: plain HTTP
 	from   keeper
 	log    *slog.Logger
+
+	challenges *acme.Server // on plain; nil where there is none
+	plain      net.Listener
 }
 
 // keeper has the certificates, and sees to it that they are replaced in time.
@@ -26,9 +31,12 @@ type keeper interface {
 	Reload()
 }
 
-// openCertificates reads the certificate of SLUICE_TLS_CERT.
-func openCertificates(s *Settings, log *slog.Logger) (*certificates, error) {
-	if s.TLSCert == "" {
+// openCertificates reads the certificate of SLUICE_TLS_CERT, or prepares to get those of SLUICE_TLS_ACME.
+func openCertificates(s *Settings, webhooks net.Listener, log *slog.Logger) (*certificates, error) {
+	switch {
+	case s.TLSACME != "":
+		return openACME(s, webhooks, log)
+	case s.TLSCert == "":
 		return &certificates{}, nil
 	}
 	files, err := certificate.OpenFiles(s.TLSCert, s.TLSKey, log)
@@ -41,6 +49,10 @@ func openCertificates(s *Settings, log *slog.Logger) (*certificates, error) {
 // checkTLS reads the certificate too, so that --check says what is wrong with it.
 func (s *Settings) checkTLS() error {
 	switch {
+	case s.TLSACME != "" && s.TLSCert+s.TLSKey != "":
+		return errors.New("SLUICE_TLS_ACME and SLUICE_TLS_CERT are both set: unset one of them")
+	case s.TLSACME != "":
+		return s.checkACME()
 	case s.TLSCert == "" && s.TLSKey == "":
 		return nil
 	case s.TLSKey == "":
@@ -77,28 +89,43 @@ func (c *certificates) keep(ctx context.Context, admin *telemetry.Admin) (wait f
 	var working sync.WaitGroup
 	working.Go(func() { c.from.Watch(ctx) })
 	working.Go(func() { c.sayChanges(ctx) })
-	return func() { cancel(); working.Wait() }
+	if c.challenges != nil {
+		working.Go(func() { c.challenges.Serve(c.plain) })
+	}
+	return func() {
+		cancel()
+		if c.challenges != nil {
+			_ = c.challenges.Close()
+		}
+		working.Wait()
+	}
 }
 
 func (c *certificates) health() telemetry.Health {
 	return certificate.Health(c.from.States(), time.Now())
 }
 
-const sayEvery = time.Second
+// How often it is looked at how the certificates are, and how long something has to be wrong before it is said: a first
+// certificate is issued within a few seconds.
+const (
+	sayEvery = time.Second
+	sayAfter = 5 * time.Second
+)
 
 // sayChanges logs when something begins or ceases to be wrong: nobody may look at /readyz before a certificate expires.
 func (c *certificates) sayChanges(ctx context.Context) {
-	before := telemetry.OK
+	said, since := telemetry.OK, time.Now()
 	for tick := time.NewTicker(sayEvery); ; {
-		now := c.health()
-		switch now.Status {
-		case before:
-		case telemetry.OK:
+		switch now := c.health(); {
+		case now.Status == said:
+			since = time.Now()
+		case now.Status == telemetry.OK:
+			said = now.Status
 			c.log.Info("the certificate is right again", "certificate", now.Detail)
-		default:
+		case time.Since(since) >= sayAfter:
+			said = now.Status
 			c.log.Error("something is wrong with the certificate", "certificate", now.Detail, "remedy", now.Remedy)
 		}
-		before = now.Status
 		select {
 		case <-ctx.Done():
 			tick.Stop()

@@ -41,12 +41,12 @@ func listen(s *Settings) (*listener, error) {
 	case isUnix:
 		l, err = listenUnix(path, s.mode())
 	default:
-		l, err = listenTCP(s.Listen, s.ReusePort)
+		l, err = listenTCP("SLUICE_LISTEN", s.Listen, s.ReusePort)
 	}
 	return &listener{Listener: l, shared: s.ReusePort}, err
 }
 
-func listenTCP(address string, shared bool) (net.Listener, error) {
+func listenTCP(setting, address string, shared bool) (net.Listener, error) {
 	var c net.ListenConfig
 	if shared {
 		c.Control = reusePort
@@ -55,13 +55,13 @@ func listenTCP(address string, shared bool) (net.Listener, error) {
 	l, err := c.Listen(context.Background(), "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE) && shared:
-		return nil, fmt.Errorf("cannot listen on %s (SLUICE_LISTEN): %w: stop what is there, or start it too with SLUICE_LISTEN_REUSEPORT=true and by the same user", address, err)
+		return nil, fmt.Errorf("cannot listen on %s (%s): %w: stop what is there, or start it too with SLUICE_LISTEN_REUSEPORT=true and by the same user", address, setting, err)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot listen on %s (SLUICE_LISTEN): %w: stop what is there, or choose another port", address, err)
+		return nil, fmt.Errorf("cannot listen on %s (%s): %w: stop what is there, or choose another port", address, setting, err)
 	case errors.Is(err, os.ErrPermission):
-		return nil, fmt.Errorf("cannot listen on %s (SLUICE_LISTEN): %w: choose a port above 1023, or grant CAP_NET_BIND_SERVICE", address, err)
+		return nil, fmt.Errorf("cannot listen on %s (%s): %w: choose a port above 1023, or grant CAP_NET_BIND_SERVICE", address, setting, err)
 	case err != nil:
-		return nil, fmt.Errorf("cannot listen on %s (SLUICE_LISTEN): %w: use host:port, or :port for every address", address, err)
+		return nil, fmt.Errorf("cannot listen on %s (%s): %w: use host:port, or :port for every address", address, setting, err)
 	}
 	return l, nil
 }

@@ -41,7 +41,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closed(webhooks.Close())) }()
-	shown, err := openCertificates(s, log)
+	shown, err := openCertificates(s, webhooks, log)
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,13 @@ type Settings struct {
 	ListenMode string `env:"SLUICE_LISTEN_MODE" envDefault:"0660" help:"file mode of unix:/path, in octal: who may connect"`
 	ReusePort  bool   `env:"SLUICE_LISTEN_REUSEPORT" help:"share host:port with another gateway of the same user (SO_REUSEPORT), to replace it without downtime; set it for both; needs NATS_URL"`
 
-	TLSCert string `env:"SLUICE_TLS_CERT" reads:"true" help:"certificate with its chain (PEM), to take HTTPS; read again when the file changes"`
-	TLSKey  string `env:"SLUICE_TLS_KEY" reads:"true" help:"key of SLUICE_TLS_CERT (PEM, not encrypted)"`
+	TLSCert     string `env:"SLUICE_TLS_CERT" reads:"true" help:"certificate with its chain (PEM), to take HTTPS; read again when the file changes"`
+	TLSKey      string `env:"SLUICE_TLS_KEY" reads:"true" help:"key of SLUICE_TLS_CERT (PEM, not encrypted)"`
+	TLSACME     string `env:"SLUICE_TLS_ACME" help:"host names, separated by commas, whose certificates an ACME server issues and renews by itself; they are kept in SLUICE_DATA; to set it is to agree to the server's terms"`
+	ACMEServer  string `env:"SLUICE_TLS_ACME_DIRECTORY" envDefault:"https://acme-v02.api.letsencrypt.org/directory" help:"directory URL of the ACME server"`
+	ACMEContact string `env:"SLUICE_TLS_ACME_CONTACT" help:"e-mail address that the ACME server may write to"`
+	ACMERoots   string `env:"SLUICE_TLS_ACME_CA" reads:"true" help:"certificates (PEM) that are trusted for the ACME server itself; unset: those of this machine"`
+	TLSHTTP     string `env:"SLUICE_TLS_HTTP" envDefault:":80" help:"with SLUICE_TLS_ACME: address for plain HTTP, which answers the server's challenges and tells everybody else to use https; off: none, port 443 alone answers challenges"`
 
 	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
 	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
