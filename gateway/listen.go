@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sluicehq/sluice/internal/socket"
 )
 
 // listener survives what passes: without it one moment without free file descriptors would end the server.
@@ -35,11 +36,11 @@ func (l *listener) Accept() (net.Conn, error) {
 // listen opens what SLUICE_LISTEN names, or takes the socket that systemd hands over.
 func listen(s *Settings) (*listener, error) {
 	l, err := inherited(s.Listen == fromSystemd)
-	switch path, isUnix := strings.CutPrefix(s.Listen, "unix:"); {
+	switch path, isUnix := socket.Cut(s.Listen); {
 	case l != nil || err != nil:
 		return &listener{Listener: l}, err
 	case isUnix:
-		l, err = listenUnix(path, s.mode())
+		l, err = socket.Listen("SLUICE_LISTEN", path, s.mode())
 	default:
 		l, err = listenTCP("SLUICE_LISTEN", s.Listen, s.ReusePort)
 	}

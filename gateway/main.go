@@ -46,7 +46,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 		return err
 	}
 
-	admin, err := telemetry.NewAdmin("gateway", s.Admin)
+	admin, err := telemetry.NewAdmin("gateway", s.Admin, s.AdminToken)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/signature"
+	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 // Settings are everything that a deployment can choose about the gateway.
@@ -33,7 +34,8 @@ type Settings struct {
 	TLSHTTP     string `env:"SLUICE_TLS_HTTP" envDefault:":80" help:"with SLUICE_TLS_ACME: address for plain HTTP, which answers the server's challenges and tells everybody else to use https; off: none, port 443 alone answers challenges"`
 
 	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
-	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"true" exposes:"metrics, profiles and the state of everything" help:"address for /healthz, /readyz, /metrics and /debug/pprof"`
+	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"unix" help:"address for /healthz, /readyz, /metrics and /debug/pprof: host:port, or unix:/path for this user alone; one that other machines reach needs SLUICE_ADMIN_TOKEN"`
+	AdminToken      string         `env:"SLUICE_ADMIN_TOKEN" secret:"true" file:"true" help:"token for the admin address, at least 16 characters, sent as Authorization: Bearer; without it /healthz and the bare status of /readyz are told; unset: everybody on this machine may ask, and there are no profiles"`
 	Data            string         `env:"SLUICE_DATA" envDefault:"./data" help:"data folder: the journal, and the streams of the embedded NATS"`
 	Journal         string         `env:"SLUICE_JOURNAL" envDefault:"on" oneof:"on,off" help:"keep a journal of deliveries on this machine's disk: with the embedded NATS of every delivery, before it is answered; with your own NATS of those that it does not acknowledge within half a second; off: for a machine without a persistent disk"`
 	JournalMaxBytes settings.Bytes `env:"SLUICE_JOURNAL_MAX_BYTES" envDefault:"4GiB" min:"64MiB" help:"maximum bytes of the journal; beyond it, 503"`
@@ -73,7 +75,7 @@ func (s *Secrets) Check() error { return checkSecrets(s.Secret) }
 
 // Check holds what is set against what it is for, before anything is reached for.
 func (s *Settings) Check() error {
-	return errors.Join(s.checkListen(), s.checkTLS(), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
+	return errors.Join(s.checkListen(), telemetry.CheckAdmin(s.Admin, s.AdminToken), s.checkTLS(), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
 }
 
 func (s *Settings) checkListen() error {

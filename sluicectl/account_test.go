@@ -84,7 +84,7 @@ func (a *accountTeam) run(t *testing.T) {
 	if a.in, err = inbox.Open(t.Context(), a.name, inbox.Settings{Data: dataFolder()}, accountRows); err != nil {
 		t.Fatal(err)
 	}
-	admin, err := telemetry.NewAdmin(a.name, "")
+	admin, err := telemetry.NewAdmin(a.name, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,10 +27,13 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 	var redis string
 	addressFlag(c, &redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
-	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address (SLUICE_ADMIN)")
+	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address, host:port or unix:/path (SLUICE_ADMIN)")
 	complete(c, "data", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
-	c.RunE = func(c *cobra.Command, _ []string) error {
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		s.attach(c)
+		if o.Token, err = adminToken(); err != nil {
+			return err
+		}
 		o.NATSURL, o.Creds, o.Settings, o.Admin = s.url, s.creds, madeSecret(), reachable(o.Admin)
 		o.Redis = redisAt(redis)
 		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -168,9 +166,7 @@ func (r *runner) say(line string) {
 
 // waitReady waits until a process of ours says that it is ready. What another says at that address counts for nothing.
 func (r *runner) waitReady(ctx context.Context, c *child) error {
-	client := http.Client{Timeout: time.Second}
-	defer client.CloseIdleConnections()
-	for !c.isReady(&client) {
+	for !c.isReady(ctx) {
 		select {
 		case err := <-r.ended:
 			return err
@@ -182,15 +178,9 @@ func (r *runner) waitReady(ctx context.Context, c *child) error {
 	return nil
 }
 
-func (c *child) isReady(client *http.Client) bool {
-	answer, err := client.Get("http://" + reachable(c.admin) + "/readyz")
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close()
-	var said telemetry.Readiness
-	err = json.NewDecoder(io.LimitReader(answer.Body, 1<<20)).Decode(&said)
-	return err == nil && said.PID == c.cmd.Process.Pid && answer.StatusCode == http.StatusOK
+func (c *child) isReady(ctx context.Context) bool {
+	said, err := telemetry.Ask(ctx, reachable(c.admin), "") // the status is told without a token
+	return err == nil && said.PID == c.cmd.Process.Pid && said.Works()
 }
 
 func (r *runner) wait(ctx context.Context) error {

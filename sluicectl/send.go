@@ -46,7 +46,7 @@ func sendCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL")
+	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL, or unix:/path of its socket")
 	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that \"make run\" generated)")
 	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample, byte for byte")
@@ -73,7 +73,9 @@ func (s *sender) send(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
-	s.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: lanes}}
+	to, over := posting(s.url)
+	over.MaxIdleConnsPerHost = lanes
+	s.url, s.client = to, &http.Client{Timeout: 10 * time.Second, Transport: over}
 	if s.count > 1 {
 		return s.load(ctx, names)
 	}
@@ -94,7 +96,8 @@ func (s *sender) check(names []string) error {
 	case s.rate < 0:
 		return misused("--rate %g: use deliveries a second, or 0 for as fast as they are answered", s.rate)
 	}
-	return checkURL(s.url)
+	to, _ := posting(s.url)
+	return checkURL(to)
 }
 
 // delivery is one event on its way.

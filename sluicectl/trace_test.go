@@ -22,7 +22,7 @@ import (
 // work runs a team's worker until the test ends.
 func (g *stage) work(team string, attempts int, handle worker.Handler) {
 	g.t.Helper()
-	admin, err := telemetry.NewAdmin(team, "")
+	admin, err := telemetry.NewAdmin(team, "", "")
 	if err != nil {
 		g.t.Fatal(err)
 	}

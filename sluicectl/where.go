@@ -3,11 +3,13 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/socket"
 )
 
 // whereEverythingIs are the last lines of `sluicectl run`: the addresses, the files, and the next command to type.
@@ -21,8 +23,7 @@ func whereEverythingIs(processes []*child) string {
 	row("NATS", mask.Address(hubURL()))
 	row("data", dataFolder())
 	for _, p := range processes {
-		admin := "http://" + reachable(p.admin)
-		row(p.name, admin+"/readyz\t"+admin+"/metrics")
+		row(p.name, httpAt(p.admin, "/readyz")+"\t"+httpAt(p.admin, "/metrics"))
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	fmt.Fprintf(&said, "\nIn another terminal:\n\n    %s\n\nCtrl-C stops everything.\n", nextCommand())
@@ -30,7 +31,27 @@ func whereEverythingIs(processes []*child) string {
 }
 
 func webhookURL() string {
-	return "http://" + reachable(cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen)) + cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook")
+	return httpAt(cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen), webhookPath())
+}
+
+func webhookPath() string { return cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook") }
+
+// httpAt is the URL of a path where something listens, for a socket in the form that nginx has for it.
+func httpAt(listen, path string) string {
+	if _, isSocket := socket.Cut(listen); isSocket {
+		return listen + ":" + path
+	}
+	return "http://" + reachable(listen) + path
+}
+
+// posting is how to post to a URL, which may be unix:/path or unix:/path:/webhook for a gateway that listens there.
+func posting(url string) (to string, over *http.Transport) {
+	path, isSocket := socket.Cut(url)
+	if !isSocket {
+		return url, &http.Transport{}
+	}
+	path, at, _ := strings.Cut(path, ":")
+	return "http://sluice" + cmp.Or(at, webhookPath()), socket.Transport(path)
 }
 
 // secretPlace says where the secret is, and never what it is.

@@ -74,7 +74,7 @@ func (h *hub) archiverOf(files store, change ...func(*Settings)) *archiver {
 	if err := from.open(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
-	admin, err := telemetry.NewAdmin("archive", "")
+	admin, err := telemetry.NewAdmin("archive", "", "")
 	if err != nil {
 		h.t.Fatal(err)
 	}

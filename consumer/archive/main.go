@@ -37,7 +37,7 @@ func run(ctx context.Context, s *Settings) error {
 	if err != nil {
 		return err
 	}
-	admin, err := telemetry.NewAdmin("archive", s.Admin)
+	admin, err := telemetry.NewAdmin("archive", s.Admin, s.AdminToken)
 	if err != nil {
 		return err
 	}

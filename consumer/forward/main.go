@@ -50,7 +50,7 @@ func run(ctx context.Context, s *Settings) error {
 	if err != nil {
 		return err
 	}
-	admin, err := telemetry.NewAdmin("forward", s.Admin)
+	admin, err := telemetry.NewAdmin("forward", s.Admin, s.AdminToken)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/socket"
 )
 
 // check holds a parsed value against the tags.
@@ -27,7 +28,7 @@ func (f field) check(given bool) error {
 	if n, isNumber := number(f.into); isNumber && (hasLeast && n < least || hasMost && n > most) {
 		return fmt.Errorf("%s=%q: %s", f.name, shown, f.allowed())
 	}
-	if kind := f.tag.Get("listen"); kind != "" && !listenable(f.text()) && (kind != "socket" || !isSocket(f.text())) {
+	if kind := f.tag.Get("listen"); kind != "" && !listenable(f.text()) && !isSocket(kind, f.text()) {
 		return fmt.Errorf("%s=%q: use %s", f.name, shown, addresses[kind])
 	}
 	if f.tag.Get("reads") == "true" && f.text() != "" {
@@ -39,13 +40,14 @@ func (f field) check(given bool) error {
 // addresses are what the tag listen allows, in words.
 var addresses = map[string]string{
 	"true":   "host:port, or :port for every address of this machine",
+	"unix":   "host:port, :port for every address of this machine, or unix:/path",
 	"socket": "host:port, :port for every address of this machine, unix:/path, or systemd",
 }
 
-// isSocket reports whether an address is a socket that has no port.
-func isSocket(address string) bool {
-	path, isUnix := strings.CutPrefix(address, "unix:")
-	return address == "systemd" || isUnix && strings.HasPrefix(path, "/")
+// isSocket reports whether an address is a socket that has no port, of a kind that the tag allows.
+func isSocket(kind, address string) bool {
+	path, isUnix := socket.Cut(address)
+	return kind != "true" && isUnix && strings.HasPrefix(path, "/") || kind == "socket" && address == "systemd"
 }
 
 // listenable reports whether an address has a port, and one that there is.

@@ -5,8 +5,6 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/sluicehq/sluice/internal/socket"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -158,18 +157,12 @@ func aligned(lines []string) string {
 func exposed(s any) (warnings []string) {
 	for _, f := range fields(s) {
 		what, address := f.tag.Get("exposes"), f.text()
-		if what == "" || address == "" || isLoopback(address) {
+		if what == "" || socket.IsLocal(address) {
 			continue
 		}
 		warnings = append(warnings, fmt.Sprintf("%s=%s can be reached from other machines, and gives everybody %s: use 127.0.0.1, or let only those through whom you trust", f.name, address, what))
 	}
 	return warnings
-}
-
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip, wrong := netip.ParseAddr(host)
-	return err == nil && (host == "localhost" || wrong == nil && ip.IsLoopback())
 }
 
 // Unknown returns a warning for each variable that looks like a setting of Sluice but is not one.

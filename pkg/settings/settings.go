@@ -11,7 +11,7 @@
 //	min, max    bounds of an int, a time.Duration or [Bytes], both allowed
 //	secret      "true": never shown; "url": an address, shown as package mask shows it
 //	exposes     what an address to listen on gives to whoever reaches it, without asking who it is
-//	listen      "true": host:port or :port; "socket": unix:/path and systemd too
+//	listen      "true": host:port or :port; "unix": unix:/path too; "socket": systemd as well
 //	reads       "true": names a file, which has to be there
 //	file        "true": <env>_FILE may name a file that holds the value instead
 package settings

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluicehq/sluice/internal/socket"
 )
 
 // Status is how a dependency is.
@@ -46,13 +48,15 @@ type Dependency struct {
 // Readiness is the body of /readyz. Its status is ready, degraded, starting, unavailable or stopping; the last three come with 503.
 type Readiness struct {
 	Status       string       `json:"status"`
-	PID          int          `json:"pid"` // the process that answers: another may sit on the address that is asked
+	PID          int          `json:"pid"`                // the process that answers: another may sit on the address that is asked
+	Withheld     bool         `json:"withheld,omitempty"` // the dependencies are told only to those who send the token
 	Dependencies []Dependency `json:"dependencies"`
 }
 
 // Admin serves /healthz, /readyz, /metrics and /debug/pprof on an address of its own, which does not belong on the
 // internet. It is safe for concurrent use.
 type Admin struct {
+	token    string // that callers have to send; empty: nobody has to
 	registry *prometheus.Registry
 	listener net.Listener
 	server   *http.Server
@@ -67,9 +71,15 @@ type watched struct {
 	health func() Health
 }
 
-// NewAdmin listens on address (SLUICE_ADMIN), or nowhere when it is empty, for the binary of this name. Serve answers.
-func NewAdmin(binary, address string) (*Admin, error) {
-	a := &Admin{registry: prometheus.NewRegistry()}
+// NewAdmin listens on address (SLUICE_ADMIN: host:port, unix:/path, or nowhere when it is empty) for the binary of this
+// name. Serve answers. With a token (SLUICE_ADMIN_TOKEN) everything but /healthz and the bare status of /readyz is for
+// those who send it as Authorization: Bearer; without one the address has to be one that only this machine reaches, and
+// no profiles are given out.
+func NewAdmin(binary, address, token string) (*Admin, error) {
+	if err := CheckAdmin(address, token); err != nil {
+		return nil, err
+	}
+	a := &Admin{token: token, registry: prometheus.NewRegistry()}
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sluice_build_info", Help: "The running binary; its value is 1."}, []string{"binary", "version"})
 	build.WithLabelValues(binary, Version()).Set(1)
@@ -78,11 +88,33 @@ func NewAdmin(binary, address string) (*Admin, error) {
 		return a, nil
 	}
 	var err error
-	if a.listener, err = net.Listen("tcp", address); err != nil {
+	if a.listener, err = listenAdmin(address); err != nil {
+		return nil, err
+	}
+	a.server = &http.Server{Handler: a.handler(address), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	return a, nil
+}
+
+// onlyUs is the mode of a unix socket: this user, and root.
+const onlyUs = 0o600
+
+func listenAdmin(address string) (net.Listener, error) {
+	if path, isSocket := socket.Cut(address); isSocket {
+		return socket.Listen("SLUICE_ADMIN", path, onlyUs)
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
 		return nil, fmt.Errorf("cannot listen on %s (SLUICE_ADMIN): %w: stop what is there, or choose another port", address, err)
 	}
-	a.server = &http.Server{Handler: onlyHere(a.routes(), address), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	return a, nil
+	return l, nil
+}
+
+// handler needs no look at the host's name where there is a token, which no page of the internet can send.
+func (a *Admin) handler(address string) http.Handler {
+	if a.token != "" {
+		return a.guard(a.routes())
+	}
+	return onlyHere(a.guard(a.routes()), address)
 }
 
 func (a *Admin) routes() http.Handler {
@@ -98,8 +130,11 @@ func (a *Admin) routes() http.Handler {
 	return mux
 }
 
-func (a *Admin) readyz(w http.ResponseWriter, _ *http.Request) {
+func (a *Admin) readyz(w http.ResponseWriter, asked *http.Request) {
 	r := a.Readiness()
+	if a.token != "" && a.caller(asked) != knows {
+		r.Withheld, r.Dependencies = true, []Dependency{}
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if !r.Works() {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -151,10 +186,13 @@ func (a *Admin) Watch(name string, health func() Health) (unwatch func()) {
 // Registry is where metrics are registered.
 func (a *Admin) Registry() *prometheus.Registry { return a.registry }
 
-// Addr is where it listens; "" when nowhere.
+// Addr is where it listens, host:port or unix:/path; "" when nowhere.
 func (a *Admin) Addr() string {
-	if a.listener == nil {
+	switch {
+	case a.listener == nil:
 		return ""
+	case a.listener.Addr().Network() == "unix":
+		return "unix:" + a.listener.Addr().String()
 	}
 	return a.listener.Addr().String()
 }

@@ -9,7 +9,7 @@ import (
 
 // A dependency of a team's own shows on /readyz and in the metric sluice_dependency_status.
 func ExampleAdmin_Watch() {
-	admin, err := telemetry.NewAdmin("crm", "") // an address such as 127.0.0.1:3011 serves it
+	admin, err := telemetry.NewAdmin("crm", "", "") // an address such as 127.0.0.1:3011 serves it
 	if err != nil {
 		fmt.Println(err)
 		return

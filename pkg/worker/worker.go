@@ -78,7 +78,7 @@ func Run(ctx context.Context, team Team, handle Handler) error {
 	if err != nil {
 		return err
 	}
-	admin, err := telemetry.NewAdmin(team.Name, s.Admin)
+	admin, err := telemetry.NewAdmin(team.Name, s.Admin, s.AdminToken)
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 		defaults.BackoffMin, defaults.BackoffMax = s.BackoffMin, s.BackoffMin
 	}
 	defaults.Start = s.Start
-	admin, err := telemetry.NewAdmin(team.Name, "")
+	admin, err := telemetry.NewAdmin(team.Name, "", "")
 	if err != nil {
 		panic(err)
 	}

@@ -29,7 +29,8 @@ type Options struct {
 	Creds    string
 	Monitor  string // monitoring address of NATS; empty: port 8222 of its host
 	Data     string // data folder
-	Admin    string // admin address of the gateway, host:port
+	Admin    string // admin address of the gateway, host:port or unix:/path
+	Token    string // for that address; empty: none
 	// Redis makes a connection to the gateway's; nil: there is none. It fails for an address that is none.
 	Redis func() (Redis, error)
 }

@@ -15,12 +15,15 @@ const worth = "durability"
 // gateway passes on what a gateway that runs says of itself, and reports whether it told what a 200 is worth.
 func (o *Options) gateway(ctx context.Context, all *finding.List) (told bool) {
 	const check = "gateway"
-	r, err := telemetry.Ask(ctx, o.Admin)
+	r, err := telemetry.Ask(ctx, o.Admin, o.Token)
 	if err != nil {
 		all.Warn(check, err.Error(), "what only a gateway that runs can say is left out")
 		return false
 	}
 	all.OK(check, "it is "+r.Status)
+	if r.Withheld {
+		all.Warn(check, "it tells the rest to those who have its token", "set SLUICE_ADMIN_TOKEN, or SLUICE_ADMIN_TOKEN_FILE")
+	}
 	for _, d := range r.Dependencies {
 		told = told || d.Name == worth
 		switch {
