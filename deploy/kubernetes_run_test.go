@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 // The addresses of the pods become free ports on loopback, everything else is as the files say.
@@ -32,8 +33,8 @@ func TestTheGatewayOfKubernetesStoresOnThreeDisksAndAnswersItsProbes(t *testing.
 	gateway := rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(append(environment, "SLUICE_NATS_MONITOR="+monitors)...))
 	gateway.WaitFor("listening", 60*time.Second)
 	rig.Eventually(t, 30*time.Second, "all is well, and an event is on three disks", func() bool {
-		ready := rig.Get(t, "http://"+admin+"/readyz")
-		return strings.Contains(ready, `"status": "ready"`) && strings.Contains(ready, "on 3 disks, synced")
+		ready, err := telemetry.Ask(t.Context(), admin, secrets["admin_token"])
+		return err == nil && ready.Status == "ready" && strings.Contains(fmt.Sprint(ready.Dependencies), "on 3 disks, synced")
 	})
 	send := exec.Command(rig.Build(t, "./sluicectl"), "send", "pbx.call.hangup", "--url", "http://"+listen+"/webhook")
 	send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET=" + webhookSecret)

@@ -23,6 +23,7 @@ resources: [../../base, ../../archive, ../../forward]
 components: [../../components/ingress, ../../components/monitoring, ../../components/postgres]
 images: [{name: sluice, newTag: v1}]
 secretGenerator:
+  - {name: admin, files: [admin_token=secrets/admin_token], options: {disableNameSuffixHash: true}}
   - {name: gateway, files: [secrets/zorio_webhook_secret, secrets/redis_url]}
   - {name: redis, files: [secrets/redis_users]}
   - {name: forward, files: [secrets/targets.yaml]}
@@ -36,6 +37,7 @@ const webhookSecret = "0123456789abcdefghijABCDEFGHIJ01"
 // secrets are the files that an overlay makes its Secrets of.
 var secrets = map[string]string{
 	"zorio_webhook_secret":   webhookSecret,
+	"admin_token":            "0123456789abcdef0123456789abcdef",
 	"redis_users":            "user default on >x ~* &* +@all\n",
 	"redis_url":              "redis://:x@redis:6379",
 	"targets.yaml":           "targets: [{name: crm, url: http://crm.internal, secret: 0123456789abcdef}]",
