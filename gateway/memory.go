@@ -64,10 +64,10 @@ const (
 	refillAgain  = 2 * time.Second  // after one that failed
 )
 
-// Of is [seen.Memory.Of], and what was stored since the stream was made is a gap.
+// Of is [seen.Memory.Of], and what the stream has, which may be older than itself where it is a restored one, is a gap.
 func (m *refillable) Of(created time.Time) {
 	if m.Memory.Of(created) && !created.IsZero() {
-		m.Missed(created)
+		m.Missed(time.Now().Add(-seen.TTL))
 	}
 }
 

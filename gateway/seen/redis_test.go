@@ -271,3 +271,17 @@ func TestADeliveryIsFoundByItsID(t *testing.T) {
 		t.Errorf("%q, %v", policy, err)
 	}
 }
+
+// A stream that was restored from a backup is made now, and has events that are older.
+func TestAnotherStreamIsRefilledFromItsBeginning(t *testing.T) {
+	r, err := NewRedis("redis://127.0.0.1:1", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Of(time.Now().Add(-time.Hour))
+	r.Of(time.Now())
+	since := r.shards.Load().list[0].take()
+	if age := time.Since(since); age < TTL || age > TTL+time.Minute {
+		t.Errorf("it is refilled from %s on", since)
+	}
+}

@@ -10,11 +10,11 @@ import (
 
 // Of says by the time when it was made which stream the marks are about, zero while there is none, and reports whether
 // that is another one than before. Marks about another one are not seen any more, because what they say is stored is
-// not; what was stored since the stream was made is refilled. It does not ask Redis.
+// not; what the stream has, which may be older than itself where it is a restored one, is refilled. It does not ask Redis.
 func (r *Redis) Of(created time.Time) (other bool) {
 	before := r.stream.Swap(created.UnixMilli())
 	if other = before != 0 && before != created.UnixMilli(); other && !created.IsZero() {
-		r.Missed(created)
+		r.Missed(time.Now().Add(-TTL))
 	}
 	return other
 }
