@@ -45,6 +45,10 @@ func TestStreamsAreRestoredWhileTheGatewayAnswers(t *testing.T) {
 	deliver(t, g.URL(), "200 Duplicate", 0, 40)
 	rig.Eventually(t, 20*time.Second, "the gateway knows that what came after the backup is lost", func() bool { return answer(t, g.URL(), 40) == "200 OK" })
 	deliver(t, g.URL(), "200 OK", 41, 80)
+	rig.Eventually(t, 20*time.Second, "Redis is refilled from the restored stream", func() bool {
+		return redis.Command("keys", "zorio:delivery:call-39/*") != ""
+	})
+	deliver(t, g.URL(), "200 Duplicate", 0, 40)
 	team.has(120)
 	if stored := rig.Messages(t, js, stream.Events); stored != 120 {
 		t.Errorf("%d events are stored", stored)
