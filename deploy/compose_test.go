@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 func TestEveryContainerIsCheckedBoundedAndUnprivileged(t *testing.T) {
 	t.Parallel()
 	_, dotenv := environment(t)
-	p := load(t, dotenv, "*", whole)
+	p := readCompose(t, dotenv, "*", whole)
 	pinned := regexp.MustCompile(`^(sluice|[a-z/]+:v?\d+\.\d+(\.\d+)?(-[a-z]+)?)$`)
 	for name, s := range p.Services {
 		for _, port := range s.Ports {
@@ -58,7 +58,7 @@ func TestEveryContainerIsCheckedBoundedAndUnprivileged(t *testing.T) {
 func TestSecretsAreFilesOfOneUserAlone(t *testing.T) {
 	t.Parallel()
 	folder, dotenv := environment(t)
-	p := load(t, dotenv, "*", whole)
+	p := readCompose(t, dotenv, "*", whole)
 	files, err := filepath.Glob(filepath.Join(folder, "secrets", "*"))
 	if err != nil || len(files) != len(p.Secrets) {
 		t.Errorf("`make env` writes %d secrets, and the compose file has %d (%v)", len(files), len(p.Secrets), err)

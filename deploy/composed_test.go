@@ -21,8 +21,9 @@ import (
 // loopback, on which its ports are those of the files.
 type composed struct {
 	t        testing.TB
-	folder   string // of `make env`
-	files    string // configuration files and secrets, as this run has them
+	folder   string             // of `make env`
+	files    string             // configuration files and secrets, as this run has them
+	host     func(n int) string // addresses of its network
 	services map[string]*service
 }
 
@@ -76,8 +77,8 @@ func environment(t testing.TB, settings ...string) (folder, dotenv string) {
 	return folder, dotenv
 }
 
-// load reads compose files as docker compose does, with what `make env` wrote.
-func load(t testing.TB, dotenv, profile string, files ...string) (p project) {
+// readCompose reads compose files as docker compose does, with what `make env` wrote.
+func readCompose(t testing.TB, dotenv, profile string, files ...string) (p project) {
 	t.Helper()
 	read := exec.Command(rig.Tool(t, "./compose"), append([]string{"-env-file", dotenv, "-profile", profile}, files...)...)
 	read.Dir = rig.Root(t)
@@ -105,8 +106,8 @@ func compose(t testing.TB, files ...string) *composed {
 	t.Helper()
 	host := rig.Network(t)
 	folder, dotenv := environment(t, "SLUICE_SITE="+host(1))
-	p := load(t, dotenv, "forward", files...)
-	c := &composed{t: t, folder: folder, files: t.TempDir(), services: p.Services}
+	p := readCompose(t, dotenv, "forward", files...)
+	c := &composed{t: t, host: host, folder: folder, files: t.TempDir(), services: p.Services}
 	names := slices.Sorted(maps.Keys(p.Services))
 	slices.SortFunc(names, func(a, b string) int { // Caddy has the address that it is called by
 		return strings.Compare(strings.Replace(a, "caddy", " ", 1), strings.Replace(b, "caddy", " ", 1))
@@ -129,6 +130,7 @@ func compose(t testing.TB, files ...string) *composed {
 // file that may name an address or a path.
 func (s *service) mount(c *composed) {
 	data := filepath.Join(c.folder, "data") + "/"
+	s.places.move("/run/secrets", filepath.Join(c.files, s.name, "run/secrets")) // for who puts a name together
 	for _, m := range s.Volumes {
 		at := m.Source
 		if !strings.HasPrefix(at, data) {
@@ -182,8 +184,10 @@ func (c *composed) start(name string) {
 	if s.Process != nil {
 		return
 	}
-	for needed, how := range s.DependsOn {
+	for needed := range s.DependsOn {
 		c.start(needed)
+	}
+	for needed, how := range s.DependsOn {
 		if how.Condition == "service_healthy" {
 			c.healthy(needed)
 		}
@@ -256,20 +260,23 @@ func (c *composed) startPostgres(s *service) {
 	}
 }
 
+const checkEvery = 100 * time.Millisecond
+
 // healthy waits until a service's own health check says so.
 func (c *composed) healthy(name string) {
 	c.t.Helper()
 	s := c.services[name]
-	var said []byte
-	rig.Eventually(c.t, 2*time.Minute, name+" is healthy", func() bool {
-		if !s.Running() {
-			c.t.Fatalf("%s has ended:\n%s\n%s", name, s.Output(), said)
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(checkEvery) {
+		said, err := s.check(c.t).CombinedOutput()
+		switch {
+		case err == nil:
+			return
+		case !s.Running():
+			c.t.Fatalf("%s has ended:\n%s", name, s.Output())
+		case time.Now().After(deadline):
+			c.t.Fatalf("%s is not healthy: %v\n%s", name, err, said)
 		}
-		check := s.check(c.t)
-		var err error
-		said, err = check.CombinedOutput()
-		return err == nil
-	})
+	}
 }
 
 // check is the service's health check.

@@ -220,8 +220,11 @@ func initPostgres(t testing.TB, dir string, l PostgresLaunch, credential *syscal
 	if l.Password == "" {
 		initdb.Args = append(initdb.Args, "--auth-host=trust")
 	} else {
-		initdb.Args = append(initdb.Args, "--auth-host=scram-sha-256", "--pwfile=/dev/stdin")
-		initdb.Stdin = strings.NewReader(l.Password)
+		file := filepath.Join(dir, "password")
+		if err := os.WriteFile(file, []byte(l.Password), 0o644); err != nil { //nolint:gosec // only that other user gets as far as it
+			t.Fatal(err)
+		}
+		initdb.Args = append(initdb.Args, "--auth-host=scram-sha-256", "--pwfile="+file)
 	}
 	initdb.SysProcAttr, initdb.Dir = &syscall.SysProcAttr{Credential: credential}, dir
 	initdb.Env = Environment("LC_ALL=C")

@@ -40,11 +40,11 @@ func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// Copies counts those of each delivery in a stream, by its id.
-func Copies(ctx context.Context, js jetstream.JetStream, name string) (map[string]int, error) {
+// Copies counts those of each delivery in a stream, by its id, or in some of its subjects.
+func Copies(ctx context.Context, js jetstream.JetStream, name string, subjects ...string) (map[string]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true, FilterSubjects: subjects})
 	if err != nil {
 		return nil, err
 	}
