@@ -13,10 +13,10 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build run env test race fuzz faults soak bench lint tidy weigh api fmt docs deps ci
+.PHONY: help build run env test race fuzz faults soak stack stack-test bench lint tidy weigh api fmt docs deps ci
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 BUILD := go build -v -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/
 
@@ -46,6 +46,7 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 	command -v php >/dev/null && php -m | grep -qx redis || missing="$$missing php-cli php-redis"; \
 	/usr/bin/python3 -c 'import fastapi, redis, uvicorn' 2>/dev/null || missing="$$missing python3-fastapi python3-redis python3-uvicorn"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	command -v wget >/dev/null || missing="$$missing wget"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { echo "installing prometheus and promtool, without their service"; \
 	dir=$$(mktemp -d) && chmod 755 $$dir && cd $$dir && { apt-get download -q prometheus || { $(APT) update -q && apt-get download -q prometheus; } } && \
@@ -90,6 +91,19 @@ soak: deps ## take NATS away for ten minutes, in every way of the table, and cut
 	go test -count=20 -timeout 1h ./gateway/journal -run PowerCut
 	$(FAULTS) -run 'TestFaults/under_load/(NATS_killed|NATS_hangs|gateway_killed_while)' -away 10m
 
+stack: deps caddy ## run all that docker-compose.yml describes, as processes, and say where it is
+	@go test -count=1 -timeout 0 -v ./deploy -run TestServe -serve
+
+# On a machine that is busy with something else: a lower RATE.
+LOAD := 2m
+RATE := 500
+stack-test: deps caddy ## replace every part of that under load, and hold an account
+	go test -count=1 -timeout 30m -v ./deploy -run TheStackOutlives -load $(LOAD) -rate $(RATE)
+
+.PHONY: caddy
+caddy:
+	@cd tools/caddy && ../build Caddy go list -v -export -deps github.com/caddyserver/caddy/v2/cmd/caddy
+
 bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench
 
@@ -98,7 +112,7 @@ lint: ## go vet and golangci-lint
 	tools/lint $(ALL)
 
 tidy: ## check that each go.mod says what its module imports, no more and no less
-	@for module in $(MODULES) ./tools; do (cd $$module && go mod tidy -diff) || exit 1; done
+	@for module in $(MODULES) ./tools ./tools/caddy; do (cd $$module && go mod tidy -diff) || exit 1; done
 
 weigh: ## what a team's consumer weighs: its modules, and seconds to build it with an empty cache
 	go test -count=1 -v -run TestATeamsModuleIsLight . -cold

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -202,4 +203,23 @@ func (c *counts) counted() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.all)
+}
+
+// watched waits until Prometheus reaches everything that it is told to.
+func (c *composed) watched() {
+	c.t.Helper()
+	rig.Eventually(c.t, time.Minute, "Prometheus reaches every target", func() bool {
+		var targets struct{ Data struct{ ActiveTargets []struct{ Health string } } }
+		text := rig.Get(c.t, "http://"+c.services["prometheus"].address+":9090/api/v1/targets")
+		if err := json.Unmarshal([]byte(text), &targets); err != nil {
+			c.t.Fatal(err)
+		}
+		for _, one := range targets.Data.ActiveTargets {
+			if one.Health != "up" {
+				time.Sleep(checkEvery)
+				return false
+			}
+		}
+		return len(targets.Data.ActiveTargets) == 7 // two gateways and five consumers
+	})
 }

@@ -117,6 +117,7 @@ func TestTheStackOutlivesTheReplacementOfEveryPart(t *testing.T) {
 	t.Logf("%d requests: p50 %s, p99 %s, slowest %s", len(attempts), rig.Quantile(attempts, 0.5), rig.Quantile(attempts, 0.99), rig.Quantile(attempts, 1))
 	failures(t, attempts)
 	a := &account{c: c, js: rig.JetStream(t, c.natsURL()), taken: sender.Taken(), teams: teams, receiver: r}
+	c.watched()
 	a.balance()
 	c.mustNotWarn()
 }
