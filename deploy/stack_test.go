@@ -118,6 +118,9 @@ func TestTheStackOutlivesTheReplacementOfEveryPart(t *testing.T) {
 	failures(t, attempts)
 	a := &account{c: c, js: rig.JetStream(t, c.natsURL()), taken: sender.Taken(), teams: teams, receiver: r}
 	c.watched()
+	if strings.Contains(c.services["caddy"].Output(), "error matching request for retry") {
+		t.Error("Caddy cannot tell what to send again")
+	}
 	a.balance()
 	c.mustNotWarn()
 }
