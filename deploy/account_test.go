@@ -209,7 +209,9 @@ func (c *counts) counted() map[string]int {
 func (c *composed) watched() {
 	c.t.Helper()
 	rig.Eventually(c.t, time.Minute, "Prometheus reaches every target", func() bool {
-		var targets struct{ Data struct{ ActiveTargets []struct{ Health string } } }
+		var targets struct {
+			Data struct{ ActiveTargets []struct{ Health string } }
+		}
 		text := rig.Get(c.t, "http://"+c.services["prometheus"].address+":9090/api/v1/targets")
 		if err := json.Unmarshal([]byte(text), &targets); err != nil {
 			c.t.Fatal(err)
