@@ -16,11 +16,11 @@ func doctorCommand() *cobra.Command {
 	s := &session{}
 	o := doctor.Options{Gateway: doctor.FindGateway(), Monitor: os.Getenv("SLUICE_NATS_MONITOR")}
 	c := &cobra.Command{
-		Use: "doctor", Short: "Check settings, the gateway, Redis, NATS, streams, permissions, clock and disk, and say what to do", Args: cobra.NoArgs,
-		Long: `Check settings, the gateway, Redis, NATS, streams, permissions, clock and disk, and say what to do.
+		Use: "doctor", Short: "Check settings, the gateway, its certificate, Redis, NATS, streams, permissions, clock and disk, and say what to do", Args: cobra.NoArgs,
+		Long: `Check settings, the gateway, its certificate, Redis, NATS, streams, permissions, clock and disk, and say what to do.
 
 Run it with the gateway's environment. It changes nothing. It exits with 1 if something does not work.`,
-		Example: "  sluicectl doctor\n  sluicectl doctor -o json",
+		Example: "  sluicectl doctor\n  sluicectl doctor -o json\n  sluicectl doctor --url https://hooks.example.com/webhook",
 	}
 	s.natsFlags(c)
 	outputFlag(c, &s.output)
@@ -28,6 +28,9 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 	addressFlag(c, &redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address, host:port or unix:/path (SLUICE_ADMIN)")
+	c.Flags().StringVar(&o.URL, "url", "", "URL that is registered with the sender, to examine its certificate from here")
+	c.Flags().StringVar(&o.Authorities, "ca", "", "file with certificates (PEM) to trust beside those of this machine, for --url")
+	completeFiles(c, "ca")
 	complete(c, "data", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		s.attach(c)

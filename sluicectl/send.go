@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/internal/handshake"
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
@@ -23,6 +24,7 @@ const defaultURL = "http://127.0.0.1:3000/webhook"
 // sender posts events as Zorio does.
 type sender struct {
 	url, secret, nats, bodyFile string
+	authorities                 string
 	all, repeat                 bool
 	count                       int
 	rate                        float64
@@ -49,6 +51,8 @@ func sendCommand() *cobra.Command {
 	f.StringVar(&s.url, "url", defaultURL, "the gateway's URL, or unix:/path of its socket")
 	f.StringVar(&s.secret, "secret", "", "secret to sign with (default: "+secretVariable+", or the one that \"make run\" generated)")
 	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
+	f.StringVar(&s.authorities, "ca", "", "file with certificates (PEM) to trust beside those of this machine, for an https:// URL")
+	completeFiles(c, "ca")
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample, byte for byte")
 	completeFiles(c, "body")
 	f.BoolVar(&s.all, "all", false, "send one of each kind")
@@ -73,8 +77,12 @@ func (s *sender) send(ctx context.Context, args []string) (err error) {
 			return err
 		}
 	}
+	trust, err := handshake.Trust(s.authorities)
+	if err != nil {
+		return misused("--ca: %v", err)
+	}
 	to, over := posting(s.url)
-	over.MaxIdleConnsPerHost = lanes
+	over.MaxIdleConnsPerHost, over.TLSClientConfig = lanes, trust
 	s.url, s.client = to, &http.Client{Timeout: 10 * time.Second, Transport: over}
 	if s.count > 1 {
 		return s.load(ctx, names)
@@ -138,11 +146,19 @@ func (s *sender) post(ctx context.Context, d delivery) (answer string, took time
 	begin := time.Now()
 	response, err := s.client.Do(request)
 	if err != nil {
-		return "", 0, fmt.Errorf("%s: is the gateway running there? `make run` starts one", mask.Text(err.Error(), s.url))
+		return "", 0, s.unanswered(err, request.URL.Hostname())
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
 	return fmt.Sprintf("%d %s", response.StatusCode, text), time.Since(begin), err
+}
+
+// unanswered says why a request got no answer, and what to do.
+func (s *sender) unanswered(err error, host string) error {
+	if known := handshake.Explain(err, host, time.Now()); known != nil {
+		return fmt.Errorf("--url %s: %w", mask.Address(s.url), known)
+	}
+	return fmt.Errorf("%s: is the gateway running there? `make run` starts one", mask.Text(err.Error(), s.url))
 }
 
 func (s *sender) sendAndFollow(ctx context.Context, name string) error {
@@ -184,9 +200,12 @@ var remedies = map[string]string{
 
 // taken is nil for a 200, and otherwise an error that says what to do.
 func taken(answer string) error {
-	status, _, _ := strings.Cut(answer, " ")
-	if status == "200" {
+	status, text, _ := strings.Cut(answer, " ")
+	switch {
+	case status == "200":
 		return nil
+	case strings.HasPrefix(text, "This port takes"): // which says itself what to do
+		return fmt.Errorf("the gateway refused it: %s", answer)
 	}
 	if remedy, known := remedies[status]; known {
 		return fmt.Errorf("the gateway refused it (%s): %s", answer, remedy)

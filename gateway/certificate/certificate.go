@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/handshake"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -67,7 +68,7 @@ func (s *State) problem(now time.Time) *Problem {
 		return &Problem{What: s.until(now) + ", and no other takes its place: " + s.Wrong.What, Remedy: s.Wrong.Remedy, Since: s.Wrong.Since}
 	case now.Add(soon(s.Leaf)).After(s.Leaf.NotAfter) && !s.Itself:
 		return &Problem{What: s.until(now), Remedy: s.remedy(), Since: s.Leaf.NotAfter.Add(-soon(s.Leaf))}
-	case lacksChain(s.Leaf, s.Chain):
+	case s.Chain == 1 && handshake.LacksChain([]*x509.Certificate{s.Leaf}):
 		return &Problem{What: "shown without the intermediate certificates of " + s.Leaf.Issuer.CommonName + ": most senders refuse it", Remedy: "put them behind it in the file of SLUICE_TLS_CERT: a CA calls that file fullchain.pem", Since: s.Leaf.NotBefore}
 	}
 	return nil
@@ -106,12 +107,6 @@ func left(d time.Duration) string {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
-
-// lacksChain reports whether a certificate is shown alone that says where the one which signed it is to be found: a
-// sender does not look there.
-func lacksChain(leaf *x509.Certificate, shown int) bool {
-	return shown == 1 && len(leaf.IssuingCertificateURL) > 0 && string(leaf.RawIssuer) != string(leaf.RawSubject)
-}
 
 // Health is how certificates are, in one line. None of it is worth a 503: the old one, or a proxy that trusts it, goes on.
 func Health(all []State, now time.Time) telemetry.Health {

@@ -31,6 +31,9 @@ type Options struct {
 	Data     string // data folder
 	Admin    string // admin address of the gateway, host:port or unix:/path
 	Token    string // for that address; empty: none
+
+	URL         string // registered with the sender; empty: its certificate is not examined
+	Authorities string // file with certificates that are trusted for it, beside those of this machine
 	// Redis makes a connection to the gateway's; nil: there is none. It fails for an address that is none.
 	Redis func() (Redis, error)
 }
@@ -46,6 +49,7 @@ type Redis interface {
 func Examine(ctx context.Context, o Options) (all finding.List) {
 	o.settings(ctx, &all)
 	told := o.gateway(ctx, &all)
+	o.certificate(ctx, &all)
 	o.disk(&all)
 	o.redis(ctx, &all)
 	nc, js := o.connect(ctx, &all)

@@ -2,8 +2,11 @@ package doctor
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sluicehq/sluice/internal/durability"
+	"github.com/sluicehq/sluice/internal/handshake"
+	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/finding"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -60,4 +63,27 @@ func (o *Options) worth(ctx context.Context, h *hub) (w durability.Worth, ok boo
 	}
 	syncing, err := durability.AskSyncing(ctx, h.nc, o.NATSURL, o.Monitor)
 	return durability.InNATS(durability.CopiesOf(events.CachedInfo()), syncing, err), true
+}
+
+// certificate looks at what the sender is shown.
+func (o *Options) certificate(ctx context.Context, all *finding.List) {
+	const check = "certificate"
+	if o.URL == "" {
+		return
+	}
+	trust, err := handshake.Trust(o.Authorities)
+	if err != nil {
+		all.Fail(check, err.Error(), "correct --ca")
+		return
+	}
+	shown, err := handshake.Look(ctx, o.URL, trust)
+	var known *handshake.Problem
+	switch {
+	case err == nil:
+		all.OK(check, shown)
+	case errors.As(err, &known):
+		all.Fail(check, mask.Address(o.URL)+": "+known.What, known.Remedy)
+	default:
+		all.Fail(check, mask.Text(err.Error(), o.URL), "start the gateway, let the name in --url lead to it, and open its port")
+	}
 }
