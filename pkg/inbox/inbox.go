@@ -28,10 +28,11 @@ type Settings struct {
 
 // Inbox is a team's database. It is safe for concurrent use.
 type Inbox struct {
-	team string
-	db   *sql.DB
-	stop context.CancelFunc
-	done sync.WaitGroup
+	team   string
+	db     *sql.DB
+	commit func(ctx context.Context, f effect) error
+	stop   context.CancelFunc
+	done   sync.WaitGroup
 }
 
 // Open opens a team's database, and creates the tables of schema, which is run at every start and has to say IF NOT
@@ -42,7 +43,10 @@ func Open(ctx context.Context, team string, s Settings, schema ...string) (*Inbo
 	if err != nil {
 		return nil, err
 	}
-	i := &Inbox{team: team, db: db}
+	i := &Inbox{team: team, db: db, commit: func(ctx context.Context, f effect) error { return transact(ctx, db, f) }}
+	if s.DatabaseURL == "" {
+		i.commit = (&groups{db: db}).do
+	}
 	if err := i.create(ctx, s, schema); err != nil {
 		_ = db.Close()
 		return nil, s.explain(err)
@@ -94,7 +98,7 @@ func (i *Inbox) Once(ctx context.Context, e *event.Event, effect func(ctx contex
 	if e.Identity == "" {
 		return fmt.Errorf("%s #%d has no identity to know it by: only what a gateway stores has one; for a test, workertest.NewEvent makes an event", e.Name, e.Sequence)
 	}
-	return i.Transaction(ctx, func(ctx context.Context, tx *sql.Tx) error {
+	return i.commit(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		inserted, err := tx.ExecContext(ctx, `INSERT INTO sluice_inbox (team, identity, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 			i.team, key(e), time.Now().UTC())
 		if err != nil {
@@ -109,7 +113,11 @@ func (i *Inbox) Once(ctx context.Context, e *event.Event, effect func(ctx contex
 
 // Transaction commits what f wrote, or nothing of it when f returns an error or panics.
 func (i *Inbox) Transaction(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
-	tx, err := i.db.BeginTx(ctx, nil)
+	return transact(ctx, i.db, f)
+}
+
+func transact(ctx context.Context, db *sql.DB, f effect) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
