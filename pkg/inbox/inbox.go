@@ -94,6 +94,11 @@ func key(e *event.Event) string {
 // effect wrote is committed, now or before, as durably as the database commits; on an error nothing of it is. Two
 // copies of an event that come at once wait for each other. In a replay an effect happens once more. An event without
 // an identity is an error: it could not be told from another.
+//
+// On SQLite effects that wait at the same time share a transaction, behind a savepoint each, and a commit. So an effect
+// must leave the transaction open, and should be quick: beside others it has 250 ms, after which its context ends and it
+// is called again, with its own time and a transaction of its own. It is called again too where a shared transaction is
+// lost. What was written before is taken back.
 func (i *Inbox) Once(ctx context.Context, e *event.Event, effect func(ctx context.Context, tx *sql.Tx) error) error {
 	if e.Identity == "" {
 		return fmt.Errorf("%s #%d has no identity to know it by: only what a gateway stores has one; for a test, workertest.NewEvent makes an event", e.Name, e.Sequence)

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver pgx
-	_ "modernc.org/sqlite"             // the driver sqlite, without cgo
+	"modernc.org/sqlite"               // the driver sqlite, without cgo
 
 	"github.com/sluicehq/sluice/internal/mask"
 )
@@ -56,10 +56,11 @@ func (s Settings) openSQLite(team string) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+sqliteOptions)
+	connector, err := sqlite.NewConnector("file:" + (&url.URL{Path: path}).EscapedPath() + sqliteOptions)
 	if err != nil {
 		return nil, s.explain(err)
 	}
+	db := sql.OpenDB(keepsStatements{connector})
 	db.SetMaxOpenConns(1) // SQLite has one writer; waiting for it here is fair, and cheaper than its busy loop
 	return db, nil
 }

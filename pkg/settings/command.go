@@ -98,7 +98,7 @@ func (f field) defaults() string {
 	if f.tag.Get("file") == "true" {
 		text.WriteString(" or " + f.name + fileSuffix)
 	}
-	switch value := f.tag.Get("envDefault"); {
+	switch value := f.unset; {
 	case f.tag.Get("required") == "true":
 		text.WriteString(" (required)")
 	case value != "":

@@ -4,7 +4,7 @@
 // A setting is a field of a struct, described by its tags:
 //
 //	env         the variable; an empty one counts as not set
-//	envDefault  the value where it is not set
+//	envDefault  the value where it is not set; a method Defaults() map[string]string of the struct has others, by variable
 //	help        one line, for --help and docs/settings.md
 //	required    "true": the start fails where it is not set
 //	oneof       the values that are allowed, separated by commas
@@ -17,6 +17,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -76,7 +77,7 @@ func isGroup(f reflect.StructField) bool {
 	return f.IsExported() && f.Type.Kind() == reflect.Struct && f.Tag.Get("env") == ""
 }
 
-// values are the variables of the fields that are set, those from files among them.
+// values are the variables of the fields that are set, those from files among them, and the defaults of the others.
 func values(all []field, environment map[string]string) (given map[string]string, wrong []error) {
 	given = map[string]string{}
 	for _, f := range all {
@@ -84,7 +85,7 @@ func values(all []field, environment map[string]string) (given map[string]string
 		if err != nil {
 			wrong = append(wrong, err)
 		}
-		if value != "" {
+		if value = cmp.Or(value, f.unset); value != "" {
 			given[f.name] = value
 		}
 	}
@@ -93,21 +94,32 @@ func values(all []field, environment map[string]string) (given map[string]string
 
 // field is one setting: where it comes from and where it goes.
 type field struct {
-	name string // of the variable
-	tag  reflect.StructTag
-	path string // of the struct's field, as env calls it
-	into reflect.Value
+	name  string // of the variable
+	tag   reflect.StructTag
+	path  string // of the struct's field, as env calls it
+	into  reflect.Value
+	unset string // the value where it is not set
 }
 
 // fields lists the settings of a struct, those of structs inside it in their place.
-func fields(s any) (all []field) {
+func fields(s any) []field {
+	all := tagged(s)
+	if d, has := s.(interface{ Defaults() map[string]string }); has {
+		for i, f := range all {
+			all[i].unset = cmp.Or(d.Defaults()[f.name], f.unset)
+		}
+	}
+	return all
+}
+
+func tagged(s any) (all []field) {
 	v := reflect.ValueOf(s).Elem()
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		if name := f.Tag.Get("env"); name != "" {
-			all = append(all, field{name: name, tag: f.Tag, path: f.Name, into: v.Field(i)})
+			all = append(all, field{name: name, tag: f.Tag, path: f.Name, into: v.Field(i), unset: f.Tag.Get("envDefault")})
 		} else if isGroup(f) {
-			all = append(all, fields(v.Field(i).Addr().Interface())...)
+			all = append(all, tagged(v.Field(i).Addr().Interface())...)
 		}
 	}
 	return all

@@ -41,6 +41,25 @@ func TestLoadFillsInDefaultsAndWhatIsSet(t *testing.T) {
 	}
 }
 
+// others has another default than the struct that it embeds.
+type others struct{ Sample sample }
+
+func (*others) Defaults() map[string]string { return map[string]string{"T_COUNT": "8"} }
+
+func TestAStructMayHaveOtherDefaults(t *testing.T) {
+	for set, want := range map[string]int{"": 8, "2": 2} {
+		var s others
+		if err := load(&s, map[string]string{"T_SECRET": "abc", "T_COUNT": set}); err != nil || s.Sample.Count != want {
+			t.Errorf("T_COUNT=%q: %d, %v", set, s.Sample.Count, err)
+		}
+	}
+	var help strings.Builder
+	command{binary: "b", settings: &others{}, out: &help}.help()
+	if !strings.Contains(help.String(), "T_COUNT (default 8)") {
+		t.Errorf("help says %s", help.String())
+	}
+}
+
 func TestLoadNamesEveryMistakeAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		env  map[string]string

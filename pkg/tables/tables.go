@@ -40,6 +40,10 @@ type Settings struct {
 	Inbox inbox.Settings
 }
 
+// Defaults has a team that keeps tables handle more events at once than others: what waits for the database at the same
+// time shares a commit.
+func (*Settings) Defaults() map[string]string { return map[string]string{"SLUICE_CONCURRENCY": "64"} }
+
 // Main is the whole of the main function of a team's consumer, see [settings.Main].
 func Main(t Team) {
 	var s Settings
