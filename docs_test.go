@@ -287,6 +287,41 @@ func TestEveryPromiseNamesItsTest(t *testing.T) {
 	}
 }
 
+// What somebody may try is tried by a test, or the page says that nothing holds it.
+func TestEveryThreatNamesItsTest(t *testing.T) {
+	_, table, _ := strings.Cut(rig.Pages(t)["docs/secure.md"], "\n## Who can do what\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	rows := 0
+	for line := range strings.Lines(table) {
+		columns := strings.Split(line, "|")
+		if len(columns) != 6 || strings.HasPrefix(line, "| who | tries ") || strings.HasPrefix(line, "|---") {
+			continue
+		}
+		if rows++; !testName.MatchString(columns[4]) && !strings.Contains(columns[3], "nothing") {
+			t.Errorf("no test tries it: %s", line)
+		}
+	}
+	if rows < 10 {
+		t.Errorf("only %d rows", rows)
+	}
+}
+
+// Where the pages call a fault a test, it is a row of the table.
+func TestEveryFaultNamedIsMeasured(t *testing.T) {
+	pages := rig.Pages(t)
+	_, upgrading, _ := strings.Cut(pages["docs/operate.md"], "\n## Stopping and upgrading\n")
+	upgrading, _, _ = strings.Cut(upgrading, "\n## ")
+	named := regexp.MustCompile(`\*([^*]+)\*`).FindAllStringSubmatch(upgrading, -1)
+	for _, fault := range named {
+		if !regexp.MustCompile(`(?m)^\| ` + regexp.QuoteMeta(fault[1]) + `(, [0-9]+s)? \|.* yes \|$`).MatchString(pages["docs/faults.md"]) {
+			t.Errorf("docs/faults.md has no row that held: %s", fault[1])
+		}
+	}
+	if len(named) == 0 {
+		t.Error("no fault is named")
+	}
+}
+
 // One environment may be shared by all: no binary takes another's setting for a slip of the keyboard.
 func TestNoBinaryWarnsOfAnothersSettings(t *testing.T) {
 	targets := filepath.Join(t.TempDir(), "targets.yaml")

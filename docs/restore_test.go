@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -53,6 +54,28 @@ func TestStreamsAreRestoredWhileTheGatewayAnswers(t *testing.T) {
 	if stored := rig.Messages(t, js, stream.Events); stored != 120 {
 		t.Errorf("%d events are stored", stored)
 	}
+}
+
+// The folder of a gateway with the embedded NATS is copied, lost, and put back.
+func TestTheDataFolderIsABackup(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil)
+	g := rig.StartGateway(t, rig.Launch{Data: filepath.Join(d.dir, "data")})
+	g.Ready()
+	backup, restore := theTwo(t, rig.Shown(t, "docs/operate.md"))
+	stopped := func(command string) {
+		g.Stop(20 * time.Second)
+		d.types(command)
+		g.Process.Start()
+		g.Ready()
+	}
+
+	deliver(t, g.URL(), "200 OK", 0, 20)
+	stopped(backup)
+	deliver(t, g.URL(), "200 OK", 20, 40)
+	stopped(restore)
+	deliver(t, g.URL(), "200 OK", 20, 40)
+	deliver(t, g.URL(), "200 Duplicate", 0, 40)
 }
 
 func theTwo(t *testing.T, blocks []string) (first, second string) {
