@@ -13,7 +13,7 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build run env test race fuzz faults soak stack stack-test bench lint tidy weigh api fmt docs deps ci
+.PHONY: help build deb run env test race fuzz faults soak stack stack-test bench lint tidy weigh api fmt docs deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,13 @@ BUILD := go build -v -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/
 build: ## build all binaries into bin/
 	@mkdir -p bin
 	@tools/build "all programs" $(BUILD) ./gateway ./consumer/... ./sluicectl
+
+# The time of the last commit is that of all files in it: who packages the same programs again gets the same package.
+deb: build ## package all binaries for Debian, with units and configuration: dist/sluice_VERSION_ARCH.deb
+	@mkdir -p dist
+	@cd tools && ./build "the packager" go build -v -o ../dist/.deb ./deb
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) dist/.deb $(VERSION) $$(go env GOARCH) bin dist/sluice_$(VERSION)_$$(go env GOARCH).deb
+	@rm dist/.deb; ls dist/*.deb
 
 # What `sluicectl run` starts, and itself.
 RUN := ./gateway ./consumer/pbx ./consumer/telesales ./consumer/autocall ./sluicectl
@@ -60,6 +67,7 @@ test: deps ## run all tests, against real servers
 	@cd tools && ./build "tools of the tests: S3, ACME, compose, power cuts, apidiff, nats" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw github.com/letsencrypt/pebble/v2/cmd/pebble golang.org/x/exp/cmd/apidiff github.com/nats-io/natscli/nats
 	@cd tools && go tool -n github.com/nats-io/natscli/nats >/dev/null
 	@[ -r /dev/fuse -a -w /dev/fuse ] || echo "SKIPPED: all tests of a power cut. They need FUSE: run them on Linux where you may use /dev/fuse, as root for one"
+	@[ "$$(id -u)" = 0 ] || echo "SKIPPED: installing the Debian package. Only root may, even in a copy of this machine"
 	@echo "testing"
 	go test $(ALL)
 

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -80,5 +81,24 @@ func TestTheGatewayRunsInItsUnit(t *testing.T) {
 	g.WaitFor(rig.AddressOf(t, socket)+"/webhook", 20*time.Second)
 	if strings.Contains(g.Output(), "is no setting") {
 		t.Error(g.Output())
+	}
+}
+
+// What is left: it has a network, with addresses anywhere, in the machine's file system. The worst would be 10.
+func TestTheUnitsExposeLittle(t *testing.T) {
+	t.Parallel()
+	page := rig.Pages(t)["docs/deploy.md"]
+	for unit, most := range map[string]string{"sluice-gateway.service": "1.2", "sluice-consumer@.service": "1.1"} {
+		output, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", filepath.Join(rig.Root(t), "deploy", "systemd", unit)).CombinedOutput()
+		exposed := regexp.MustCompile(`Overall exposure level for .*: ([0-9.]+)`).FindSubmatch(output)
+		if err != nil || exposed == nil {
+			t.Fatalf("%s: %v\n%s", unit, err, output)
+		}
+		if got := string(exposed[1]); len(got) != len(most) || got > most {
+			t.Errorf("%s: systemd-analyze security says %s, at most %s is expected\n%s", unit, got, most, output)
+		}
+		if !strings.Contains(page, "`"+unit+"` | "+most) {
+			t.Errorf("docs/deploy.md does not say that the exposure of %s is %s", unit, most)
+		}
 	}
 }
