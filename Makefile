@@ -13,7 +13,7 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build deb run env test race fuzz faults soak stack stack-test bench lint tidy weigh api fmt docs deps ci
+.PHONY: help build deb run env test race fuzz faults soak stack stack-test bench lint tidy weigh api fmt docs site deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -133,6 +133,10 @@ fmt: ## format the code
 
 docs: ## write what is made from the code: the tables of docs/, and the names of all settings
 	go test -count=1 -run 'TestTablesAreMadeFromTheCode|TestEveryBinaryKnowsTheOthersSettings' . -update
+
+site: ## make a website of README and docs/ in ./site
+	@cd tools && go build -o ../bin/site ./site
+	@bin/site site && echo "site/index.html"
 
 ci: ## what CI runs
 	.ci/run

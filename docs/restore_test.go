@@ -66,7 +66,7 @@ func TestTheDataFolderIsABackup(t *testing.T) {
 	stopped := func(command string) {
 		g.Stop(20 * time.Second)
 		d.types(command)
-		g.Process.Start()
+		g.Start()
 		g.Ready()
 	}
 

@@ -15,6 +15,7 @@ require (
 	github.com/goreleaser/nfpm/v2 v2.45.0
 	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.1
+	github.com/yuin/goldmark v1.8.7
 	k8s.io/api v0.37.2
 	k8s.io/apimachinery v0.37.2
 	k8s.io/pod-security-admission v0.37.2
