@@ -21,6 +21,8 @@ func TestCheckRefusesWhatCannotWork(t *testing.T) {
 		{"./consumer/pbx", "DATABASE_URL=mysql://u:GEHEIM@h/x", "postgres://user:password@host/database", 1},
 		{"./consumer/pbx", "DATABASE_URL=host=h password=GEHEIM", "postgres://user:password@host/database", 1},
 		{"./consumer/pbx", "NATS_CREDS=/no/such/file", "name a file that this user may read", 1},
+		{"./consumer/pbx", "NATS_CA=/etc/hostname", "NATS_CA=/etc/hostname holds no certificate", 1},
+		{gateway, "REDIS_CA=/etc/hostname", "REDIS_CA=/etc/hostname holds no certificate", 1},
 		{"./consumer/pbx", "SLUICE_ADMIN=3011", "use host:port", 1},
 		{"./consumer/pbx", "SLUICE_ADMIN=:3011", "set SLUICE_ADMIN_TOKEN", 1},
 		{"./consumer/archive", "NATS_URL=http://u:GEHEIM@h", "nats://host:4222", 1},

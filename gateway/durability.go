@@ -86,7 +86,7 @@ func (w *worth) ask(ctx context.Context) (found *durability.Worth, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	syncing, err := durability.AskSyncing(ctx, w.hub.nc, w.hub.settings.NATSURL, w.hub.settings.NATSMonitor)
+	syncing, err := durability.AskSyncing(ctx, w.hub.nc, w.hub.settings.NATSURL, w.hub.settings.NATSMonitor, w.hub.options.TLS)
 	now := durability.InNATS(durability.CopiesOf(events.CachedInfo()), syncing, err)
 	return &now, true
 }

@@ -49,7 +49,7 @@ const (
 
 func newHub(s *Settings, j *journals, log *slog.Logger) *hub {
 	h := &hub{settings: s, spills: j != nil, log: log, opened: make(chan struct{}), failed: make(chan error, 1)}
-	h.options = stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log, Behind: true}
+	h.options = stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, TLS: s.NATSTLS.Files(), Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log, Behind: true}
 	if s.NATSURL == "" {
 		h.embedded = embedded.New(embedded.Options{Dir: s.Data, Listen: s.HubListen, Log: log, Beside: j.left()})
 		h.options.URL, h.options.InProcess = h.embedded.URL(), h.embedded

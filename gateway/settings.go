@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/gateway/seen"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/signature"
@@ -42,8 +43,10 @@ type Settings struct {
 	Log             string         `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event"`
 
 	RedisURL    string `env:"REDIS_URL" secret:"url" file:"true" help:"redis://, rediss:// or unix://; several, separated by commas, are a Cluster; unset: the gateway remembers deliveries in memory, rebuilt from the stream at start"`
+	RedisTLS    secure.Redis
 	NATSURL     string `env:"NATS_URL" secret:"url" help:"nats://host:4222, or several, separated by commas; unset: the gateway runs an embedded NATS"`
 	NATSCreds   string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
+	NATSTLS     secure.NATS
 	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, to check that it syncs every write; for a cluster one per server, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
 	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" listen:"true" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
 
@@ -75,7 +78,7 @@ func (s *Secrets) Check() error { return checkSecrets(s.Secret) }
 
 // Check holds what is set against what it is for, before anything is reached for.
 func (s *Settings) Check() error {
-	return errors.Join(s.checkListen(), telemetry.CheckAdmin(s.Admin, s.AdminToken), s.checkTLS(), s.checkPath(), unlessEmpty(s.RedisURL, seen.CheckURL), unlessEmpty(s.NATSURL, stream.CheckURL))
+	return errors.Join(s.checkListen(), telemetry.CheckAdmin(s.Admin, s.AdminToken), s.checkTLS(), s.checkPath(), s.checkRedis(), s.checkNATS())
 }
 
 func (s *Settings) checkListen() error {
@@ -115,11 +118,24 @@ func checkSecrets(list string) error {
 	return nil
 }
 
-func unlessEmpty(url string, check func(string) error) error {
-	if url == "" {
-		return nil
+func (s *Settings) checkRedis() error {
+	switch files := s.RedisTLS.Files(); {
+	case s.RedisURL != "":
+		return seen.CheckURL(s.RedisURL, files)
+	case files.Any():
+		return errors.New("REDIS_CA, REDIS_CERT or REDIS_KEY is set without REDIS_URL: set it, or unset them")
 	}
-	return check(url)
+	return nil
+}
+
+func (s *Settings) checkNATS() error {
+	switch {
+	case s.NATSURL != "":
+		return stream.CheckURL(s.NATSURL)
+	case s.NATSTLS.Files().Any():
+		return errors.New("NATS_CA, NATS_CERT or NATS_KEY is set without NATS_URL: set it, or unset them: the embedded NATS has no TLS")
+	}
+	return nil
 }
 
 // checkPath takes what a request's target can be, to the byte: it is compared as it was sent.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/ops/doctor"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 func doctorCommand() *cobra.Command {
@@ -25,6 +26,8 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 	s.natsFlags(c)
 	outputFlag(c, &s.output)
 	var redis string
+	var redisTLS secure.Redis
+	redisTLSFlags(c, &redisTLS)
 	addressFlag(c, &redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address, host:port or unix:/path (SLUICE_ADMIN)")
@@ -37,19 +40,19 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 		if o.Token, err = adminToken(); err != nil {
 			return err
 		}
-		o.NATSURL, o.Creds, o.Settings, o.Admin = s.url, s.creds, madeSecret(), reachable(o.Admin)
-		o.Redis = redisAt(redis)
+		o.NATSURL, o.Creds, o.TLS, o.Settings, o.Admin = s.url, s.creds, s.tls.Files(), madeSecret(), reachable(o.Admin)
+		o.Redis = redisAt(redis, redisTLS.Files())
 		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")
 	}
 	return c
 }
 
 // redisAt is how the doctor connects to Redis; nil where there is no address.
-func redisAt(url string) func() (doctor.Redis, error) {
+func redisAt(url string, files secure.Files) func() (doctor.Redis, error) {
 	if url == "" {
 		return nil
 	}
-	return func() (doctor.Redis, error) { return seen.NewRedis(url, slog.New(slog.DiscardHandler)) }
+	return func() (doctor.Redis, error) { return seen.NewRedis(url, files, slog.New(slog.DiscardHandler)) }
 }
 
 // madeSecret is the secret that `make run` keeps, where the environment has none.

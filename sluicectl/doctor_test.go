@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/ops/doctor"
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 )
@@ -40,7 +41,7 @@ func expect(t *testing.T, text string, wanted ...string) {
 }
 
 func TestWithoutNATSTheRestIsExaminedAllTheSame(t *testing.T) {
-	text := examine(t, doctor.Options{NATSURL: "nats://127.0.0.1:1", Redis: redisAt("redis://127.0.0.1:1"), Data: "/no/such/folder"})
+	text := examine(t, doctor.Options{NATSURL: "nats://127.0.0.1:1", Redis: redisAt("redis://127.0.0.1:1", secure.Files{}), Data: "/no/such/folder"})
 	expect(t, text, "fail nats NATS is not reachable", "fail redis ", "start Redis", "ok disk /no/such/folder does not exist", "warn settings the gateway binary is neither beside")
 }
 
@@ -56,7 +57,7 @@ func TestAHealthyDeployment(t *testing.T) {
 	}
 	redis := rig.StartRedis(t, "--maxmemory-policy", "volatile-ttl")
 	t.Setenv("ZORIO_WEBHOOK_SECRET", "0123456789abcdefghijABCDEFGHIJ01")
-	text := examine(t, doctor.Options{NATSURL: js.Conn().ConnectedUrl(), Redis: redisAt(redis.URL()), Gateway: rig.Build(t, "./gateway")})
+	text := examine(t, doctor.Options{NATSURL: js.Conn().ConnectedUrl(), Redis: redisAt(redis.URL(), secure.Files{}), Gateway: rig.Build(t, "./gateway")})
 	expect(t, text, "ok settings", "ok disk", "ok redis", "ok nats", "ok jetstream", "ok streams EVENTS 0", "ok clock", "ok permissions", "ok teams archive, pbx")
 	if strings.Contains(text, "fail") {
 		t.Error(text)
@@ -84,7 +85,7 @@ func TestEachComplaintHasARemedy(t *testing.T) {
 	redis := rig.StartRedis(t, "--maxmemory-policy", "allkeys-lru")
 	t.Setenv("ZORIO_WEBHOOK_SECRET", "")
 	t.Setenv("SLUICE_LISTN", ":3000")
-	text := examine(t, doctor.Options{NATSURL: js.Conn().ConnectedUrl(), Redis: redisAt(redis.URL()), Gateway: rig.Build(t, "./gateway")})
+	text := examine(t, doctor.Options{NATSURL: js.Conn().ConnectedUrl(), Redis: redisAt(redis.URL(), secure.Files{}), Gateway: rig.Build(t, "./gateway")})
 	expect(t, text, "fail settings ZORIO_WEBHOOK_SECRET is not set", "warn redis maxmemory-policy is allkeys-lru", "fail streams QUARANTINE",
 		"fail permissions cannot publish to quarantine.doctor.probe", "fail teams late: retention drops the first of 1 pending events in")
 }

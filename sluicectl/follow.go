@@ -37,15 +37,15 @@ func (s *sender) follow(ctx context.Context) *follower {
 	if s.nats == "" {
 		return f
 	}
-	f.err = f.open(ctx, s.nats)
+	f.err = f.open(ctx, stream.Options{URL: s.nats, TLS: s.tls.Files(), Name: "sluicectl send"})
 	f.begin = time.Now()
 	return f
 }
 
-func (f *follower) open(ctx context.Context, url string) (err error) {
+func (f *follower) open(ctx context.Context, o stream.Options) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, f.wait)
 	defer cancel()
-	if f.nc, err = stream.Connect(ctx, stream.Options{URL: url, Name: "sluicectl send"}); err != nil {
+	if f.nc, err = stream.Connect(ctx, o); err != nil {
 		return err
 	}
 	if f.js, err = jetstream.New(f.nc); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/quarantine"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -49,6 +50,7 @@ func (e *entries) selections(ids []string) ([]quarantine.Selection, error) {
 type releasing struct {
 	entries
 	as, identity, redis string
+	tls                 secure.Redis
 }
 
 func quarantineReleaseCommand() *cobra.Command {
@@ -66,6 +68,7 @@ duplicate: it is only removed. An unroutable entry needs an event name: --as.`,
 	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "which deliveries are duplicates, as set for the gateway (SLUICE_IDENTITY): delivery or body")
 	complete(c, "identity", cobra.FixedCompletions([]string{"delivery", "body"}, cobra.ShellCompDirectiveNoFileComp))
 	addressFlag(c, &r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, to mark the events as seen (REDIS_URL)")
+	redisTLSFlags(c, &r.tls)
 	return c
 }
 
@@ -82,7 +85,7 @@ func (r *releasing) do(ctx context.Context, s *session, ids []string) error {
 	}
 	release := quarantine.Release{As: r.as, BodyIdentity: r.identity == "body"}
 	if r.redis != "" {
-		memory, err := seen.NewRedis(r.redis, slog.New(slog.DiscardHandler))
+		memory, err := seen.NewRedis(r.redis, r.tls.Files(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}

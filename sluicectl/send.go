@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/handshake"
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
@@ -25,6 +26,7 @@ const defaultURL = "http://127.0.0.1:3000/webhook"
 type sender struct {
 	url, secret, nats, bodyFile string
 	authorities                 string
+	tls                         secure.NATS
 	all, repeat                 bool
 	count                       int
 	rate                        float64
@@ -53,6 +55,7 @@ func sendCommand() *cobra.Command {
 	addressFlag(c, &s.nats, "nats", hubURL(), "NATS to follow the event in; empty: do not follow")
 	f.StringVar(&s.authorities, "ca", "", "file with certificates (PEM) to trust beside those of this machine, for an https:// URL")
 	completeFiles(c, "ca")
+	natsTLSFlags(c, &s.tls)
 	f.StringVar(&s.bodyFile, "body", "", "file to send instead of the sample, byte for byte")
 	completeFiles(c, "body")
 	f.BoolVar(&s.all, "all", false, "send one of each kind")

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
@@ -33,6 +34,7 @@ type session struct {
 	output   string // table, json, or what else the command knows
 
 	url, creds string
+	tls        secure.NATS
 	nc         *nats.Conn
 	js         jetstream.JetStream
 }
@@ -58,6 +60,28 @@ func (s *session) natsFlags(c *cobra.Command) {
 	addressFlag(c, &s.url, "nats", hubURL(), "address of NATS (NATS_URL, or SLUICE_HUB_LISTEN)")
 	c.Flags().StringVar(&s.creds, "creds", os.Getenv("NATS_CREDS"), "credentials file for NATS (NATS_CREDS)")
 	completeFiles(c, "creds")
+	natsTLSFlags(c, &s.tls)
+}
+
+// natsTLSFlags are the files of TLS to NATS, by default those of the environment.
+func natsTLSFlags(c *cobra.Command, files *secure.NATS) {
+	tlsFlags(c, "nats", "NATS", &files.CA, &files.Cert, &files.Key)
+}
+
+// redisTLSFlags are those to Redis.
+func redisTLSFlags(c *cobra.Command, files *secure.Redis) {
+	tlsFlags(c, "redis", "Redis", &files.CA, &files.Cert, &files.Key)
+}
+
+func tlsFlags(c *cobra.Command, prefix, server string, ca, cert, key *string) {
+	for _, f := range []struct {
+		file       *string
+		name, what string
+	}{{ca, "ca", "authorities that sign the certificate of " + server}, {cert, "cert", "certificate to show to " + server}, {key, "key", "key of that certificate"}} {
+		variable := strings.ToUpper(prefix + "_" + f.name)
+		c.Flags().StringVar(f.file, prefix+"-"+f.name, os.Getenv(variable), f.what+" ("+variable+")")
+		completeFiles(c, prefix+"-"+f.name)
+	}
 }
 
 // outputFlag adds -o with the formats that there are beside table and json.
@@ -84,7 +108,7 @@ func (s *session) open(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWithin)
 	defer cancel()
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if s.nc, err = stream.Connect(ctx, stream.Options{URL: s.url, Creds: s.creds, Name: "sluicectl", Log: log}); err != nil {
+	if s.nc, err = stream.Connect(ctx, stream.Options{URL: s.url, Creds: s.creds, TLS: s.tls.Files(), Name: "sluicectl", Log: log}); err != nil {
 		return unreachable(err, s.url)
 	}
 	s.js, err = jetstream.New(s.nc)
@@ -93,7 +117,8 @@ func (s *session) open(ctx context.Context) (err error) {
 
 // unreachable says in the words of this command what to do where NATS is not there.
 func unreachable(err error, url string) error {
-	if !errors.Is(err, stream.ErrUnreachable) {
+	var unsecured *secure.Error
+	if !errors.Is(err, stream.ErrUnreachable) || errors.As(err, &unsecured) {
 		return err
 	}
 	return alias{fmt.Errorf("NATS is not reachable at %s: start it, or the gateway that runs it, or say where it is with --nats or NATS_URL", mask.Address(url)), err}

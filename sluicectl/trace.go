@@ -11,10 +11,14 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/ops/trace"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // tracing is `sluicectl trace` with its flags.
-type tracing struct{ since, redis string }
+type tracing struct {
+	since, redis string
+	tls          secure.Redis
+}
 
 func traceCommand() *cobra.Command {
 	t := &tracing{}
@@ -28,6 +32,7 @@ events since --since are read.`,
 	}, func(ctx context.Context, s *session, args []string) error { return t.do(ctx, s, args[0]) })
 	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: "+timeWords)
 	addressFlag(c, &t.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	redisTLSFlags(c, &t.tls)
 	return c
 }
 
@@ -66,7 +71,7 @@ func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
 
 // ask looks into Redis; one that is away costs nothing but the shortcut.
 func (t *tracing) ask(ctx context.Context, delivery string) (sequence uint64, remembered string, err error) {
-	memory, err := seen.NewRedis(t.redis, slog.New(slog.DiscardHandler))
+	memory, err := seen.NewRedis(t.redis, t.tls.Files(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 0, "", err
 	}

@@ -54,7 +54,7 @@ func newSource(s *Settings, log *slog.Logger, ackWait, standbyAfter time.Duratio
 func (f *source) open(ctx context.Context) error {
 	s := f.settings
 	var err error
-	if f.nc, err = stream.ConnectTeam(ctx, team, s.NATSURL, s.NATSCreds, f.log); err != nil {
+	if f.nc, err = stream.ConnectTeam(ctx, team, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, TLS: s.NATSTLS.Files(), Log: f.log}); err != nil {
 		return err
 	}
 	if f.js, err = jetstream.New(f.nc); err != nil {

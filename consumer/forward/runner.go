@@ -71,7 +71,7 @@ func (r *runner) attend(ctx context.Context, s worker.Settings) {
 		return team.Process{State: team.Blocked, Since: since, Why: ended.Error() + "; forward posts nothing to it until a SIGHUP or a restart"}
 	}
 	for ; ctx.Err() == nil; stream.Pause(ctx, attendAgain) {
-		nc, err := stream.Connect(ctx, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, Name: "forward"})
+		nc, err := stream.Connect(ctx, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, TLS: s.NATSTLS.Files(), Name: "forward"})
 		if err != nil {
 			continue // NATS is away: who looks sees nothing either
 		}

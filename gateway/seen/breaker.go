@@ -3,11 +3,14 @@ package seen
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // State is whether Redis is away, and since when it is or is not.
@@ -23,9 +26,10 @@ func (s State) Remedy() string { return remedy(s.Err) }
 // breaker keeps requests from asking a Redis that does not answer. The first failure opens it, and only a probe closes
 // it: no request is the one that finds out.
 type breaker struct {
-	log  *slog.Logger
-	what string // "Redis", or a shard of it
-	away atomic.Bool
+	log     *slog.Logger
+	what    string            // "Redis", or a shard of it
+	explain func(error) error // adds the remedy where TLS is the cause
+	away    atomic.Bool
 
 	mu      sync.Mutex
 	address string
@@ -37,7 +41,7 @@ func (b *breaker) ask(ctx context.Context, batch func(context.Context) error) er
 	if b.away.Load() {
 		return ErrAway
 	}
-	err := batch(ctx)
+	err := b.explain(batch(ctx))
 	if err != nil && !errors.Is(err, context.Canceled) { // a caller that gave up says nothing about Redis
 		b.trip(err)
 	}
@@ -49,6 +53,7 @@ func (b *breaker) ask(ctx context.Context, batch func(context.Context) error) er
 func (b *breaker) trip(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	err = b.explain(err)
 	now, told := remedy(err), b.state.Err
 	switch {
 	case !b.away.Swap(true):
@@ -93,6 +98,10 @@ func (b *breaker) rename(address string) {
 }
 
 func remedy(err error) string {
+	var unsecured *secure.Error
+	if errors.As(err, &unsecured) {
+		return unsecured.Remedy + "; nothing is lost meanwhile"
+	}
 	text := err.Error()
 	for _, word := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.Contains(text, word) {
@@ -105,6 +114,8 @@ func remedy(err error) string {
 		return "Redis is full: raise maxmemory, or set maxmemory-policy volatile-ttl"
 	case strings.Contains(text, "READONLY"):
 		return "this is a replica: let REDIS_URL name the master, or the Sentinels with ?master_name=…"
+	case errors.Is(err, io.EOF):
+		return "Redis ended the connection: if this port takes TLS, use rediss:// in REDIS_URL"
 	case strings.Contains(text, "CLUSTERDOWN"):
 		return "start the shard that is away, or give its slots to another; with cluster-require-full-coverage no, the others go on meanwhile"
 	}

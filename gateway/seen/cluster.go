@@ -129,7 +129,7 @@ func (r *Redis) adopt(found []*holding) (news bool) {
 	for i, h := range found {
 		s := before[h.name()]
 		if s == nil {
-			s = newShard(r.log, "a shard of Redis", h.address, h.name(), h.tag(), r.process)
+			s = r.newShard("a shard of Redis", h.address, h.name(), h.tag())
 			news = true
 		}
 		delete(before, s.slots)

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // spread are identities that lie in every shard.
@@ -125,7 +126,7 @@ func TestAReplicaThatTakesOverIsTheSameShard(t *testing.T) {
 // A shard that is given slots which are empty, because they were those of a node that is gone, has them refilled.
 func TestSlotsThatChangeHandsAreRefilled(t *testing.T) {
 	t.Parallel()
-	r, err := NewRedis("redis://127.0.0.1:1?cluster=true", slog.New(slog.DiscardHandler))
+	r, err := NewRedis("redis://127.0.0.1:1?cluster=true", secure.Files{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // BenchmarkLookup is one look-up for a group as it forms at 64 connections.
 func BenchmarkLookup(b *testing.B) {
 	server := rig.StartRedis(b)
-	r, err := NewRedis(server.URL(), slog.New(slog.DiscardHandler))
+	r, err := NewRedis(server.URL(), secure.Files{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 func TestMemoryForgetsAfterADayByItself(t *testing.T) {
@@ -114,7 +116,7 @@ func TestURLs(t *testing.T) {
 		"redis://a:1,redis://b:1?master_name=main": "a:1 b:1 main",
 		"unix:///run/redis.sock":                   "/run/redis.sock",
 	} {
-		o, err := parseURL(url)
+		o, err := parseURL(url, secure.Files{})
 		if err != nil {
 			t.Errorf("%s: %v", url, err)
 			continue
@@ -133,7 +135,7 @@ func TestURLs(t *testing.T) {
 		}
 	}
 	for _, url := range []string{"", "localhost:6379", "http://host", "redis://host/notanumber", "redis://:secret@host\x00", "redis://:hunter2@host?nonsense=1"} {
-		_, err := parseURL(url)
+		_, err := parseURL(url, secure.Files{})
 		if err == nil || !strings.Contains(err.Error(), "REDIS_URL") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%q: %v", url, err)
 		}

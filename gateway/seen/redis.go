@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -37,22 +38,28 @@ type Redis struct {
 	client  redis.UniversalClient
 	cluster bool
 	log     *slog.Logger
-	process string // a name of this process, for its own keys
+	process string            // a name of this process, for its own keys
+	explain func(error) error // adds the remedy to an error of TLS
 	shards  atomic.Pointer[shards]
 	stream  atomic.Int64 // when EVENTS was made, in milliseconds since 1970; 0 before the first word of Of
 }
 
-// NewRedis makes a Redis of a REDIS_URL. It does not connect: whether Redis is there shows in Run. The error names
+// NewRedis makes a Redis of a REDIS_URL, and of the files that secure rediss://. It does not connect: whether Redis is there shows in Run. The error names
 // what is wrong with the URL.
-func NewRedis(url string, log *slog.Logger) (*Redis, error) {
-	options, err := parseURL(url)
+func NewRedis(url string, files secure.Files, log *slog.Logger) (*Redis, error) {
+	options, err := parseURL(url, files)
 	if err != nil {
 		return nil, err
 	}
 	redis.SetLogger(clientLog{log})
-	r := &Redis{client: redis.NewUniversalClient(options), log: log, process: rand.Text()}
+	dial := &dialer{files: files}
+	if options.TLSConfig != nil {
+		dial.anybody = options.TLSConfig.InsecureSkipVerify
+		options.Dialer, options.DialTimeout = dial.secured, tlsTimeout
+	}
+	r := &Redis{client: redis.NewUniversalClient(options), log: log, process: rand.Text(), explain: dial.explain}
 	_, r.cluster = r.client.(*redis.ClusterClient)
-	all := newShard(log, "Redis", strings.Join(options.Addrs, ","), "", "", r.process)
+	all := r.newShard("Redis", strings.Join(options.Addrs, ","), "", "")
 	r.shards.Store(&shards{list: []*shard{all}})
 	return r, nil
 }

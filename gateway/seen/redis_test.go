@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 func TestKeysAndValuesAreThoseOfTheSamples(t *testing.T) {
@@ -86,7 +87,7 @@ func TestRedisThatNeverAnswered(t *testing.T) {
 	defer hole.Close()
 	for name, address := range map[string]string{"refused": rig.Address(t), "black hole": hole.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
-			r, err := NewRedis("redis://"+address, slog.New(slog.DiscardHandler))
+			r, err := NewRedis("redis://"+address, secure.Files{}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +119,7 @@ func TestTheLogNamesTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log rig.Buffer
-			r, err := NewRedis(rig.StartRedis(t, c.args...).URL(), slog.New(slog.NewTextHandler(&log, nil)))
+			r, err := NewRedis(rig.StartRedis(t, c.args...).URL(), secure.Files{}, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -253,7 +254,7 @@ func TestAHangingRedisComesBackByItself(t *testing.T) {
 
 func TestADeliveryIsFoundByItsID(t *testing.T) {
 	server := rig.StartRedis(t, "--maxmemory-policy", "volatile-ttl")
-	r, err := NewRedis(server.URL(), slog.New(slog.DiscardHandler))
+	r, err := NewRedis(server.URL(), secure.Files{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +275,7 @@ func TestADeliveryIsFoundByItsID(t *testing.T) {
 
 // A stream that was restored from a backup is made now, and has events that are older.
 func TestAnotherStreamIsRefilledFromItsBeginning(t *testing.T) {
-	r, err := NewRedis("redis://127.0.0.1:1", slog.New(slog.DiscardHandler))
+	r, err := NewRedis("redis://127.0.0.1:1", secure.Files{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // A pool of the client's that could not connect tries once more, within a second of its end.
@@ -40,7 +41,7 @@ func every(t *testing.T, test func(t *testing.T, m memory)) {
 
 func open(t *testing.T, url string) *Redis {
 	t.Helper()
-	r, err := NewRedis(url, slog.New(slog.DiscardHandler))
+	r, err := NewRedis(url, secure.Files{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

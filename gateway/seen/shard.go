@@ -2,7 +2,6 @@ package seen
 
 import (
 	"context"
-	"log/slog"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,11 +28,11 @@ type shard struct {
 }
 
 // newShard makes the shard of these slots, whose keys lie where tag says.
-func newShard(log *slog.Logger, what, address, slots, tag, process string) *shard {
+func (r *Redis) newShard(what, address, slots, tag string) *shard {
 	covered := coveredKey + tag
 	return &shard{
-		breaker: breaker{log: log, what: what, address: address, state: State{Since: time.Now()}},
-		slots:   slots, covered: covered, witness: covered + ":" + process,
+		breaker: breaker{log: r.log, what: what, address: address, state: State{Since: time.Now()}, explain: r.explain},
+		slots:   slots, covered: covered, witness: covered + ":" + r.process,
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // Measured against a Redis that hangs, refuses or is a black hole: with these a round trip ends within its context,
@@ -26,14 +27,14 @@ const (
 )
 
 // CheckURL returns what is wrong with a REDIS_URL. It does not connect.
-func CheckURL(list string) error {
-	_, err := parseURL(list)
+func CheckURL(list string, files secure.Files) error {
+	_, err := parseURL(list, files)
 	return err
 }
 
 // parseURL reads a REDIS_URL: redis://, rediss:// or unix://. Several separated by commas, or one with ?cluster=true,
 // are nodes of a Cluster; with ?master_name=… they are Sentinels that know where that master is.
-func parseURL(list string) (*redis.UniversalOptions, error) {
+func parseURL(list string, files secure.Files) (*redis.UniversalOptions, error) {
 	var all *redis.UniversalOptions
 	for one := range strings.SplitSeq(list, ",") {
 		next, err := parseOne(strings.TrimSpace(one))
@@ -49,6 +50,9 @@ func parseURL(list string) (*redis.UniversalOptions, error) {
 		all.MasterName = cmp.Or(all.MasterName, next.MasterName)
 	}
 	tune(all)
+	if all.TLSConfig == nil && files.Any() {
+		return nil, fmt.Errorf("REDIS_URL=%q is not encrypted, although REDIS_CA, REDIS_CERT or REDIS_KEY is set: use rediss://, or unset them", mask.Address(list))
+	}
 	return all, nil
 }
 

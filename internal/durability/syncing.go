@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 const monitorTimeout = time.Second
@@ -28,16 +29,16 @@ type Syncing struct {
 }
 
 // AskSyncing asks the monitoring ports of NATS, the only place where it can be seen without the system account. monitors
-// are their addresses, separated by commas, or empty for port 8222 of every address in urls. A server that does not answer
+// are their addresses, separated by commas, with the files that secure https, or empty for port 8222 of every address in urls. A server that does not answer
 // does not count; that which nc is connected to has to be one of those that do.
-func AskSyncing(ctx context.Context, nc *nats.Conn, urls, monitors string) (s Syncing, err error) {
+func AskSyncing(ctx context.Context, nc *nats.Conn, urls, monitors string, files secure.Files) (s Syncing, err error) {
 	addresses, err := monitorsOf(urls, monitors)
 	if err != nil {
 		return s, err
 	}
 	told, other := map[string]bool{}, errors.New("it is the monitoring port of another server")
 	for _, address := range addresses {
-		one, err := askMonitor(ctx, address)
+		one, err := askMonitor(ctx, address, files)
 		switch {
 		case err != nil:
 			other = err // a server of a cluster may be away
@@ -91,16 +92,20 @@ type jsz struct {
 	} `json:"meta_cluster"`
 }
 
-func askMonitor(ctx context.Context, address string) (told jsz, err error) {
+func askMonitor(ctx context.Context, address string, files secure.Files) (told jsz, err error) {
 	ctx, cancel := context.WithTimeout(ctx, monitorTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/jsz", nil)
 	if err != nil {
 		return told, err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	client, err := files.Client()
 	if err != nil {
 		return told, err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return told, files.Explain(err)
 	}
 	defer answer.Body.Close()
 	if err := json.NewDecoder(answer.Body).Decode(&told); err != nil {

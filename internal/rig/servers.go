@@ -31,6 +31,20 @@ func StartRedis(t testing.TB, args ...string) *Redis {
 	return r
 }
 
+// StartTLSRedis starts a redis-server that takes TLS alone, and no client without a certificate of this authority. Its own
+// is the file redis of the authority. A configuration file may be the first of further arguments.
+func StartTLSRedis(t testing.TB, a *Authority, args ...string) *Redis {
+	t.Helper()
+	address := Address(t)
+	_, port, _ := strings.Cut(address, ":")
+	a.Issue("redis")
+	own := []string{"--port", "0", "--tls-port", port, "--bind", "127.0.0.1", "--dir", t.TempDir(), "--tls-replication", "yes", "--tls-auth-clients", "yes",
+		"--tls-cert-file", a.File("redis"), "--tls-key-file", a.File("redis-key"), "--tls-ca-cert-file", a.File("ca")}
+	r := &Redis{Start(t, find(t, "redis-server"), append(args, own...), Environment()), address}
+	r.Listening(address)
+	return r
+}
+
 // StartSentinel starts a Redis Sentinel that watches one master under the name main. A replica, if there is one, takes
 // over a second after the master is gone.
 func StartSentinel(t testing.TB, master *Redis) *Redis {

@@ -3,6 +3,7 @@ package stream
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/secure"
 )
 
 // EmbeddedName is the name of the server inside a gateway.
@@ -23,6 +25,7 @@ const EmbeddedName = "sluice-embedded"
 type Options struct {
 	URL         string                     // nats://host:port, several separated by commas; tls:// and ws:// work too
 	Creds       string                     // path of a .creds file; empty means none
+	TLS         secure.Files               // with any of them nothing is sent without TLS
 	Name        string                     // shown in NATS's list of connections
 	InboxPrefix string                     // prefix of reply subjects, for narrow permissions; empty means _INBOX
 	InProcess   nats.InProcessConnProvider // the embedded server; URL is then only a name
@@ -103,6 +106,9 @@ func (o Options) options() []nats.Option {
 	if o.Creds != "" {
 		options = append(options, nats.UserCredentials(o.Creds))
 	}
+	if o.TLS.Any() {
+		options = append(options, o.secured)
+	}
 	if o.InboxPrefix != "" {
 		options = append(options, nats.CustomInboxPrefix(o.InboxPrefix))
 	}
@@ -113,6 +119,13 @@ func (o Options) options() []nats.Option {
 		options = append(options, nats.RetryOnFailedConnect(true))
 	}
 	return options
+}
+
+// secured is an option of the client: it asks for the files at each connection.
+func (o Options) secured(c *nats.Options) error {
+	c.Secure, c.TLSConfig = true, &tls.Config{MinVersion: tls.VersionTLS12}
+	c.RootCAsCB, c.TLSCertCB = o.TLS.Authorities, o.TLS.Certificate
+	return nil
 }
 
 // CheckURL returns what is wrong with a NATS_URL. It does not connect.
@@ -141,8 +154,16 @@ var ErrUnreachable = errors.New("NATS is not reachable")
 // explain adds the remedy to a failed connection.
 func (o Options) explain(err error) error {
 	at := mask.Address(o.URL)
+	o.TLS.Server = "NATS"
 	var dns *net.DNSError
-	switch {
+	var unsecured *secure.Error
+	switch err = o.TLS.Explain(err); {
+	case errors.As(err, &unsecured):
+		return fmt.Errorf("%w at %s: %w", ErrUnreachable, at, unsecured)
+	case errors.Is(err, nats.ErrTLS): // the server's reason was lost: it ended the connection while something was sent
+		return fmt.Errorf("%w at %s: %w", ErrUnreachable, at, &secure.Error{Cause: err, Remedy: o.TLS.Refused()})
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return fmt.Errorf("%w at %s: %w", ErrUnreachable, at, &secure.Error{Cause: err, Remedy: "this NATS has no TLS: configure tls { } in it, or use nats:// and unset NATS_CA and NATS_CERT"})
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
 		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS, or user and password in NATS_URL", at, err)
 	case errors.As(err, &dns):

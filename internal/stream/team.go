@@ -3,18 +3,17 @@ package stream
 import (
 	"context"
 	"errors"
-	"log/slog"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// ConnectTeam connects as a team's consumer, under the team's name and with an inbox of its own. It waits until NATS can
+// ConnectTeam connects as a team's consumer to where o says, under the team's name and with an inbox of its own. It waits until NATS can
 // be reached; settings that will not become right by themselves are an error, and so is the end of ctx.
-func ConnectTeam(ctx context.Context, team, url, creds string, log *slog.Logger) (nc *nats.Conn, err error) {
-	options := Options{URL: url, Creds: creds, Name: "sluice " + team, InboxPrefix: "_INBOX_" + team, Log: log}
-	err = WaitFor(ctx, log, "NATS", func() error {
-		nc, err = Connect(ctx, options)
+func ConnectTeam(ctx context.Context, team string, o Options) (nc *nats.Conn, err error) {
+	o.Name, o.InboxPrefix = "sluice "+team, "_INBOX_"+team
+	err = WaitFor(ctx, o.Log, "NATS", func() error {
+		nc, err = Connect(ctx, o)
 		return err
 	})
 	return nc, err

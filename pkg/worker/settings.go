@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -12,6 +13,7 @@ import (
 type Common struct {
 	NATSURL    string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds  string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
+	NATSTLS    secure.NATS
 	Admin      string `env:"SLUICE_ADMIN" listen:"unix" help:"address for /healthz, /readyz, /metrics and /debug/pprof, such as 127.0.0.1:3011, or unix:/path for this user alone; one that other machines reach needs SLUICE_ADMIN_TOKEN; unset: none"`
 	AdminToken string `env:"SLUICE_ADMIN_TOKEN" secret:"true" file:"true" help:"token for the admin address, at least 16 characters, sent as Authorization: Bearer; without it /healthz and the bare status of /readyz are told; unset: everybody on this machine may ask, and there are no profiles"`
 	Log        string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event or file"`

@@ -141,7 +141,7 @@ var timings = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ign
 func (w *worker) run(ctx context.Context) (err error) {
 	health := NewNATSHealth(w.settings.NATSURL)
 	defer w.admin.Watch(w.prefix+"nats", health.Health)()
-	if w.nc, err = stream.ConnectTeam(ctx, w.team.Name, w.settings.NATSURL, w.settings.NATSCreds, w.log); err != nil {
+	if w.nc, err = stream.ConnectTeam(ctx, w.team.Name, stream.Options{URL: w.settings.NATSURL, Creds: w.settings.NATSCreds, TLS: w.settings.NATSTLS.Files(), Log: w.log}); err != nil {
 		return stopped(ctx, err)
 	}
 	defer w.nc.Close()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/finding"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
@@ -27,10 +28,11 @@ type Options struct {
 	Settings []string // NAME=value that the gateway has beside this process's environment
 	NATSURL  string
 	Creds    string
-	Monitor  string // monitoring address of NATS; empty: port 8222 of its host
-	Data     string // data folder
-	Admin    string // admin address of the gateway, host:port or unix:/path
-	Token    string // for that address; empty: none
+	TLS      secure.Files // to NATS
+	Monitor  string       // monitoring address of NATS; empty: port 8222 of its host
+	Data     string       // data folder
+	Admin    string       // admin address of the gateway, host:port or unix:/path
+	Token    string       // for that address; empty: none
 
 	URL         string // registered with the sender; empty: its certificate is not examined
 	Authorities string // file with certificates that are trusted for it, beside those of this machine
@@ -146,7 +148,7 @@ func (o *Options) askRedis(ctx context.Context) (r Redis, took time.Duration, er
 
 func (o *Options) connect(ctx context.Context, all *finding.List) (*nats.Conn, jetstream.JetStream) {
 	const check = "nats"
-	nc, err := stream.Connect(ctx, stream.Options{URL: o.NATSURL, Creds: o.Creds, Name: "sluicectl doctor", Log: slog.New(slog.DiscardHandler)})
+	nc, err := stream.Connect(ctx, stream.Options{URL: o.NATSURL, Creds: o.Creds, TLS: o.TLS, Name: "sluicectl doctor", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		all.Fail(check, err.Error(), "start NATS, or the gateway if it embeds NATS, or correct NATS_URL")
 		return nil, nil

@@ -61,7 +61,7 @@ func (o *Options) worth(ctx context.Context, h *hub) (w durability.Worth, ok boo
 	if err != nil {
 		return w, false
 	}
-	syncing, err := durability.AskSyncing(ctx, h.nc, o.NATSURL, o.Monitor)
+	syncing, err := durability.AskSyncing(ctx, h.nc, o.NATSURL, o.Monitor, o.TLS)
 	return durability.InNATS(durability.CopiesOf(events.CachedInfo()), syncing, err), true
 }
 
