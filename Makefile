@@ -133,6 +133,7 @@ fmt: ## format the code
 
 docs: ## write what is made from the code: the tables of docs/, and the names of all settings
 	go test -count=1 -run 'TestTablesAreMadeFromTheCode|TestEveryBinaryKnowsTheOthersSettings' . -update
+	go test -count=1 -run TestTheConfigurationsAreThoseOfTheOthers ./deploy -update
 
 site: ## make a website of README and docs/ in ./site
 	@cd tools && go build -o ../bin/site ./site

@@ -33,10 +33,17 @@ type object struct {
 			Name       string
 			TargetPort string
 		}
-		Endpoints       []struct{ Port string }
+		Endpoints       []endpoint
 		Rules           []ingressRule
 		PolicyTypes     []string
 		Ingress, Egress []policyRule
+	}
+}
+
+type endpoint struct {
+	Port          string
+	Authorization struct {
+		Credentials struct{ Name, Key string }
 	}
 }
 
@@ -244,6 +251,12 @@ func (c cluster) monitor(o object, say func(string, ...any)) {
 	}
 	if selected == 0 {
 		say("it selects no Service")
+	}
+	for _, endpoint := range o.Spec.Endpoints {
+		credentials := endpoint.Authorization.Credentials
+		if secret := c.find("Secret", credentials.Name); secret == nil || secret.Data[credentials.Key] == "" {
+			say("there is no Secret %s with a %s", credentials.Name, credentials.Key)
+		}
 	}
 }
 

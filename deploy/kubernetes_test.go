@@ -3,6 +3,7 @@ package deploy
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,7 +24,7 @@ resources: [../../base, ../../archive, ../../forward]
 components: [../../components/ingress, ../../components/monitoring, ../../components/postgres]
 images: [{name: sluice, newTag: v1}]
 secretGenerator:
-  - {name: admin, files: [admin_token=secrets/admin_token], options: {disableNameSuffixHash: true}}
+  - {name: admin, files: [secrets/admin_token]}
   - {name: gateway, files: [secrets/zorio_webhook_secret, secrets/redis_url]}
   - {name: redis, files: [secrets/redis_users]}
   - {name: forward, files: [secrets/targets.yaml]}
@@ -188,21 +189,43 @@ func TestEveryPodIsLimitedCheckedAndGivenTimeToStop(t *testing.T) {
 	}
 }
 
-// kustomize reads no file outside its folder: these are copies.
+var update = flag.Bool("update", false, "write what is made from files outside of deploy/kubernetes")
+
+// kustomize reads no file outside its folder: these are copies, and the alerts in the form of the Prometheus operator.
 func TestTheConfigurationsAreThoseOfTheOthers(t *testing.T) {
 	t.Parallel()
-	deploy := filepath.Join(rig.Root(t), "deploy")
-	for copied, original := range map[string]string{"base/redis.conf": "redis.conf", "overlays/small/nats.conf": "nats.conf"} {
-		have, err := os.ReadFile(filepath.Join(deploy, "kubernetes", copied))
+	same := func(text string) string { return text }
+	for _, file := range []struct {
+		made, from string
+		as         func(string) string
+	}{
+		{"base/redis.conf", "redis.conf", same},
+		{"overlays/small/nats.conf", "nats.conf", same},
+		{"components/monitoring/rules.yaml", "prometheus/alerts.yml", operators},
+	} {
+		original, err := os.ReadFile(filepath.Join(rig.Root(t), "deploy", file.from))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, err := os.ReadFile(filepath.Join(deploy, original))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Equal(have, want) {
-			t.Errorf("deploy/kubernetes/%s is not deploy/%s any more: copy it", copied, original)
+		path, want := filepath.Join(rig.Root(t), "deploy", "kubernetes", file.made), file.as(string(original))
+		if *update {
+			put(t, path, want)
+		} else if have, err := os.ReadFile(path); err != nil || string(have) != want {
+			t.Errorf("deploy/kubernetes/%s is not deploy/%s (%v): run `make docs`", file.made, file.from, err)
 		}
 	}
+}
+
+// operators is a file of rules as the Prometheus operator takes it.
+func operators(rules string) string {
+	const head = "# deploy/prometheus/alerts.yml for the Prometheus operator: `make docs` writes it.\napiVersion: monitoring.coreos.com/v1\n" +
+		"kind: PrometheusRule\nmetadata:\n  name: sluice\nspec:\n"
+	text := head
+	for line := range strings.Lines(rules[strings.Index(rules, "groups:"):]) {
+		if line != "\n" {
+			text += "  "
+		}
+		text += line
+	}
+	return text
 }
