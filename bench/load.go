@@ -90,8 +90,7 @@ func connect(address string) (*connection, error) {
 		return nil, err
 	}
 	c := &connection{socket: socket, request: request(address)}
-	id := bytes.Index(c.request, []byte(zorio.HeaderDelivery+": ")) + len(zorio.HeaderDelivery+": ")
-	c.counter = c.request[id+24 : id+36]
+	c.counter = counterOf(c.request)
 	return c, syscall.SetsockoptInt(socket, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 }
 
@@ -106,6 +105,12 @@ func request(address string) []byte {
 		text = fmt.Appendf(text, "%s: %s\r\n", key, values[0])
 	}
 	return append(append(text, "\r\n"...), body...)
+}
+
+// counterOf is the part of a request that counts.
+func counterOf(request []byte) []byte {
+	id := bytes.Index(request, []byte(zorio.HeaderDelivery+": ")) + len(zorio.HeaderDelivery+": ")
+	return request[id+24 : id+36]
 }
 
 // run sends until a time and waits for the last answers.
@@ -143,12 +148,17 @@ func (s *sender) run(end time.Time) (answered int64, err error) {
 	return answered, nil
 }
 
-func (c *connection) send() error {
+// count makes the request one of another delivery.
+func (c *connection) count() {
 	c.sent++
 	for i, left := len(c.counter)-1, c.sent; i >= 0; i-- {
 		c.counter[i] = byte('0' + left%10)
 		left /= 10
 	}
+}
+
+func (c *connection) send() error {
+	c.count()
 	n, err := syscall.Write(c.socket, c.request)
 	if err == nil && n < len(c.request) {
 		err = fmt.Errorf("the server took %d of %d bytes", n, len(c.request))

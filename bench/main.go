@@ -57,6 +57,12 @@ func measure(ctx context.Context) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{dir: dir}
 	defer b.stop()
+	if err := b.build(); err != nil {
+		return err
+	}
+	if len(os.Args) == 2 && os.Args[1] == "https" { // that part alone
+		return b.https()
+	}
 	if err := b.start(); err != nil {
 		return err
 	}
@@ -74,6 +80,9 @@ func measure(ctx context.Context) error {
 		}
 	}
 	b.report()
+	if err := b.https(); err != nil {
+		return err
+	}
 	return b.drain()
 }
 

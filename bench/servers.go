@@ -22,12 +22,17 @@ type bench struct {
 	spilling *spilling
 }
 
-func (b *bench) start() error {
+// build compiles what is measured.
+func (b *bench) build() error {
 	for _, pkg := range []string{"./gateway", "github.com/nats-io/nats-server/v2"} {
 		if output, err := exec.Command("go", "build", "-o", b.dir+"/", pkg).CombinedOutput(); err != nil {
 			return fmt.Errorf("go build %s: %w\n%s", pkg, err, output)
 		}
 	}
+	return nil
+}
+
+func (b *bench) start() error {
 	for _, s := range []struct{ role, name string }{{"static", "fasthttp, static answer"}, {"blind", "net/http: HMAC, one log line"}, {"plain", "plain net/http: HMAC, JSON, one log line"}} {
 		address := free()
 		c, err := b.run(address, nil, os.Args[0], s.role, address)
@@ -41,9 +46,11 @@ func (b *bench) start() error {
 			return err
 		}
 	}
-	if err := b.embedded(); err != nil {
+	alone, err := b.embedded()
+	if err != nil {
 		return err
 	}
+	b.subjects = append(b.subjects, alone)
 	if err := b.spills(); err != nil {
 		return err
 	}
@@ -98,28 +105,33 @@ func gatewaySettings(address, admin, dir string) []string {
 }
 
 // embedded starts what needs nothing beside it: NATS inside, synced, behind the journal.
-func (b *bench) embedded() error {
+func (b *bench) embedded(settings ...string) (*subject, error) {
 	dir, err := os.MkdirTemp(b.dir, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	address, admin := free(), free()
-	g, err := b.run(address, append(gatewaySettings(address, admin, dir), "SLUICE_HUB_LISTEN="+free()), filepath.Join(b.dir, "gateway"))
+	settings = append(append(gatewaySettings(address, admin, dir), "SLUICE_HUB_LISTEN="+free()), settings...)
+	g, err := b.run(address, settings, filepath.Join(b.dir, "gateway"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.measured("Sluice alone: embedded NATS, all synced", address, g)
-	b.subjects[len(b.subjects)-1].admin = admin
-	return nil
+	s := newSubject("Sluice alone: embedded NATS, all synced", address, g)
+	s.admin = admin
+	return s, nil
 }
 
 // measured makes a subject of what answers at an address and of the servers behind it.
 func (b *bench) measured(name, address string, processes ...*exec.Cmd) {
+	b.subjects = append(b.subjects, newSubject(name, address, processes...))
+}
+
+func newSubject(name, address string, processes ...*exec.Cmd) *subject {
 	s := &subject{name: name, address: address, rounds: map[int][]round{}}
 	for _, c := range processes {
 		s.pids = append(s.pids, c.Process.Pid)
 	}
-	b.subjects = append(b.subjects, s)
+	return s
 }
 
 // run starts a program and waits until its address takes connections.

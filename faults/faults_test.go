@@ -85,7 +85,7 @@ func (r *result) measure(t *testing.T) {
 	}
 	s := &stage{t: t, result: r}
 	r.on(s)
-	s.sender = rig.StartSender(t, rig.Sending{URL: s.gateway.URL(), Rate: r.rate, Scale: *scale})
+	s.sender = rig.StartSender(t, s.sending())
 	lasts(settles())
 	begin := time.Now()
 	r.begin(s)

@@ -30,6 +30,7 @@ type stage struct {
 	powered    *rig.PoweredDisk
 	clock      clock
 	authority  *rig.Authority
+	https      bool // the gateway shows a certificate of the authority
 	strangers  *strangers
 }
 
@@ -133,6 +134,23 @@ func certified(s *stage) {
 
 func (s *stage) withTLS() string {
 	return "allow_non_tls: true\ntls { cert_file: " + s.authority.File("nats") + ", key_file: " + s.authority.File("nats-key") + " }"
+}
+
+// secured is a gateway that takes HTTPS.
+func secured(s *stage) {
+	s.authority, s.https = rig.NewAuthority(s.t), true
+	s.authority.Issue("gateway")
+	s.start("SLUICE_TLS_CERT="+s.authority.File("gateway"), "SLUICE_TLS_KEY="+s.authority.File("gateway-key"))
+}
+
+// sending is what the sender sends, and how. With HTTPS it makes twenty handshakes a second, which see what certificate there
+// is.
+func (s *stage) sending() rig.Sending {
+	sending := rig.Sending{URL: s.gateway.URL(), Rate: s.rate, Scale: *scale}
+	if s.https {
+		sending.URL, sending.Roots, sending.Closes = "https://"+s.gateway.Address+"/webhook", s.authority.Trust().RootCAs, max(1, s.rate/20)
+	}
+	return sending
 }
 
 // cramped is an embedded store on a small disk.

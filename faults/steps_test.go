@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -183,4 +184,23 @@ func otherCertificate(s *stage) {
 	s.authority.Issue("nats")
 	s.nats[0].Reload(s.withTLS())
 	s.way.Open() // whoever was connected comes again
+}
+
+// ownCertificate replaces the gateway's, file by file: the key lags behind for a while, as with tools that write one after
+// the other.
+func ownCertificate(s *stage) {
+	before := s.authority.File("gateway-key")
+	old, err := os.ReadFile(before)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.authority.Issue("gateway")
+	now, err := os.ReadFile(before)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	rig.Replace(s.t, before, old)
+	lasts(2500 * time.Millisecond)
+	rig.Replace(s.t, before, now)
+	s.gateway.WaitFor("the certificate was replaced", 10*time.Second)
 }

@@ -89,5 +89,6 @@ var table = []fault{
 	{"clock 10 min ahead", clocked, clockOff(10 * time.Minute), 10 * sec, clockOff(0), contract, false},
 	{"clock 10 min behind", clocked, clockOff(-10 * time.Minute), 10 * sec, clockOff(0), contract, false},
 	{"NATS credentials revoked", guarded, reload(notInvited), 10 * sec, reload(invited), none, true},
+	{"certificate of the gateway replaced, its key 2.5 s later", secured, ownCertificate, 2 * sec, nothing, none, false},
 	{"certificate of NATS replaced", certified, otherCertificate, 5 * sec, nothing, none, true},
 }

@@ -74,6 +74,7 @@ type Sending struct {
 	Events []string       // names, in turns; pbx.call.hangup alone when left out
 	Secret string         // [Secret] when left out
 	Roots  *x509.CertPool // who signs for an https URL
+	Closes int            // one in so many attempts is the last on its connection; 0: none, as far as it goes
 }
 
 // StartSender begins to send.
@@ -123,6 +124,7 @@ func (s *Sender) attempt(id, event string, nth int, body []byte) Attempt {
 	a := Attempt{ID: id, Nth: nth, Begin: time.Now()}
 	request, _ := http.NewRequest(http.MethodPost, s.URL, bytes.NewReader(body))
 	request.Header = zorio.Headers(s.Secret, event, id, a.Begin, body)
+	request.Close = s.Closes > 0 && rand.IntN(s.Closes) == 0
 	answer, err := s.client.Do(request)
 	if err == nil {
 		var text []byte
