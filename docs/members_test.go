@@ -17,9 +17,10 @@ import (
 func TestAServerOfTheClusterIsReplacedUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := rig.StartNatsCluster(t, 3)
-	js := c[:2].Elected()
+	js := c.Elected()
 	g := rig.StartGateway(t, rig.Launch{}, "NATS_URL="+c.URL(), "SLUICE_NATS_MONITOR="+c.Monitors(), "SLUICE_REPLICAS=3")
 	g.Ready()
+	rig.Eventually(t, 60*time.Second, "three servers have a copy of every stream", func() bool { return allOn(t, js, "n0", "n1", "n2") })
 	d := newDesk(t, []string{"NATS_URL=" + c[:2].URL(), "SYSTEM_PASSWORD=" + rig.SystemUser})
 
 	sender := rig.StartSender(t, rig.Sending{URL: g.URL(), Rate: 50, Scale: 60})
