@@ -13,19 +13,29 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build deb run env test race fuzz faults soak stack stack-test bench lint tidy weigh api fmt docs site deps ci
+.PHONY: help build bill deb run env test race fuzz faults soak stack stack-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 BUILD := go build -v -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/
 
+PROGRAMS := ./gateway ./consumer/... ./sluicectl
+
 build: ## build all binaries into bin/
 	@mkdir -p bin
-	@tools/build "all programs" $(BUILD) ./gateway ./consumer/... ./sluicectl
+	@tools/build "all programs" $(BUILD) $(PROGRAMS)
+
+BUILT = bin/gateway bin/pbx bin/telesales bin/autocall bin/forward bin/archive bin/sluicectl
+
+bill: build ## say what the programs are made of: a bill of materials and the licences, into bin/
+	@cd tools && ./build "the tool for bills" go build -v -o ../dist/.modules ./modules
+	@dist/.modules bom $(BUILT) >bin/sluice.cdx.json
+	@dist/.modules texts $(BUILT) >bin/third-party-licences.txt
+	@rm dist/.modules; ls bin/sluice.cdx.json bin/third-party-licences.txt
 
 # The time of the last commit is that of all files in it: who packages the same programs again gets the same package.
-deb: build ## package all binaries for Debian, with units and configuration: dist/sluice_VERSION_ARCH.deb
+deb: bill ## package all binaries for Debian, with units and configuration: dist/sluice_VERSION_ARCH.deb
 	@mkdir -p dist
 	@cd tools && ./build "the packager" go build -v -o ../dist/.deb ./deb
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) dist/.deb $(VERSION) $$(go env GOARCH) bin dist/sluice_$(VERSION)_$$(go env GOARCH).deb
@@ -118,6 +128,12 @@ bench: deps ## measure the gateway beside a plain receiver, in one run
 lint: ## go vet and golangci-lint
 	go vet $(ALL)
 	tools/lint $(ALL)
+
+vuln: ## look for known vulnerabilities in what the programs call
+	@tools/vuln ./... ./internal/... ./pkg/...
+
+reproducible: ## build everything twice, in different folders with empty caches, and compare the programs
+	tools/reproducible
 
 tidy: ## check that each go.mod says what its module imports, no more and no less
 	@for module in $(MODULES) ./tools ./tools/caddy; do (cd $$module && go mod tidy -diff) || exit 1; done

@@ -13,7 +13,7 @@ import (
 var (
 	// made is a part of a page that the code writes: its marker, and the table that follows it. Below that of an event is a
 	// line about it, and its sample.
-	made      = regexp.MustCompile("<!-- (?:settings of [a-z, ]+|metrics|event [a-z_.]+) -->\n(?:\n(?:\\|.*\n)+)?(?:\nIn Go .*\n\n```json\n(?s:.*?)\n```\n)?")
+	made      = regexp.MustCompile("<!-- (?:settings of [a-z, ]+|metrics|licences|event [a-z_.]+) -->\n(?:\n(?:\\|.*\n)+)?(?:\nIn Go .*\n\n```json\n(?s:.*?)\n```\n)?")
 	described = regexp.MustCompile(`(?m)^  ([A-Z][A-Z_]+)(?: or ([A-Z_]+))?(?: \((required)\))?(?: \(default (.*)\))?\n      (.*)$`)
 	declared  = regexp.MustCompile(`"(sluice_[a-z_]+)"[^"]*"([^"]*)"(?:[^\n]*\[\]string\{([^}\n]*)\}|, ("[a-z", ]+")\))?`)
 )
@@ -22,6 +22,9 @@ var (
 func table(t *testing.T, what string) string {
 	if name, event := strings.CutPrefix(what, "event "); event {
 		return eventTable(t, name)
+	}
+	if what == "licences" {
+		return modules(t, "table")
 	}
 	names, settings := strings.CutPrefix(what, "settings of ")
 	if !settings {

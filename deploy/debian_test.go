@@ -105,7 +105,7 @@ func packaged(t *testing.T, version, bin, file string) {
 func stubs(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
-	for _, program := range []string{"gateway", "pbx", "telesales", "autocall", "forward", "archive", "sluicectl"} {
+	for _, program := range []string{"gateway", "pbx", "telesales", "autocall", "forward", "archive", "sluicectl", "sluice.cdx.json", "third-party-licences.txt"} {
 		put(t, filepath.Join(bin, program), "a program")
 	}
 	return bin
