@@ -34,7 +34,7 @@ func TestTheSiteHasEveryPageAndItsLinksLeadSomewhere(t *testing.T) {
 		site[filepath.Base(file)] = string(text)
 	}
 	if pages := rig.Pages(t); len(site) != len(pages) {
-		t.Errorf("the site has %d pages of %d: name the new one in tools/site/main.go", len(site), len(pages))
+		t.Errorf("the site has %d pages of %d", len(site), len(pages))
 	}
 	for name, text := range site {
 		if external := loaded.FindString(text); external != "" {

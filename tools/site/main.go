@@ -44,8 +44,7 @@ func (p *page) Short() string {
 	return short
 }
 
-// parts are all pages, in the order in which they are read. A page that is not named here is not on the site: a test
-// compares.
+// parts are the pages in the order in which they are read. One that is not named here comes last.
 var parts = []part{
 	{"Begin", pages("README", "docs/start", "docs/configure", "docs/settings", "docs/deploy", "docs/kubernetes")},
 	{"Run", pages("docs/operate", "docs/metrics", "docs/troubleshoot", "docs/secure", "docs/scale")},
@@ -89,6 +88,9 @@ func write(folder string) error {
 	if err := os.WriteFile(filepath.Join(folder, "style.css"), style, 0o644); err != nil {
 		return err
 	}
+	if err := others(); err != nil {
+		return err
+	}
 	for _, part := range parts {
 		for _, p := range part.Pages {
 			if err := p.read(); err != nil {
@@ -107,6 +109,24 @@ func write(folder string) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// others puts the pages that parts does not name at its end.
+func others() error {
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		return err
+	}
+	var more []*page
+	for _, file := range files {
+		if strings.HasPrefix(addressOf(file), repository) {
+			more = append(more, pages(strings.TrimSuffix(file, ".md"))...)
+		}
+	}
+	if more != nil {
+		parts = append(parts, part{"More", more})
 	}
 	return nil
 }
