@@ -13,7 +13,7 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build bill deb run env test race fuzz faults soak stack stack-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
+.PHONY: help build bill deb dist dist-test run env test race fuzz faults soak stack stack-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,14 @@ deb: bill ## package all binaries for Debian, with units and configuration: dist
 	@cd tools && ./build "the packager" go build -v -o ../dist/.deb ./deb
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) dist/.deb $(VERSION) $$(go env GOARCH) bin dist/sluice_$(VERSION)_$$(go env GOARCH).deb
 	@rm dist/.deb; ls dist/*.deb
+
+# For somebody who packs the same commit again, SOURCE_DATE_EPOCH is that of the first.
+PLATFORMS := linux/amd64 linux/arm64 darwin/arm64
+dist: ## pack all binaries for every platform, with checksums, into dist/
+	@tools/dist $(VERSION) dist $(PLATFORMS)
+
+dist-test: ## pack and unpack those for Linux, and run them
+	go test -count=1 -timeout 20m -v ./deploy -run TestDist -dist
 
 # What `sluicectl run` starts, and itself.
 RUN := ./gateway ./consumer/pbx ./consumer/telesales ./consumer/autocall ./sluicectl

@@ -109,11 +109,16 @@ func TestMakeEnvOverwritesNothing(t *testing.T) {
 
 func read(t testing.TB, file string) string {
 	t.Helper()
+	return strings.TrimSpace(content(t, file))
+}
+
+func content(t testing.TB, file string) string {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(text))
+	return string(text)
 }
 
 // The small stack, without what stands in front of it and what looks at it: `make stack-test` runs all of the whole one.

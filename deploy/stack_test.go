@@ -110,7 +110,7 @@ func TestTheStackOutlivesTheReplacementOfEveryPart(t *testing.T) {
 	c, r := startStack(t)
 	teams := c.arm()
 	secret := read(t, filepath.Join(c.folder, "secrets", "zorio_webhook_secret"))
-	sender := rig.StartSender(t, rig.Sending{URL: c.url(), Rate: *rate, Scale: 60, Events: kinds, Secret: secret, Roots: c.roots()})
+	sender := rig.StartSender(t, rig.Sending{URL: c.url(), Rate: *rate, Scale: 10, Events: kinds, Secret: secret, Roots: c.roots()})
 	c.replaceEverything(*load)
 	sender.End()
 	attempts := sender.Attempts()
