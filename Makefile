@@ -114,6 +114,7 @@ faults: deps ## break everything around the gateway under load, and write what t
 
 soak: deps ## take NATS away for ten minutes, in every way of the table, and cut the power a thousand times (two hours)
 	go test -count=1 -timeout 1h -v ./gateway -run OutlivesAPowerCut -powercuts 50
+	go test -count=1 -v ./gateway -run RenewedByItself -patient
 	go test -count=20 -timeout 1h ./gateway/journal -run PowerCut
 	$(FAULTS) -run 'TestFaults/under_load/(NATS_killed|NATS_hangs|gateway_killed_while)' -away 10m
 

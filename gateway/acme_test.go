@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -75,6 +76,26 @@ func TestCertificatesAreIssuedAndRenewed(t *testing.T) {
 	if now := p.shown("hooks.test"); now == nil || now.NotBefore.Before(renewed.NotBefore) {
 		t.Errorf("after a restart %v is shown", now)
 	}
+}
+
+var patient = flag.Bool("patient", false, "wait for what takes a minute: a certificate that is renewed by itself")
+
+// Nobody has to ask for a renewal: within the minute in which it is looked at, a certificate that is due is renewed.
+func TestACertificateIsRenewedByItself(t *testing.T) {
+	if !*patient {
+		t.Skip("it takes more than a minute: `make soak` runs it")
+	}
+	t.Parallel()
+	p := newPebble(t, due)
+	p.Start()
+	startGateway(t, p.settings("hooks.test")...)
+	first, begin := p.issued("hooks.test", nil), time.Now()
+	rig.Eventually(t, 2*time.Minute, "it is renewed", func() bool {
+		time.Sleep(time.Second)
+		now := p.shown("hooks.test")
+		return now != nil && now.SerialNumber.Cmp(first.SerialNumber) != 0
+	})
+	t.Logf("after %s", time.Since(begin).Round(time.Second))
 }
 
 // hints checks that the port for plain HTTP takes nothing and tells where to go.
