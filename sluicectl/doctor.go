@@ -31,7 +31,7 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 	addressFlag(c, &redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address, host:port or unix:/path (SLUICE_ADMIN)")
-	c.Flags().StringVar(&o.URL, "url", "", "URL that is registered with the sender, to examine its certificate from here")
+	c.Flags().StringVar(&o.URL, "url", registeredURL(), "URL that is registered with the sender, to examine its certificate from here (SLUICE_TLS_ACME)")
 	c.Flags().StringVar(&o.Authorities, "ca", "", "file with certificates (PEM) to trust beside those of this machine, for --url")
 	completeFiles(c, "ca")
 	complete(c, "data", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
@@ -45,6 +45,14 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 		return s.tellFindings(doctor.Examine(c.Context(), o), "something does not work, see above")
 	}
 	return c
+}
+
+// registeredURL is where the sender posts to, as far as the gateway's environment tells.
+func registeredURL() string {
+	if acmeName() == "" {
+		return ""
+	}
+	return webhookURL()
 }
 
 // redisAt is how the doctor connects to Redis; nil where there is no address.

@@ -114,3 +114,21 @@ func TestSendingToAGatewayWithHTTPS(t *testing.T) {
 		t.Error(told)
 	}
 }
+
+// What the gateway's environment says of HTTPS is known to who runs sluicectl with it.
+func TestTheURLFollowsTheGatewaysSettings(t *testing.T) {
+	for _, c := range []struct{ listen, cert, acme, url, registered string }{
+		{"", "", "", "http://127.0.0.1:3000/webhook", ""},
+		{":443", "cert.pem", "", "https://127.0.0.1:443/webhook", ""},
+		{":443", "", "hooks.test, second.test", "https://hooks.test/webhook", "https://hooks.test/webhook"},
+		{":8443", "", "hooks.test", "https://hooks.test:8443/webhook", "https://hooks.test:8443/webhook"},
+		{"systemd", "", "hooks.test", "https://hooks.test/webhook", "https://hooks.test/webhook"},
+	} {
+		for name, value := range map[string]string{"SLUICE_LISTEN": c.listen, "SLUICE_TLS_CERT": c.cert, "SLUICE_TLS_ACME": c.acme, "SLUICE_PATH": ""} {
+			t.Setenv(name, value)
+		}
+		if url, registered := webhookURL(), registeredURL(); url != c.url || registered != c.registered {
+			t.Errorf("%+v: %s, %s", c, url, registered)
+		}
+	}
+}

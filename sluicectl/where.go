@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -30,8 +31,24 @@ func whereEverythingIs(processes []*child) string {
 	return said.String()
 }
 
+// webhookURL is where the gateway of this environment takes webhooks: with names of its own under the first of them.
 func webhookURL() string {
-	return httpAt(cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen), webhookPath())
+	listen := cmp.Or(os.Getenv("SLUICE_LISTEN"), defaultListen)
+	url := httpAt(listen, webhookPath())
+	if name := acmeName(); name != "" {
+		_, port, _ := net.SplitHostPort(listen)
+		return strings.TrimSuffix("https://"+name+":"+cmp.Or(port, "443"), ":443") + webhookPath()
+	}
+	if os.Getenv("SLUICE_TLS_CERT") != "" {
+		return strings.Replace(url, "http://", "https://", 1)
+	}
+	return url
+}
+
+// acmeName is the first name of SLUICE_TLS_ACME.
+func acmeName() string {
+	first, _, _ := strings.Cut(os.Getenv("SLUICE_TLS_ACME"), ",")
+	return strings.TrimSpace(first)
 }
 
 func webhookPath() string { return cmp.Or(os.Getenv("SLUICE_PATH"), "/webhook") }
