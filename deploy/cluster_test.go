@@ -3,9 +3,12 @@ package deploy
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/sluicehq/sluice/internal/rig"
 )
 
 // cluster is all objects of an overlay.
@@ -102,6 +105,9 @@ type probe struct {
 	HTTPGet   struct{ Path, Port string }
 	TCPSocket struct{ Port string }
 }
+
+// certificate is a Secret that others make: cert-manager, or whoever runs the cluster.
+const certificate = "sluice-tls"
 
 // pod is what a workload's template makes; nil where the object is no workload.
 func (o object) pod() *pod {
@@ -218,7 +224,7 @@ func (c cluster) references(o object, say func(string, ...any)) {
 			if name := source.ConfigMap.Name; name != "" && !c.has("ConfigMap", name) {
 				say("there is no ConfigMap %s", name)
 			}
-			if name := source.Secret.Name; name != "" && !source.Secret.Optional && !c.has("Secret", name) {
+			if name := source.Secret.Name; name != "" && !source.Secret.Optional && name != certificate && !c.has("Secret", name) {
 				say("there is no Secret %s", name)
 			}
 		}
@@ -291,6 +297,12 @@ func (c cluster) files(t *testing.T, p *pod) string {
 					put(t, filepath.Join(dir, name), text)
 				}
 			}
+			if source.Secret.Name == certificate {
+				authority := rig.NewAuthority(t)
+				authority.Issue("tls")
+				link(t, authority.File("tls"), filepath.Join(dir, "tls.crt"))
+				link(t, authority.File("tls-key"), filepath.Join(dir, "tls.key"))
+			}
 			if o := c.find("Secret", source.Secret.Name); o != nil {
 				for name, value := range o.Data {
 					text, err := base64.StdEncoding.DecodeString(value)
@@ -303,4 +315,11 @@ func (c cluster) files(t *testing.T, p *pod) string {
 		}
 	}
 	return dir
+}
+
+func link(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.Symlink(from, to); err != nil {
+		t.Fatal(err)
+	}
 }

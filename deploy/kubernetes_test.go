@@ -35,6 +35,9 @@ secretGenerator:
 
 const webhookSecret = "0123456789abcdefghijABCDEFGHIJ01"
 
+// direct is everything with a load balancer instead of an Ingress.
+var direct = strings.Replace(everything, "components/ingress", "components/loadbalancer", 1)
+
 // secrets are the files that an overlay makes its Secrets of.
 var secrets = map[string]string{
 	"zorio_webhook_secret":   webhookSecret,
@@ -54,10 +57,12 @@ func overlays(t *testing.T) map[string]cluster {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(rig.Root(t), "deploy", "kubernetes"))); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, "overlays", "everything"), 0o700); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"everything": everything, "direct": direct} {
+		if err := os.Mkdir(filepath.Join(dir, "overlays", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		put(t, filepath.Join(dir, "overlays", name, "kustomization.yaml"), text)
 	}
-	put(t, filepath.Join(dir, "overlays", "everything", "kustomization.yaml"), everything)
 	folders, err := filepath.Glob(filepath.Join(dir, "overlays", "*"))
 	if err != nil {
 		t.Fatal(err)

@@ -152,13 +152,15 @@ func TestThePoliciesAllowWhatIsNeededAndNothingElse(t *testing.T) {
 	}
 	always := "gateway>nats:4222 gateway>nats:8222 gateway>redis:6379 nats>nats:6222 pbx>nats:4222 telesales>nats:4222 autocall>nats:4222" +
 		" gateway>dns:53 nats>dns:53 redis>dns:53 pbx>dns:53 telesales>dns:53 autocall>dns:53"
-	production := always + " ingress>gateway:3000 archive>dns:53 archive>nats:4222" +
+	inside := always + " archive>dns:53 archive>nats:4222" +
 		every("archive", "any:443") + every("pbx", "any:5432") + every("telesales", "any:5432") + every("autocall", "any:5432") +
 		" prometheus>gateway:3001 prometheus>pbx:3001 prometheus>telesales:3001 prometheus>autocall:3001 prometheus>archive:3001"
+	forward := " forward>dns:53 forward>nats:4222 prometheus>forward:3001" + every("forward", "any:80") + every("forward", "any:443")
 	needed := map[string]string{
 		"small":      always + every("any", "gateway:3000"),
-		"production": production,
-		"everything": production + " forward>dns:53 forward>nats:4222 prometheus>forward:3001" + every("forward", "any:80") + every("forward", "any:443"),
+		"production": inside + " ingress>gateway:3000",
+		"everything": inside + forward + " ingress>gateway:3000",
+		"direct":     inside + forward + every("any", "gateway:3000"),
 	}
 	for name, c := range overlays(t) {
 		want, got := strings.Fields(needed[name]), c.edges()
