@@ -4,6 +4,7 @@ FROM --platform=$BUILDPLATFORM golang:1.26.8 AS build
 WORKDIR /src
 COPY go.work go.mod go.sum ./
 COPY internal/go.mod internal/go.sum internal/
+COPY otel/go.mod otel/go.sum otel/
 COPY pkg/go.mod pkg/go.sum pkg/
 RUN go mod download
 COPY . .

@@ -10,7 +10,7 @@ export CGO_ENABLED := 0
 export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 
 # The modules of go.work: here, and below it what teams import and what that shares with the programs.
-MODULES := . ./internal ./pkg
+MODULES := . ./internal ./otel ./pkg
 ALL := $(MODULES:%=%/...)
 
 .PHONY: help build bill deb dist dist-test run env test race fuzz faults soak stack stack-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
@@ -84,6 +84,7 @@ test: deps ## run all tests, against real servers
 	@go tool -n github.com/nats-io/nats-server/v2 >/dev/null # links it
 	@cd tools && ./build "tools of the tests: S3, ACME, compose, power cuts, apidiff, nats" go list -v -export -deps ./... github.com/versity/versitygw/cmd/versitygw github.com/letsencrypt/pebble/v2/cmd/pebble golang.org/x/exp/cmd/apidiff github.com/nats-io/natscli/nats
 	@cd tools && go tool -n github.com/nats-io/natscli/nats >/dev/null
+	@cd tools/otlp && ../build "the OpenTelemetry collector's receiver" go list -v -export -deps ./...
 	@[ -r /dev/fuse -a -w /dev/fuse ] || echo "SKIPPED: all tests of a power cut. They need FUSE: run them on Linux where you may use /dev/fuse, as root for one"
 	@[ "$$(id -u)" = 0 ] || echo "SKIPPED: installing the Debian package. Only root may, even in a copy of this machine"
 	@echo "testing"
@@ -92,7 +93,7 @@ test: deps ## run all tests, against real servers
 # What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of
 # it anew would take longer than testing it.
 race: deps ## run the tests of what is concurrent with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./gateway/... ./internal/... ./pkg/... ./consumer/archive ./consumer/forward
+	CGO_ENABLED=1 go test -race ./gateway/... ./internal/... ./otel/... ./pkg/... ./consumer/archive ./consumer/forward
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
@@ -139,13 +140,13 @@ lint: ## go vet and golangci-lint
 	tools/lint $(ALL)
 
 vuln: ## look for known vulnerabilities in what the programs call
-	@tools/vuln ./... ./internal/... ./pkg/...
+	@tools/vuln ./... ./internal/... ./otel/... ./pkg/...
 
 reproducible: ## build everything twice, in different folders with empty caches, and compare the programs
 	tools/reproducible
 
 tidy: ## check that each go.mod says what its module imports, no more and no less
-	@for module in $(MODULES) ./tools ./tools/caddy; do (cd $$module && go mod tidy -diff) || exit 1; done
+	@for module in $(MODULES) ./tools ./tools/caddy ./tools/otlp; do (cd $$module && go mod tidy -diff) || exit 1; done
 
 weigh: ## what a team's consumer weighs: its modules, and seconds to build it with an empty cache
 	go test -count=1 -v -run TestATeamsModuleIsLight . -cold

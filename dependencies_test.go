@@ -60,7 +60,7 @@ func TestEveryDependencySaysWhatItIsWorthAndWeighs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := everything(t, "./...", "./internal/...", "./pkg/...")
+	all := everything(t, "./...", "./internal/...", "./otel/...", "./pkg/...")
 	direct := map[string][]string{} // of each module, the packages that ours import
 	for _, p := range all {
 		if p.Module == nil || !p.Module.Main {

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/ingest"
 	"github.com/sluicehq/sluice/gateway/journal"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -21,11 +22,11 @@ type adopted struct {
 
 // drain begins to hand the journals over, as soon as NATS can store and the memory knows what was stored before. What it
 // returns ends that, and gives what is left a moment.
-func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.Admin) (stop func()) {
+func (j *journals) drain(h *hub, m *memory, path *ingest.Path, admin *telemetry.Admin, tracer tracing.Tracer) (stop func()) {
 	if j == nil {
 		return func() {}
 	}
-	j.into = drain.Config{JS: h.js, Publisher: h.publisher, Settled: path.Drained}
+	j.into = drain.Config{JS: h.js, Publisher: h.publisher, Settled: path.Drained, Tracer: tracer}
 	if h.embedded == nil {
 		j.into.Rate = spillRate
 	}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/ingest"
 	"github.com/sluicehq/sluice/gateway/source"
+	"github.com/sluicehq/sluice/internal/tracing"
+	_ "github.com/sluicehq/sluice/otel" // traces, where the environment names a collector
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -73,15 +75,20 @@ func run(ctx context.Context, s *Settings) (err error) {
 	}
 	defer watchLevels(hub, admin.Registry(), log)()
 
+	tracer, err := tracing.Open(&s.Traces, tracing.Process{Name: "sluice-gateway", Version: telemetry.Version(), Log: log}, admin.Registry())
+	if err != nil {
+		return err
+	}
+	defer tracing.Close(tracer)
 	path := ingest.New(ingest.Config{
 		Source: source.Zorio, URLPath: s.Path, MaxInflight: s.MaxInflight, MaxBody: int(s.MaxBody), MaxBytes: int64(s.MaxInflightBytes),
-		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), Silence: s.Silence, Opened: hub.opened, Full: hub.full,
+		BodyIdentity: s.Identity == "body", MaxCopies: s.MaxCopies, AcceptLate: s.acceptLate(), TrustTrace: s.TrustTraceparent, Silence: s.Silence, Opened: hub.opened, Full: hub.full,
 		Journal: journals.use(), JournalFirst: s.NATSURL == "", Kept: journals.kept, Shared: memory.shared,
 	}, keys, memory.Seen, hub.publisher, &ingest.Instruments{
-		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep,
+		Log: log, Refused: telemetry.NewLimiter(log, 10*time.Second), Registry: admin.Registry(), Keep: hub.keep, Tracer: tracer,
 	})
 	defer path.Close()
-	defer journals.drain(hub, memory, path, admin)()
+	defer journals.drain(hub, memory, path, admin, tracer)()
 	defer watchDurability(hub, path.Spilling, admin, log)()
 	admin.Watch("sender", path.Sender)
 	systemd := newManager(ctx, path, admin)

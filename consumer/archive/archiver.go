@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -28,6 +29,7 @@ type archiver struct {
 	admin    *telemetry.Admin
 	metrics  *metrics
 	grace    time.Duration                    // for the last files, when the process stops
+	tracer   tracing.Tracer                   // nil: nothing is traced
 	trouble  atomic.Pointer[telemetry.Health] // with the place of the files
 }
 
@@ -126,7 +128,9 @@ func (a *archiver) archive(ctx context.Context, b *batch) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(a.grace, cancel) })()
 	defer a.metrics.held.Set(0)
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		begin := time.Now()
 		err := a.write(bounded, b)
+		a.trace(b, begin, err)
 		if errors.Is(err, errNotOurs) { // a word about them could take them from another instance
 			a.log.Warn("dropping unwritten events from memory: NATS redelivers them", "events", b.len(), "error", err)
 			return

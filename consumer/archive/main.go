@@ -7,6 +7,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/tracing"
+	_ "github.com/sluicehq/sluice/otel" // traces, where the environment names a collector
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
@@ -58,6 +60,10 @@ func run(ctx context.Context, s *Settings) error {
 		return err
 	}
 	a := newArchiver(s, files, from, log, admin)
+	if a.tracer, err = tracing.Open(&s.Traces, tracing.Process{Name: "sluice-archive", Version: telemetry.Version(), Log: log}, admin.Registry()); err != nil {
+		return err
+	}
+	defer tracing.Close(a.tracer)
 	defer admin.Stopping()
 	return a.run(ctx)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
@@ -21,6 +22,7 @@ type forwarder struct {
 	settings *Settings
 	log      *slog.Logger
 	admin    *telemetry.Admin
+	tracer   tracing.Tracer // nil: nothing is traced
 	metrics  *metrics
 	ended    chan struct{} // a runner has ended; one waiting word says it for several
 
@@ -134,7 +136,7 @@ func (f *forwarder) start(ctx context.Context, t target) {
 	go func() {
 		defer close(r.done)
 		defer cancel()
-		r.work(ctx, worker.Host{Settings: s, Log: f.log, Admin: f.admin, Needs: "the receiver at " + mask.Address(t.URL)})
+		r.work(ctx, worker.Host{Settings: s, Log: f.log, Admin: f.admin, Tracer: f.tracer, Needs: "the receiver at " + mask.Address(t.URL)})
 		select {
 		case f.ended <- struct{}{}:
 		default:

@@ -8,6 +8,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/sluicehq/sluice/internal/tracing"
+	_ "github.com/sluicehq/sluice/otel" // traces, where the environment names a collector
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
@@ -56,5 +58,10 @@ func run(ctx context.Context, s *Settings) error {
 	}
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
-	return newForwarder(s, log, admin).run(ctx, s.targets, reload)
+	f := newForwarder(s, log, admin)
+	if f.tracer, err = tracing.Open(&s.Traces, tracing.Process{Name: "sluice-forward", Version: telemetry.Version(), Log: log}, admin.Registry()); err != nil {
+		return err
+	}
+	defer tracing.Close(f.tracer)
+	return f.run(ctx, s.targets, reload)
 }

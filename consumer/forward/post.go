@@ -9,8 +9,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 	"github.com/sluicehq/sluice/pkg/worker"
@@ -85,10 +87,18 @@ func (p *poster) request(ctx context.Context, e *event.Event) (*http.Request, er
 	// Empty, it is not sent, and says that the request may be sent again on a new connection where the receiver has
 	// closed an idle one (net/http, Transport): receivers know the delivery by its id.
 	request.Header["Idempotency-Key"] = []string{}
-	if trace := e.Header[event.HeaderTraceparent]; len(trace) > 0 {
-		request.Header.Set(event.HeaderTraceparent, trace[0])
+	if trace := traceparent(ctx, e); trace != "" {
+		request.Header.Set(event.HeaderTraceparent, trace)
 	}
 	return request, nil
+}
+
+// traceparent is that of the attempt, or where nothing is traced here, the one that the event came with.
+func traceparent(ctx context.Context, e *event.Event) string {
+	if own := tracing.Traceparent(ctx); own != "" {
+		return own
+	}
+	return strings.Join(e.Header[event.HeaderTraceparent], "")
 }
 
 // explain says why there was no answer, without the URL, in which there may be secrets. Where there was not even a

@@ -2,6 +2,7 @@
 package main
 
 import (
+	_ "github.com/sluicehq/sluice/otel" // traces, where the environment names a collector
 	"github.com/sluicehq/sluice/pkg/fold"
 	"github.com/sluicehq/sluice/pkg/tables"
 )

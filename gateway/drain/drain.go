@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -47,6 +48,7 @@ type Config struct {
 	Rate    int    // most entries a second; 0 is as many as can be
 	Aside   string // folder for what JetStream will never take
 	Log     *slog.Logger
+	Tracer  tracing.Tracer // nil: nothing is traced
 }
 
 // Drain publishes the deliveries of one journal. Its methods are safe for concurrent use.
@@ -193,9 +195,13 @@ func (d *Drain) store(ctx context.Context, batch []*entry) error {
 		return err
 	}
 	d.tried.note(batch)
+	begin := time.Now()
 	published, err := d.publish(ctx, fresh)
 	if err != nil {
 		return err
+	}
+	if d.Tracer != nil {
+		d.trace(fresh, begin)
 	}
 	d.Settled(append(stored, published...))
 	return nil

@@ -20,6 +20,7 @@ type entry struct {
 	isEvent  bool      // it belongs to EVENTS, else to QUARANTINE
 	sent     time.Time // by the process that kept it; zero where it did not
 	received time.Time
+	trace    string // the traceparent of its request; empty where none was traced or sent
 }
 
 // read takes the next batch, and tells the index behind it. What cannot be read is set aside: another version wrote it.
@@ -50,7 +51,7 @@ func parse(index uint64, record []byte) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	one := &entry{index: index, record: record, parsed: e, subject: e.Subject, isEvent: e.IsEvent(), identity: e.Header.Get(event.HeaderID), sent: e.Sent}
+	one := &entry{index: index, record: record, parsed: e, subject: e.Subject, isEvent: e.IsEvent(), identity: e.Header.Get(event.HeaderID), sent: e.Sent, trace: e.Header.Get(event.HeaderTraceparent)}
 	one.received, _ = time.Parse(time.RFC3339Nano, e.Header.Get(event.HeaderReceived))
 	return one, nil
 }

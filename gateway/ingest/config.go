@@ -31,6 +31,7 @@ type Config struct {
 	MaxBytes     int64         // maximum memory for the bodies of concurrent requests; beyond it, 503
 	BodyIdentity bool          // deduplicate on the signature alone
 	MaxCopies    int           // deliveries of one signature that are taken within half an hour; 0 means no bound
+	TrustTrace   bool          // the sender's traceparent is the parent of what is traced here, and not only linked
 	AcceptLate   time.Duration // authentic deliveries up to this age are ordinary events; 0 quarantines what is late
 
 	Silence time.Duration // nothing authentic for so long is worth a word, where more comes usually; 0: never

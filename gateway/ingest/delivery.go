@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/signature"
 )
@@ -24,6 +25,7 @@ type delivery struct {
 	keeps           *nats.Msg    // what the journal is to keep; nil where it is not asked to
 	spilled         bool         // NATS did not take it in time
 	unasked         bool         // its memory could not tell for sure whether it is stored
+	span            tracing.Span // from its request to its answer; nil where nothing is traced
 	fate            chan *answer // takes its one answer without blocking
 }
 
@@ -60,7 +62,10 @@ func (r *request) message(source string, d *delivery, subject, id string) *nats.
 	set(event.HeaderID, id)
 	set(event.HeaderSource, source)
 	set(event.HeaderReceived, d.received.UTC().Format(time.RFC3339Nano))
-	if len(r.traceparent) > 0 {
+	switch {
+	case d.span != nil:
+		set(event.HeaderTraceparent, d.span.Traceparent())
+	case len(r.traceparent) > 0:
 		set(event.HeaderTraceparent, string(r.traceparent))
 	}
 	if len(r.encoding) > 0 {

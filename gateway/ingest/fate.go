@@ -22,6 +22,9 @@ func (p *Path) settle(d *delivery, ack stream.Ack, err error) {
 	if d.doubtful {
 		return
 	}
+	if d.span != nil {
+		p.tracePublish(d, ack, err)
+	}
 	d.doubtful = errors.Is(err, stream.ErrInDoubt)
 	if err != nil && d.Once && !errors.Is(err, stream.ErrUnstorable) {
 		p.notAcknowledged(d, err)

@@ -53,6 +53,9 @@ func (p *Path) keep(group []*delivery) {
 	}
 	_, err := p.Journal.Append(records(fresh))
 	p.metrics.kept(time.Since(begin), len(fresh), err)
+	if p.tracer != nil {
+		p.traceJournal(fresh, begin, err)
+	}
 	for _, d := range fresh {
 		p.settleKept(d, stream.Ack{}, err)
 	}

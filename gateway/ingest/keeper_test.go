@@ -80,7 +80,7 @@ func TestARepetitionOfWhatIsKeptIsNotPublished(t *testing.T) {
 	e, j := startEdge(t), &journalStub{}
 	e.Journal, e.Kept = j, func() {}
 	keepAll(e.Path, &delivery{identity: "a"})
-	d := e.newDelivery(time.Now())
+	d := e.newDelivery(&request{}, time.Now())
 	d.identity, d.Msg = "a", nats.NewMsg("events.zorio.a")
 	e.gathered.put(d)
 	if got := (<-d.fate).label; got != "duplicate" || j.entries != 1 || len(e.takeKept()) > 0 {
@@ -98,7 +98,7 @@ func (deafSeen) Lookup(context.Context, []string, []bool) error { return errors.
 func TestWhatNoMemoryKnowsIsInDoubt(t *testing.T) {
 	p, _ := keeping(t)
 	for memory, doubt := range map[Seen]bool{nothingSeen{}: false, deafSeen{}: true} {
-		d := p.newDelivery(time.Now())
+		d := p.newDelivery(&request{}, time.Now())
 		d.keeps, p.seen = nats.NewMsg("events.zorio.a"), memory
 		p.answerSeen([]*delivery{d})
 		if sent := d.entry().Sent; sent.IsZero() == doubt {

@@ -11,7 +11,7 @@ import (
 func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, instruments *Instruments) *Path {
 	p := &Path{
 		Config: c, source: &c.Source, answers: newAnswers(c.Source.Answers), seen: memory, hub: hub,
-		log: instruments.Log, refused: instruments.Refused,
+		log: instruments.Log, refused: instruments.Refused, tracer: instruments.Tracer,
 		gathered: newGathering(), keeper: newKeeper(), stopping: make(chan struct{}),
 	}
 	if p.Opened == nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -17,6 +18,7 @@ type Instruments struct {
 	Refused  *telemetry.Limiter // one line a cause and interval
 	Registry prometheus.Registerer
 	Keep     func(*nats.Msg) error // takes what is kept of refused requests; nil keeps nothing
+	Tracer   tracing.Tracer        // nil: nothing is traced
 }
 
 // metrics are resolved once: looking up a label costs more than counting.

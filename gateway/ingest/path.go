@@ -21,6 +21,7 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/source"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -49,6 +50,7 @@ type Path struct {
 	sender  *sender
 	doubts  *doubts
 	metrics *metrics
+	tracer  tracing.Tracer // nil: nothing is traced
 	log     *slog.Logger
 	refused *telemetry.Limiter
 
@@ -125,11 +127,14 @@ func (p *Path) admit(r *request, now time.Time) (given *answer) {
 	}
 	r.body = nil
 	r.conn.drop() // what is published owns its bytes
-	if refusal = p.waitUntilOpen(d); refusal != nil {
-		return refusal
+	if given = p.waitUntilOpen(d); given == nil {
+		p.gathered.put(d)
+		given = <-d.fate
 	}
-	p.gathered.put(d)
-	return <-d.fate
+	if d.span != nil {
+		p.traceAnswer(d, given)
+	}
+	return given
 }
 
 // verify turns a request into a delivery, or into the answer that refuses it. It does no I/O and allocates nothing
@@ -173,7 +178,7 @@ func (p *Path) event(r *request, now time.Time) *delivery {
 		r.refuse(p.answers.quarantinedUnroutable, err.Error())
 		return p.quarantine(r, unroutable, now)
 	}
-	d := p.newDelivery(now)
+	d := p.newDelivery(r, now)
 	d.name = name
 	d.identity = identityOf(r.delivery, r.signature, p.BodyIdentity)
 	d.Msg = r.message(p.source.Name, d, event.Subject(p.source.Name, name), d.identity)
@@ -183,7 +188,7 @@ func (p *Path) event(r *request, now time.Time) *delivery {
 // quarantine makes a delivery that is kept although it is not an event. Its identity is its signature: whatever else
 // differs between two copies is not signed.
 func (p *Path) quarantine(r *request, why reason, now time.Time) *delivery {
-	d := p.newDelivery(now)
+	d := p.newDelivery(r, now)
 	d.quarantined = why
 	d.identity = signature.Hex(string(r.signature))
 	d.Msg = r.message(p.source.Name, d, event.QuarantineSubject(p.source.Name, string(why)), d.identity)
@@ -200,8 +205,11 @@ func (p *Path) putAside(d *delivery) {
 	d.Msg.Subject = event.QuarantineSubject(p.source.Name, string(replayed))
 }
 
-func (p *Path) newDelivery(now time.Time) *delivery {
+func (p *Path) newDelivery(r *request, now time.Time) *delivery {
 	d := &delivery{received: now, fate: make(chan *answer, 1)}
+	if p.tracer != nil {
+		p.trace(d, r)
+	}
 	d.Deadline = now.Add(Budget)
 	if d.Once = p.Journal != nil; d.Once {
 		d.Deadline = now.Add(spillAfter)

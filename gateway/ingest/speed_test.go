@@ -2,8 +2,16 @@ package ingest
 
 import (
 	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/internal/tracing"
+	_ "github.com/sluicehq/sluice/otel"
 )
 
 // treadmill is a connection whose other end sends the same request again and again.
@@ -29,18 +37,42 @@ func BenchmarkRefused(b *testing.B) {
 }
 
 // BenchmarkStored is a request that is published, one after the other, to a NATS that acknowledges at once.
-func BenchmarkStored(b *testing.B) {
+func BenchmarkStored(b *testing.B) { serve(b, storable()) }
+
+// BenchmarkTraced is BenchmarkStored with each request traced, or one in a hundred. The collector takes what it gets.
+func BenchmarkTraced(b *testing.B) {
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer collector.Close()
+	b.Setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+	for _, share := range []string{"1", "0.01"} {
+		b.Run(share, func(b *testing.B) {
+			b.Setenv("OTEL_TRACES_SAMPLER_ARG", share)
+			tracer, err := tracing.Open(&tracing.Settings{OTLP: collector.URL}, tracing.Process{Log: slog.New(slog.DiscardHandler)}, prometheus.NewRegistry())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer tracer.Close()
+			e := startEdge(b)
+			e.tracer = tracer
+			e.serve(b, storable())
+		})
+	}
+}
+
+// storable is the text of a request that is published.
+func storable() []byte {
 	body := make([]byte, 512)
 	copy(body, `{"event":"pbx.call.hangup","data":"`)
 	for i := 35; i < len(body); i++ {
 		body[i] = 'x'
 	}
 	copy(body[len(body)-2:], `"}`)
-	serve(b, fill([]byte("POST /webhook HTTP/1.1\r\n{H}Content-Type: application/json; charset=utf-8\r\nContent-Length: {L}\r\n\r\n{B}"), body))
+	return fill([]byte("POST /webhook HTTP/1.1\r\n{H}Content-Type: application/json; charset=utf-8\r\nContent-Length: {L}\r\n\r\n{B}"), body)
 }
 
-func serve(b *testing.B, request []byte) {
-	e := startEdge(b)
+func serve(b *testing.B, request []byte) { startEdge(b).serve(b, request) }
+
+func (e *edge) serve(b *testing.B, request []byte) {
 	server := e.Server(Limits{})
 	b.ReportAllocs()
 	b.ResetTimer()

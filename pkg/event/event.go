@@ -14,7 +14,7 @@ const (
 	HeaderID          = "Nats-Msg-Id"     // the event's identity, a copy's own id; JetStream deduplicates on it
 	HeaderSource      = "Sluice-Source"   // the sender: "zorio"
 	HeaderReceived    = "Sluice-Received" // when the gateway took it: RFC 3339, nanoseconds, UTC
-	HeaderTraceparent = "traceparent"     // W3C trace context, passed on as it came
+	HeaderTraceparent = "traceparent"     // W3C trace context: of the gateway where it makes traces, else as the sender sent it
 )
 
 // Event is one authentic webhook as it is stored in the stream, or a copy of it for one team; see [Event.Copy].

@@ -28,9 +28,11 @@ func (w *worker) postpone(ctx context.Context, h *inFlight, pause time.Duration,
 }
 
 // deadLetter stores a dead letter; on return without an error it is acknowledged by the stream DEAD.
-func (w *worker) deadLetter(ctx context.Context, h *inFlight, reason string, cause error) error {
+func (w *worker) deadLetter(ctx context.Context, h *inFlight, reason string, cause error) (failed error) {
 	e := h.event.Failed(time.Now(), cause)
 	last := e.Failures[len(e.Failures)-1]
+	begin := time.Now()
+	defer func() { w.traceDeadLetter(h, reason, begin, failed) }()
 	return w.store(ctx, h, event.DeadSubject(w.team.Name, e.Source, e.Name), e, map[string]string{
 		event.HeaderTeam: w.team.Name, event.HeaderReason: reason, event.HeaderError: last.Error,
 		event.HeaderFailed: last.At.Format(time.RFC3339Nano),
@@ -44,6 +46,9 @@ func (w *worker) store(ctx context.Context, h *inFlight, subject string, e *even
 	defer cancel()
 	header := nats.Header(e.Copy())
 	header[event.HeaderID] = []string{w.team.Name + "." + h.origin}
+	if h.span != nil {
+		w.traceCopy(h, header)
+	}
 	for key, value := range more {
 		header[key] = []string{value}
 	}

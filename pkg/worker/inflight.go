@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -23,6 +24,9 @@ type inFlight struct {
 	note  string      // the handler's word about its last attempt
 	noted atomic.Bool // that its handler has begun
 	begun int         // how often it had, without returning, before this process took it
+
+	span  tracing.Span // of the last attempt; nil where nothing is traced, or its handler has not begun
+	ended time.Time    // when that did
 
 	waited  bool // during an outage
 	tried   int  // attempts that were made while it is in flight; only the last one counts

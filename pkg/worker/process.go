@@ -14,15 +14,20 @@ import (
 // settle decides what becomes of an event after an attempt, and carries it out. It reports false when the attempt did
 // not count, because of an outage or because the process stops: the event stays in flight.
 func (w *worker) settle(ctx context.Context, h *inFlight, epoch int, err error, took time.Duration) (settled bool) {
+	var o outcome
 	defer func() {
 		if !settled {
+			o.kind = notCounted
 			w.takeBackStart(h)
+		}
+		if h.span != nil {
+			w.traceOutcome(h, o, err)
 		}
 	}()
 	if err != nil && ctx.Err() != nil { // the stop was the failure
 		return false
 	}
-	o := decide(h.event.Attempt, err, w.settings.policy(), rand.Float64())
+	o = decide(h.event.Attempt, err, w.settings.policy(), rand.Float64())
 	if !w.counts(ctx, h, epoch, o, err) {
 		w.metrics.attempted(outcome{kind: notCounted, class: o.class}, took)
 		return false
@@ -66,6 +71,10 @@ func (w *worker) attempt(ctx context.Context, h *inFlight) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, noteKey{}, &h.note), w.settings.Timeout)
 	defer cancel()
+	if w.tracer != nil {
+		ctx = w.traceAttempt(ctx, h)
+		defer func() { h.ended = time.Now() }()
+	}
 	defer w.watchOver(h.event)()
 	defer func() {
 		if cause := recover(); cause != nil {

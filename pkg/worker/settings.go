@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
@@ -18,6 +19,8 @@ type Common struct {
 	AdminToken string `env:"SLUICE_ADMIN_TOKEN" secret:"true" file:"true" help:"token for the admin address, at least 16 characters, sent as Authorization: Bearer; without it /healthz and the bare status of /readyz are told; unset: everybody on this machine may ask, and there are no profiles"`
 	Log        string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged; debug logs every event or file"`
 	Start      Start  `env:"SLUICE_START" envDefault:"beginning" help:"where a new team starts: beginning (the oldest event kept), now, or a time such as 2026-01-31T08:00:00Z; an existing team continues where it was"`
+
+	Traces tracing.Settings
 }
 
 // Check returns what is wrong with NATS_URL and the admin address.

@@ -39,6 +39,7 @@ import (
 	"github.com/sluicehq/sluice/internal/history"
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/settings"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -85,7 +86,12 @@ func Run(ctx context.Context, team Team, handle Handler) error {
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, admin.Stopping)()
-	return Host{Settings: s, Log: log, Admin: admin, alone: true}.Run(ctx, team, handle)
+	tracer, err := tracing.Open(&s.Traces, tracing.Process{Name: "sluice-" + team.Name, Version: telemetry.Version(), Log: log}, admin.Registry())
+	if err != nil {
+		return err
+	}
+	defer tracing.Close(tracer)
+	return Host{Settings: s, Log: log, Admin: admin, Tracer: tracer, alone: true}.Run(ctx, team, handle)
 }
 
 // Host is a process that runs one team's worker or several, with a log and an admin server of its own.
@@ -93,6 +99,7 @@ type Host struct {
 	Settings Settings // NATSURL, NATSCreds and what follows Log
 	Log      *slog.Logger
 	Admin    *telemetry.Admin // takes the metrics, which carry the team's name, and the state of NATS and of the handler
+	Tracer   tracing.Tracer   // nil: nothing is traced
 	Needs    string           // what the handler depends on, for remedies: "the receiver at https://…"; such as its database when empty
 
 	alone bool // the process is one team's
@@ -103,7 +110,7 @@ func (h Host) Run(ctx context.Context, team Team, handle Handler) error {
 	if err := team.check(); err != nil {
 		return err
 	}
-	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, needs: h.Needs, timing: timings, log: h.Log.With("team", team.Name)}
+	w := &worker{team: team, handle: handle, settings: h.Settings, admin: h.Admin, tracer: h.Tracer, needs: h.Needs, timing: timings, log: h.Log.With("team", team.Name)}
 	if !h.alone {
 		w.prefix = team.Name + " "
 	}
@@ -117,6 +124,7 @@ type worker struct {
 	admin    *telemetry.Admin
 	prefix   string // of what it watches, where several teams share a process
 	needs    string
+	tracer   tracing.Tracer
 	log      *slog.Logger
 	timing
 
