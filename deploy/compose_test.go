@@ -86,6 +86,30 @@ func TestSecretsAreFilesOfOneUserAlone(t *testing.T) {
 	}
 }
 
+// Each program is asked to check the environment that it gets in its container: addresses here are all on loopback, and
+// some settings depend on who reaches them.
+func TestEveryProgramTakesItsEnvironment(t *testing.T) {
+	t.Parallel()
+	for _, files := range [][]string{{whole}, {whole, small}} {
+		c := compose(t, files...)
+		for name, s := range c.services {
+			if !strings.HasPrefix(s.Image, "sluice") {
+				continue
+			}
+			s.places = newPlaces("", nil)
+			if name == "forward" {
+				put(t, filepath.Join(c.folder, "targets/targets.yaml"), "targets: [{name: crm, url: https://crm.internal/, secret: 0123456789abcdef}]")
+			}
+			s.mount(c)
+			check := exec.Command(path(t, s.program()), "--check")
+			check.Env = s.environment()
+			if output, err := check.CombinedOutput(); err != nil || strings.Contains(string(output), "is no setting") {
+				t.Errorf("%s of %s: %v\n%s", name, files, err, output)
+			}
+		}
+	}
+}
+
 // What is there is somebody's, and stays; what is missing is added.
 func TestMakeEnvOverwritesNothing(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,7 @@ import (
 // places are what a service's container has elsewhere than a process of this machine: paths, and addresses.
 type places struct {
 	address   string
-	addresses map[string]string // of all services
+	addresses map[string]string // of all services; addresses are left as they are where there are none
 	moved     map[string]string // paths
 	pattern   *regexp.Regexp
 }
@@ -49,6 +49,9 @@ func (p *places) compile() *regexp.Regexp {
 	longest := func(a, b string) int { return len(b) - len(a) }
 	slices.SortFunc(paths, longest)
 	slices.SortFunc(names, longest)
+	if len(names) == 0 {
+		return regexp.MustCompile(strings.Join(paths, "|"))
+	}
 	all := append(paths, `\b(?:`+strings.Join(names, "|")+`):\d{4}\b`, `0\.0\.0\.0`, `127\.0\.0\.1`)
 	return regexp.MustCompile(strings.Join(all, "|"))
 }
