@@ -67,7 +67,7 @@ func static(t *testing.T, program string, machine elf.Machine) {
 		t.Error(err)
 		return
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	libraries, err := file.ImportedLibraries()
 	if file.Machine != machine || len(libraries) > 0 || err != nil {
 		t.Errorf("%s is for %s and needs %q (%v)", program, file.Machine, libraries, err)
