@@ -163,7 +163,7 @@ docs: ## write what is made from the code: the tables of docs/, and the names of
 
 site: ## make a website of README and docs/ in ./site
 	@cd tools && go build -o ../bin/site ./site
-	@bin/site site && echo "site/index.html"
+	@rm -rf site && bin/site site && echo "site/index.html"
 
 ci: ## what CI runs
 	.ci/run
