@@ -105,25 +105,28 @@ func (c *certificates) health() telemetry.Health {
 	return certificate.Health(c.from.States(), time.Now())
 }
 
-// How often it is looked at how the certificates are, and how long something has to be wrong before it is said: a first
-// certificate is issued within a few seconds.
+// How often it is looked at how the certificates are, how long something has to be wrong before it is said, because a first
+// certificate is issued within a few seconds, and how soon it is said again.
 const (
 	sayEvery = time.Second
 	sayAfter = 5 * time.Second
+	sayAgain = 24 * time.Hour
 )
 
-// sayChanges logs when something begins or ceases to be wrong: nobody may look at /readyz before a certificate expires.
+// sayChanges logs what begins and ceases to be wrong, and while it lasts once a day: nobody may look at /readyz before a
+// certificate expires. The remedy tells one thing that is wrong from another.
 func (c *certificates) sayChanges(ctx context.Context) {
-	said, since := telemetry.OK, time.Now()
+	said, at, since := "", time.Now(), time.Now()
 	for tick := time.NewTicker(sayEvery); ; {
 		switch now := c.health(); {
-		case now.Status == said:
+		case now.Remedy == said && (said == "" || time.Since(at) < sayAgain):
 			since = time.Now()
+		case time.Since(since) < sayAfter:
 		case now.Status == telemetry.OK:
-			said = now.Status
+			said = ""
 			c.log.Info("the certificate is right again", "certificate", now.Detail)
-		case time.Since(since) >= sayAfter:
-			said = now.Status
+		default:
+			said, at = now.Remedy, time.Now()
 			c.log.Error("something is wrong with the certificate", "certificate", now.Detail, "remedy", now.Remedy)
 		}
 		select {

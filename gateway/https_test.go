@@ -165,6 +165,9 @@ func TestAGatewayTellsHowItsCertificateIs(t *testing.T) {
 			if d.Status != c.status || !strings.Contains(d.Detail, c.want) || !strings.HasPrefix(d.Detail, "localhost: ") || (d.Remedy == "") != (c.status == telemetry.OK) {
 				t.Errorf("%+v", d)
 			}
+			if c.status == telemetry.Degraded {
+				g.WaitFor(`"level":"ERROR","msg":"something is wrong with the certificate","certificate":"`+"localhost: ", 20*time.Second)
+			}
 		})
 	}
 }
