@@ -139,7 +139,7 @@ var (
 	table = regexp.MustCompile(`(?s)<table>.*?</table>`)
 )
 
-// read makes HTML of the file. A wide table can be scrolled without the page.
+// read makes HTML of the file.
 func (p *page) read() error {
 	text, err := os.ReadFile(p.File)
 	if err != nil {
@@ -152,8 +152,18 @@ func (p *page) read() error {
 		return err
 	}
 	body := link.ReplaceAllStringFunc(out.String(), p.follow)
-	p.Body = template.HTML(table.ReplaceAllString(body, `<div class="wide" tabindex="0">$0</div>`))
+	p.Body = template.HTML(table.ReplaceAllStringFunc(body, framed))
 	return nil
+}
+
+// framed is a table that is scrolled by itself where it is wide. On a narrow screen, cells of four columns, which are mostly
+// sentences, stand below each other.
+func framed(table string) string {
+	class := "wide"
+	if strings.Count(table, "<th>") == 4 {
+		class = "wide stacked"
+	}
+	return `<div class="` + class + `" tabindex="0">` + table + `</div>`
 }
 
 // follow leads a link from one file to another to where the site, or the repository, has that one.
