@@ -14,7 +14,7 @@ const keptDescriptors = 256
 
 // limits are how many connections may be open: what is set, or as many as there are file descriptors for.
 func (s *Settings) limits(log *slog.Logger) ingest.Limits {
-	l := ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP}
+	l := ingest.Limits{Connections: s.MaxConnections, ConnectionsPerIP: s.MaxConnectionsPerIP, Proxies: s.proxies()}
 	if most, room := descriptors(); l.Connections > room {
 		log.Warn(fmt.Sprintf("SLUICE_MAX_CONNECTIONS=%d: this process may have %d file descriptors, and takes %d connections: raise its limit (ulimit -Hn, LimitNOFILE) to %d, or lower the setting",
 			l.Connections, most, room, l.Connections+keptDescriptors))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/gateway/ingest"
 	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
@@ -34,6 +35,9 @@ type Settings struct {
 	ACMEContact string `env:"SLUICE_TLS_ACME_CONTACT" help:"e-mail address that the ACME server may write to"`
 	ACMERoots   string `env:"SLUICE_TLS_ACME_CA" reads:"true" help:"certificates (PEM) that are trusted for the ACME server itself; unset: those of this machine"`
 	TLSHTTP     string `env:"SLUICE_TLS_HTTP" envDefault:":80" help:"with SLUICE_TLS_ACME: address for plain HTTP, which answers the server's challenges and tells everybody else to use https; off: none, port 443 alone answers challenges"`
+
+	TrustedProxies string `env:"SLUICE_TRUSTED_PROXIES" help:"proxies whose X-Forwarded-For is believed: addresses, networks such as 10.0.0.0/8, or unix for who connects to unix:/path, separated by commas; through them SLUICE_MAX_CONNECTIONS_PER_IP limits concurrent requests of each sender; unset: none"`
+	ProxyProtocol  bool   `env:"SLUICE_PROXY_PROTOCOL" help:"the trusted proxies begin each connection with a header of the PROXY protocol, version 1 or 2, which says whose it is"`
 
 	Path            string         `env:"SLUICE_PATH" envDefault:"/webhook" help:"path of the URL registered with Zorio"`
 	Admin           string         `env:"SLUICE_ADMIN" envDefault:"127.0.0.1:3001" listen:"unix" help:"address for /healthz, /readyz, /metrics and /debug/pprof: host:port, or unix:/path for this user alone; one that other machines reach needs SLUICE_ADMIN_TOKEN"`
@@ -82,19 +86,38 @@ func (s *Secrets) Check() error { return checkSecrets(s.Secret) }
 
 // Check holds what is set against what it is for, before anything is reached for.
 func (s *Settings) Check() error {
-	return errors.Join(s.checkListen(), telemetry.CheckAdmin(s.Admin, s.AdminToken), s.checkTLS(), s.checkPath(), s.checkRedis(), s.checkNATS())
+	return errors.Join(s.checkListen(), s.checkProxies(), telemetry.CheckAdmin(s.Admin, s.AdminToken), s.checkTLS(), s.checkPath(), s.checkRedis(), s.checkNATS())
 }
 
 func (s *Settings) checkListen() error {
 	switch _, _, err := net.SplitHostPort(s.Listen); {
 	case s.mode() == 0:
 		return fmt.Errorf("SLUICE_LISTEN_MODE=%q: use an octal mode, such as 0660 for a proxy in the same group, or 0666 for everybody on this machine", s.ListenMode)
+	case s.ProxyProtocol && s.TrustedProxies == "":
+		return errors.New("SLUICE_PROXY_PROTOCOL=true: nobody is believed: set SLUICE_TRUSTED_PROXIES to the proxies' addresses")
 	case s.ReusePort && (err != nil || strings.HasPrefix(s.Listen, "unix:")):
 		return fmt.Errorf("SLUICE_LISTEN_REUSEPORT=true: SLUICE_LISTEN=%s cannot be shared: use host:port, or unset SLUICE_LISTEN_REUSEPORT", s.Listen)
 	case s.ReusePort && s.NATSURL == "":
 		return errors.New("SLUICE_LISTEN_REUSEPORT=true: two gateways cannot share the folder of an embedded NATS: set NATS_URL, or unset SLUICE_LISTEN_REUSEPORT and use a socket unit of systemd")
 	}
 	return nil
+}
+
+func (s *Settings) checkProxies() error {
+	if _, err := ingest.ParseProxies(s.TrustedProxies); err != nil {
+		return fmt.Errorf("SLUICE_TRUSTED_PROXIES: %w", err)
+	}
+	return nil
+}
+
+// proxies are those that are believed; nil where there are none.
+func (s *Settings) proxies() *ingest.Proxies {
+	if s.TrustedProxies == "" {
+		return nil
+	}
+	p, _ := ingest.ParseProxies(s.TrustedProxies) // Check has read it
+	p.Introduce = s.ProxyProtocol
+	return p
 }
 
 // mode is that of a unix socket; 0 where the setting is none.

@@ -47,24 +47,25 @@ func (c *connection) countRest() bool {
 // count counts bytes towards the limit.
 func (c *connection) count(n int) bool {
 	small := c.counted+n <= leastBuffer
-	if !c.from.bytes.take(n, small) {
+	if !c.by.bytes.take(n, small) {
 		return false
 	}
 	if !c.all.take(n, small) {
-		c.from.bytes.give(n)
+		c.by.bytes.give(n)
 		return false
 	}
 	c.counted += n
 	return true
 }
 
-// release ends the counting of a request's bytes.
+// release ends the counting of a request and of its bytes.
 func (c *connection) release() {
 	if c.counted > 0 {
-		c.from.bytes.give(c.counted)
+		c.by.bytes.give(c.counted)
 		c.all.give(c.counted)
 		c.counted = 0
 	}
+	c.unattribute()
 }
 
 // more reads what has come behind what is there.

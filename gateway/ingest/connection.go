@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,11 +15,17 @@ import (
 // them, and by one reader only, so that no two can disagree about where a body ends.
 type connection struct {
 	net.Conn
-	wire  net.Conn // what it came on: the same, unless it is encrypted
-	gate  *gate
-	from  *peer
-	all   *room  // what the bodies of all connections may take together
-	leave func() // gives its place away
+	wire   net.Conn // what it came on: the same, unless it is encrypted
+	gate   *gate
+	from   *peer
+	all    *room // what the bodies of all connections may take together
+	places *bounded
+
+	proxied    bool           // it comes from a trusted proxy, whose requests are others'
+	introduces bool           // the proxy says first whose it is
+	source     netip.AddrPort // as the proxy said
+	by         *peer          // whom the request in flight counts for: from, or who sent it through a proxy
+	sender     netip.Addr     // of the latter
 
 	passed  bool // the gate, with the first bytes
 	head    headEnd
@@ -38,10 +45,6 @@ const (
 	busy = 0
 	shut = -1 // its place was given to another one
 )
-
-func (p *Path) connection(conn net.Conn, from *peer, g *gate) *connection {
-	return &connection{Conn: g.wrap(conn), wire: conn, gate: g, from: from, all: &p.bytes, leave: func() {}}
-}
 
 // headRead is how much is read at once of what may be a head. It bounds what comes with one of its body.
 const headRead = 4 << 10
@@ -137,7 +140,7 @@ func linger(c *connection) { c.lingers.Store(true) }
 // Close implements [net.Conn].
 func (c *connection) Close() (err error) {
 	c.closing.Do(func() {
-		defer c.leave()
+		defer c.places.left(c)
 		if c.lingers.Load() && c.closeWrite() == nil && c.wire.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
 			_, _ = io.Copy(io.Discard, c.wire) // until the client is done, or the time is up
 		}

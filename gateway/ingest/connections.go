@@ -16,7 +16,7 @@ import (
 // and closed at once. fasthttp has such bounds too, but refuses in words of its own, without a Retry-After, and counts for
 // nobody.
 func (p *Path) Listener(l net.Listener, limits Limits) net.Listener {
-	return &bounded{Listener: l, path: p, gate: p.gate(limits.TLS), limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}, strangers: &peer{}}
+	return &bounded{Listener: l, path: p, gate: p.gate(limits.TLS, limits.Proxies), limits: limits, open: map[*connection]struct{}{}, from: map[netip.Addr]*peer{}, all: &peer{}, strangers: &peer{}}
 }
 
 type bounded struct {
@@ -62,23 +62,27 @@ func (b *bounded) Accept() (net.Conn, error) {
 func (b *bounded) enter(conn net.Conn) (*connection, *answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	from := b.peer(addressOf(conn))
+	from := b.peer(b.limits.Proxies.addressOf(conn))
 	switch {
 	case b.crowdedBy(from) && !b.shed(from):
 		return nil, b.path.refuse(b.path.answers.crowdedByOne, "more connections from one address than SLUICE_MAX_CONNECTIONS_PER_IP")
 	case len(b.open) >= b.limits.Connections && !b.makePlace(from):
 		return nil, b.path.refuse(b.path.answers.crowded, "more connections than SLUICE_MAX_CONNECTIONS")
 	}
-	c := b.path.connection(conn, from, b.gate)
-	c.leave = func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.forget(c)
-	}
+	c := &connection{Conn: b.gate.wrap(conn), wire: conn, gate: b.gate, from: from, by: from, all: &b.path.bytes, places: b}
+	c.proxied = b.limits.Proxies.areBehind(conn)
+	c.introduces = c.proxied && b.limits.Proxies.Introduce
 	b.open[c] = struct{}{}
-	b.from[from.address] = from
-	from.open++
+	b.joins(from)
 	return c, nil
+}
+
+// left gives a connection's place away when it has ended.
+func (b *bounded) left(c *connection) {
+	c.unattribute()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget(c)
 }
 
 func (b *bounded) peer(address netip.Addr) *peer {
@@ -88,7 +92,8 @@ func (b *bounded) peer(address netip.Addr) *peer {
 	return b.path.newPeer(address)
 }
 
-// crowdedBy reports whether an address has its share of the places. What comes through a unix socket has no address.
+// crowdedBy reports whether an address has its share of the places. What comes through a unix socket or a trusted proxy
+// has no address.
 func (b *bounded) crowdedBy(from *peer) bool {
 	return from.address.IsValid() && b.limits.ConnectionsPerIP > 0 && from.open >= b.limits.ConnectionsPerIP
 }
@@ -199,9 +204,7 @@ func (b *bounded) forget(c *connection) {
 		return
 	}
 	delete(b.open, c)
-	if c.from.open--; c.from.open == 0 {
-		delete(b.from, c.from.address) // or the map would keep every address that ever came
-	}
+	b.leaves(c.from)
 }
 
 // newPeer is an address whose bodies may take half of the limit, and half of what is kept for small ones; what has no
@@ -219,16 +222,20 @@ func (p *Path) newPeer(address netip.Addr) *peer {
 // ipv6Network is what one customer of an internet provider has, and so counts as one address.
 const ipv6Network = 64
 
-// addressOf is where a connection comes from; the zero address where there is none, as on a unix socket.
-func addressOf(conn net.Conn) netip.Addr {
+// remote is where a connection comes from; the zero address where there is none, as on a unix socket.
+func remote(conn net.Conn) netip.Addr {
 	tcp, ok := conn.RemoteAddr().(*net.TCPAddr)
 	if !ok {
 		return netip.Addr{}
 	}
-	address := tcp.AddrPort().Addr().Unmap()
-	if address.Is6() {
-		network, _ := address.WithZone("").Prefix(ipv6Network) // fails only for a length that cannot be
-		return network.Addr()
+	return tcp.AddrPort().Addr().Unmap().WithZone("")
+}
+
+// networkOf is what an address counts as.
+func networkOf(address netip.Addr) netip.Addr {
+	if !address.Is6() {
+		return address
 	}
-	return address
+	network, _ := address.Prefix(ipv6Network) // fails only for a length that cannot be
+	return network.Addr()
 }

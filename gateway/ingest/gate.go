@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -17,17 +18,18 @@ import (
 // gate is what a connection passes before its first request: a TLS handshake, or on a listener without one a look at the
 // first byte, which tells who tries one. It is safe for concurrent use.
 type gate struct {
-	path   *Path
-	config *tls.Config // nil: plain HTTP
+	path    *Path
+	config  *tls.Config // nil: plain HTTP
+	proxies *Proxies
 }
 
-func (p *Path) gate(config *tls.Config) *gate {
+func (p *Path) gate(config *tls.Config, proxies *Proxies) *gate {
 	if config != nil {
 		for _, r := range []result{shaken, plainHTTP, tooSlowly, hungUp, shedMeanwhile, distrusted, noCertificate, notUnderstood} {
 			p.metrics.handshakes.WithLabelValues(string(r))
 		}
 	}
-	return &gate{path: p, config: config}
+	return &gate{path: p, config: config, proxies: proxies}
 }
 
 func (g *gate) wrap(conn net.Conn) net.Conn {
@@ -40,6 +42,9 @@ func (g *gate) wrap(conn net.Conn) net.Conn {
 // pass reads the first bytes of a connection. One that does not pass is told why, as far as it can be, and then reads as
 // one that has ended.
 func (g *gate) pass(c *connection, p []byte) (n int, err error) {
+	if c.introduces && !g.introduced(c) {
+		return 0, io.EOF
+	}
 	secured, isTLS := c.Conn.(*tls.Conn)
 	if isTLS && !g.handshake(c, secured) {
 		return 0, io.EOF
@@ -146,13 +151,13 @@ func (g *gate) tell(c *connection, ended result, err error) {
 func (g *gate) turnAway(c *connection, given *answer, why string) {
 	given.say(c.wire)
 	linger(c)
-	g.count(c.wire, g.path.refuse(given, why))
+	g.count(c.from.address, g.path.refuse(given, why))
 }
 
 // count counts an answer to a connection from which no request was read.
-func (g *gate) count(conn net.Conn, given *answer) {
+func (g *gate) count(from netip.Addr, given *answer) {
 	g.path.metrics.requests[given].Inc()
-	g.path.sender.turnedAway(addressOf(conn), given, time.Now())
+	g.path.sender.turnedAway(from, given, time.Now())
 }
 
 // internalError is an alert of TLS: what a client that waits for a handshake understands.
@@ -161,7 +166,7 @@ var internalError = []byte{0x15, 3, 3, 0, 2, 2, 80}
 // refuse answers a connection that is one too many, before anything is read, and closes it.
 func (g *gate) refuse(conn net.Conn, given *answer) {
 	defer conn.Close()
-	g.count(conn, given)
+	g.count(g.proxies.addressOf(conn), given)
 	if g.config == nil {
 		given.say(conn)
 		return

@@ -35,7 +35,12 @@ func (r *request) refuse(a *answer, why string) *answer {
 }
 
 // peer is where it came from.
-func (r *request) peer() string { return r.conn.RemoteAddr().String() }
+func (r *request) peer() string {
+	if r.conn.sender.IsValid() {
+		return r.conn.sender.String()
+	}
+	return r.conn.RemoteAddr().String()
+}
 
 type field struct{ key, value []byte }
 
@@ -63,7 +68,10 @@ func (p *Path) greet(r *request, h *fasthttp.RequestHeader) (refusal *answer) {
 	if r.length = length; !framed {
 		r.length = chunked // where it ends nobody knows
 	}
+	within := !r.conn.proxied || r.conn.attribute(h)
 	switch {
+	case !within:
+		return r.refuse(p.answers.crowdedByOne, "more concurrent requests from one address, through a trusted proxy, than SLUICE_MAX_CONNECTIONS_PER_IP")
 	case p.inside.Load() >= int64(p.MaxInflight):
 		return p.overloaded(r)
 	case !framed || !ours || !knownVersion(h.Protocol()):

@@ -62,9 +62,9 @@ func (s *sender) answered(r *request, h *fasthttp.RequestHeader, given *answer, 
 			s.refused(given, now)
 		}
 		return
-	case !r.conn.from.authentic.Load():
-		r.conn.from.authentic.Store(true)
-		s.remember(r.conn.from.address)
+	default:
+		s.meet(r.conn.from)
+		s.meet(r.conn.by)
 	}
 	given.verified.Add(1)
 	s.clock.saw(r.stale, r.age, now)
@@ -80,7 +80,7 @@ func (s *sender) answered(r *request, h *fasthttp.RequestHeader, given *answer, 
 
 // mayBe reports whether what is not authentic may be the sender's.
 func (s *sender) mayBe(r *request, h *fasthttp.RequestHeader) bool {
-	return (r.conn.from.authentic.Load() || s.anybody.Load()) && !r.torn && len(h.Peek(s.source.HeaderSignature)) > 0
+	return (r.conn.by.authentic.Load() || s.anybody.Load()) && !r.torn && len(h.Peek(s.source.HeaderSignature)) > 0
 }
 
 func (s *sender) refused(given *answer, now time.Time) {
@@ -117,6 +117,14 @@ func (s *sender) succeeded(now time.Time) {
 	if s.said > calm {
 		s.said = calm
 		s.log.Info("the sender's deliveries succeed again", "source", s.source.Name, "failures_in_a_row", n, "after", now.Sub(since))
+	}
+}
+
+// meet notes that something authentic came from an address.
+func (s *sender) meet(from *peer) {
+	if !from.authentic.Load() {
+		from.authentic.Store(true)
+		s.remember(from.address)
 	}
 }
 

@@ -16,6 +16,7 @@ type Limits struct {
 	Connections      int         // maximum open connections; beyond it, an idle one is closed, or the new one gets 503
 	ConnectionsPerIP int         // the same for one address, with 429; 0 means no limit of its own
 	TLS              *tls.Config // every connection begins with its handshake; nil: plain HTTP
+	Proxies          *Proxies    // are taken at their word about whose a request is; nil: nobody is
 }
 
 // Timeouts of slow clients. A request that trickles in is closed after readTimeout, headers and body together, and the

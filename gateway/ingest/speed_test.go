@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,5 +76,5 @@ func (e *edge) serve(b *testing.B, request []byte) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	conn := &treadmill{text: request, left: b.N}
-	_ = server.ServeConn(e.connection(conn, e.newPeer(netip.Addr{}), e.gate(nil)))
+	_ = server.ServeConn(taken(e, conn))
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,7 +53,7 @@ func FuzzRequest(f *testing.F) {
 		raw := fill(text, body)
 		w := &wire{in: *bytes.NewReader(raw)}
 		late := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("no end to %q", raw)) })
-		_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{}), e.gate(nil))) // says why the connection ended
+		_ = server.ServeConn(taken(e, w)) // says why the connection ended
 		late.Stop()
 		kept := e.takeKept()
 		for _, m := range kept {
@@ -71,7 +70,7 @@ func TestWhatIsTakenCanBeStored(t *testing.T) {
 	for b := range 256 {
 		for _, field := range []struct{ name, value string }{{"X-Zorio-A" + string([]byte{byte(b)}) + "b", "v"}, {"X-Zorio-A", "v" + string([]byte{byte(b)}) + "w"}, {"X-Zorio-A", string([]byte{byte(b)})}} {
 			w := &wire{in: *bytes.NewReader(fill([]byte("POST /webhook HTTP/1.1\r\n{H}"+field.name+": "+field.value+"\r\nContent-Length: {L}\r\n\r\n{B}"), []byte(`{"event":"a"}`)))}
-			_ = server.ServeConn(e.connection(w, e.newPeer(netip.Addr{}), e.gate(nil)))
+			_ = server.ServeConn(taken(e, w))
 			answer, kept := w.out.String(), e.takeKept()
 			switch {
 			case strings.HasPrefix(answer, "HTTP/1.1 400 ") && len(kept) == 0:
@@ -167,6 +166,12 @@ func nextAnswer(t *testing.T, raw []byte, answers *bufio.Reader, to *http.Reques
 		t.Fatalf("the answer is cut short: %v; sent was %q", err, raw)
 	}
 	return answer.StatusCode, string(all)
+}
+
+// taken is a connection as the listener of an edge gives it to the server.
+func taken(e *edge, conn net.Conn) net.Conn {
+	c, _ := e.Listener(nil, Limits{Connections: 1}).(*bounded).enter(conn) // the first is not one too many
+	return c
 }
 
 // wire is a connection whose other end has sent everything already, and reads when it is over.
