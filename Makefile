@@ -64,13 +64,16 @@ APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300
 RECEIVERS := consumer/forward/testdata/receivers
 
 deps: ## install what the tests need and is missing: servers and languages (Debian packages), Express and ioredis (npm)
-	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node, Prometheus"; missing=; \
+	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node, nginx, Caddy, Prometheus"; missing=; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	command -v php >/dev/null && php -m | grep -qx redis || missing="$$missing php-cli php-redis"; \
 	/usr/bin/python3 -c 'import fastapi, redis, uvicorn' 2>/dev/null || missing="$$missing python3-fastapi python3-redis python3-uvicorn"; \
 	command -v npm >/dev/null || missing="$$missing nodejs npm"; \
+	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$$missing nginx"; \
+	[ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing="$$missing libnginx-mod-stream"; \
+	command -v caddy >/dev/null || missing="$$missing caddy"; \
 	command -v wget >/dev/null || missing="$$missing wget"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { echo "installing prometheus and promtool, without their service"; \
@@ -100,6 +103,7 @@ fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzEventName -fuzztime 30s ./pkg/zorio
 	go test -run '^$$' -fuzz FuzzParseHeaders -fuzztime 30s ./internal/ops/verify
 	go test -run '^$$' -fuzz FuzzSeconds -fuzztime 30s ./gateway/ingest
+	go test -run '^$$' -fuzz FuzzIntroduction -fuzztime 30s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzRequest -fuzztime 30s -fuzzminimizetime 1s ./gateway/ingest
 	go test -run '^$$' -fuzz FuzzVerify -fuzztime 30s ./pkg/signature
 	go test -run '^$$' -fuzz FuzzParseAck -fuzztime 30s ./internal/stream
