@@ -28,17 +28,17 @@ build: ## build all binaries into bin/
 
 BUILT = bin/gateway bin/pbx bin/telesales bin/autocall bin/forward bin/archive bin/sluicectl
 
-bill: build ## say what the programs are made of: a bill of materials and the licences, into bin/
+bill: build ## say what the programs are made of: a bill of materials and the licences, into dist/
+	@mkdir -p dist
 	@cd tools && ./build "the tool for bills" go build -v -o ../dist/.modules ./modules
-	@dist/.modules bom $(BUILT) >bin/sluice.cdx.json
-	@dist/.modules texts $(BUILT) >bin/third-party-licences.txt
-	@rm dist/.modules; ls bin/sluice.cdx.json bin/third-party-licences.txt
+	@VERSION=$(VERSION) dist/.modules bom $(BUILT) >dist/sluice.cdx.json
+	@dist/.modules texts $(BUILT) >dist/third-party-licences.txt
+	@rm dist/.modules; ls dist/sluice.cdx.json dist/third-party-licences.txt
 
 # The time of the last commit is that of all files in it: who packages the same programs again gets the same package.
 deb: bill ## package all binaries for Debian, with units and configuration: dist/sluice_VERSION_ARCH.deb
-	@mkdir -p dist
 	@cd tools && ./build "the packager" go build -v -o ../dist/.deb ./deb
-	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) dist/.deb $(VERSION) $$(go env GOARCH) bin dist/sluice_$(VERSION)_$$(go env GOARCH).deb
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) dist/.deb $(VERSION) $$(go env GOARCH) bin dist dist/sluice_$(VERSION:v%=%)_$$(go env GOARCH).deb
 	@rm dist/.deb; ls dist/*.deb
 
 # For somebody who packs the same commit again, SOURCE_DATE_EPOCH is that of the first.

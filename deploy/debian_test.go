@@ -94,18 +94,27 @@ func (m *machine) is(condition string) {
 // packaged writes a Debian package of the programs in a folder.
 func packaged(t *testing.T, version, bin, file string) {
 	t.Helper()
-	make := exec.Command(rig.Tool(t, "./deb"), version, runtime.GOARCH, bin, file)
+	make := exec.Command(rig.Tool(t, "./deb"), version, runtime.GOARCH, bin, bill(t), file)
 	make.Dir, make.Env = rig.Root(t), append(os.Environ(), "SOURCE_DATE_EPOCH=1700000000")
 	if output, err := make.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
 }
 
+// bill is a folder with files in place of the bill of materials.
+func bill(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "sluice.cdx.json"), "{}")
+	put(t, filepath.Join(dir, "third-party-licences.txt"), "licences")
+	return dir
+}
+
 // stubs is a folder with files in place of the programs, which are packaged at once.
 func stubs(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
-	for _, program := range []string{"gateway", "pbx", "telesales", "autocall", "forward", "archive", "sluicectl", "sluice.cdx.json", "third-party-licences.txt"} {
+	for _, program := range []string{"gateway", "pbx", "telesales", "autocall", "forward", "archive", "sluicectl"} {
 		put(t, filepath.Join(bin, program), "a program")
 	}
 	return bin

@@ -42,10 +42,13 @@ func TestDistHasWhatAMachineNeeds(t *testing.T) {
 		if output, err := exec.Command("tar", "-x", "-C", folder, "-f", archive).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, output)
 		}
-		for _, file := range []string{"README.md", "LICENSE", "docs/deploy.md", "docker-compose.yml", "deploy/compose/env", "deploy/systemd/sluice-gateway.service", "deploy/prometheus/alerts.yml"} {
+		for _, file := range []string{"README.md", "LICENSE", "docs/deploy.md", "docker-compose.yml", "deploy/compose/env", "deploy/systemd/sluice-gateway.service", "deploy/prometheus/alerts.yml", "sluice.cdx.json", "third-party-licences.txt"} {
 			if _, err := os.Stat(filepath.Join(folder, name, file)); err != nil {
 				t.Error(err)
 			}
+		}
+		if said, err := exec.Command("dpkg-deb", "-f", filepath.Join(folder, "sluice_9.8.7_"+arch+".deb"), "Version", "Architecture").CombinedOutput(); err != nil || string(said) != "Version: 9.8.7\nArchitecture: "+arch+"\n" {
+			t.Errorf("the Debian package: %v\n%s", err, said)
 		}
 		for _, program := range []string{"gateway", "sluicectl", "pbx", "telesales", "autocall", "archive", "forward"} {
 			static(t, filepath.Join(folder, name, "bin", program), machine)

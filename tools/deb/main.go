@@ -1,5 +1,6 @@
-// deb VERSION ARCH BIN PACKAGE builds the Debian package that deploy/debian/nfpm.yaml describes, of the programs in the
-// folder BIN. It runs in the root of the project. SOURCE_DATE_EPOCH is the time of all files in it.
+// deb VERSION ARCH BIN BILL PACKAGE builds the Debian package that deploy/debian/nfpm.yaml describes, of the programs in
+// the folder BIN, with what they are made of in the folder BILL. It runs in the root of the project. SOURCE_DATE_EPOCH is
+// the time of all files in it.
 package main
 
 import (
@@ -13,18 +14,18 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 5 {
-		fmt.Fprintln(os.Stderr, "usage: deb VERSION ARCH BIN PACKAGE")
+	if len(os.Args) != 6 {
+		fmt.Fprintln(os.Stderr, "usage: deb VERSION ARCH BIN BILL PACKAGE")
 		os.Exit(2)
 	}
-	if err := build(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+	if err := build(os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
 		fmt.Fprintln(os.Stderr, "deb:", err)
 		os.Exit(1)
 	}
 }
 
-func build(version, arch, bin, path string) (err error) {
-	values := map[string]string{"VERSION": debianVersion(version), "ARCH": arch, "BIN": bin}
+func build(version, arch, bin, bill, path string) (err error) {
+	values := map[string]string{"VERSION": debianVersion(version), "ARCH": arch, "BIN": bin, "BILL": bill}
 	config, err := nfpm.ParseFileWithEnvMapping("deploy/debian/nfpm.yaml", func(name string) string { return values[name] })
 	if err != nil {
 		return err

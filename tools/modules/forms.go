@@ -43,13 +43,13 @@ func texts(w io.Writer, l linked) error {
 }
 
 // bom has no time and no number of its own: the same programs have the same bill.
-func bom(w io.Writer, l linked) error {
+func bom(w io.Writer, l linked, version string) error {
 	bill := cdx.NewBOM()
-	bill.Metadata = &cdx.Metadata{Component: &cdx.Component{BOMRef: ours, Type: cdx.ComponentTypeApplication, Name: "sluice", PackageURL: "pkg:golang/" + ours}}
+	bill.Metadata = &cdx.Metadata{Component: &cdx.Component{BOMRef: ours, Type: cdx.ComponentTypeApplication, Name: "sluice", Version: version, PackageURL: "pkg:golang/" + ours}}
 	var components []cdx.Component
 	var dependencies []cdx.Dependency
 	for _, p := range l.programs {
-		components = append(components, cdx.Component{BOMRef: p.pkg, Type: cdx.ComponentTypeApplication, Name: p.name, PackageURL: "pkg:golang/" + p.pkg})
+		components = append(components, cdx.Component{BOMRef: p.pkg, Type: cdx.ComponentTypeApplication, Name: p.name, Version: version, PackageURL: "pkg:golang/" + p.pkg})
 		var refs []string
 		for _, m := range p.modules {
 			refs = append(refs, m.url())

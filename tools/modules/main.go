@@ -1,5 +1,5 @@
 // modules tells what is linked into programs, as the programs say themselves: as a table of licences (table), as their
-// texts (texts), or as a software bill of materials in the form of CycloneDX (bom).
+// texts (texts), or as a software bill of materials in the form of CycloneDX (bom). VERSION is that of the programs.
 package main
 
 import (
@@ -31,7 +31,7 @@ func run(form string, programs []string) error {
 	case "texts":
 		return texts(os.Stdout, linked)
 	case "bom":
-		return bom(os.Stdout, linked)
+		return bom(os.Stdout, linked, os.Getenv("VERSION"))
 	}
 	return fmt.Errorf("%q: %s", form, usage)
 }
