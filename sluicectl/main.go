@@ -42,7 +42,7 @@ func newRoot() (root *cobra.Command, reached *bool) {
 	root.AddCommand(
 		sendCommand(), tailCommand(), traceCommand(), verifyCommand(),
 		teamsCommand(), statsCommand(), deadCommand(), replayCommand(), quarantineCommand(), refusedCommand(),
-		runCommand(), readyCommand(), doctorCommand(), auditCommand(),
+		runCommand(), readyCommand(), doctorCommand(), auditCommand(), migrateCommand(),
 	)
 	return root, reached
 }

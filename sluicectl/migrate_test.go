@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/worker"
+)
+
+// mover is a team that counts how often it processed each delivery.
+type mover struct {
+	t  *testing.T
+	mu sync.Mutex
+	of map[string]int
+}
+
+// work runs the team until what it returns is called.
+func (m *mover) work(url string) (stop func()) {
+	m.t.Helper()
+	admin, err := telemetry.NewAdmin("mover", "", "")
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	host := worker.Host{Log: slog.New(slog.DiscardHandler), Admin: admin, Settings: worker.Settings{
+		Common: worker.Common{NATSURL: url}, Concurrency: 16, Timeout: time.Minute, Attempts: 3, BackoffMin: time.Second, BackoffMax: time.Minute,
+	}}
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := host.Run(ctx, worker.Team{Name: "mover"}, m.handle); err != nil {
+			m.t.Error(err)
+		}
+	})
+	var once sync.Once
+	stop = func() { once.Do(func() { cancel(); running.Wait() }) }
+	m.t.Cleanup(stop)
+	return stop
+}
+
+func (m *mover) handle(_ context.Context, e *event.Event) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.of[e.Delivery]++
+	return nil
+}
+
+func (m *mover) done() map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.of)
+}
+
+// From the embedded NATS to a cluster while events come: the migration is killed and goes on, each event is stored once, and
+// the team processes each once.
+func TestAMigrationLosesAndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	cluster := rig.StartNatsCluster(t, 3)
+	socket, data := rig.Socket(t), t.TempDir()
+	before := rig.StartGateway(t, rig.Launch{Socket: socket, Data: data})
+	before.Ready()
+	there := cluster.Elected()
+	team := &mover{t: t, of: map[string]int{}}
+	stop := team.work("nats://" + before.Hub)
+	sender := rig.StartSender(t, rig.Sending{URL: before.URL(), Rate: 200})
+	rig.Eventually(t, 30*time.Second, "the team works", func() bool { return len(team.done()) > 100 })
+
+	args := []string{"migrate", "--nats", "nats://" + before.Hub, "--to", cluster.URL(), "--replicas", "3"}
+	busy := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--dry-run"), rig.Environment())
+	if busy.Wait(30*time.Second) == 0 {
+		t.Errorf("a team takes events, and nothing stands in the way:\n%s", busy.Output())
+	}
+	stop()
+	rig.Eventually(t, 30*time.Second, "nobody takes events", func() bool {
+		dry := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--dry-run"), rig.Environment())
+		return dry.Wait(30*time.Second) == 0
+	})
+	migration := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--yes"), rig.Environment())
+	migration.WaitFor("EVENTS       copying", time.Minute)
+	migration.Kill()
+	migration.Start()
+	if exit := migration.Wait(2 * time.Minute); exit != 0 {
+		t.Fatalf("exit %d:\n%s", exit, migration.Output())
+	}
+
+	before.Stop(20 * time.Second)
+	after := rig.StartGateway(t, rig.Launch{Socket: socket, Data: data}, "NATS_URL="+cluster.URL(), "SLUICE_REPLICAS=3", "SLUICE_NATS_MONITOR="+cluster.Monitors())
+	after.Ready()
+	team.work(cluster.URL())
+	was := len(sender.Taken())
+	rig.Eventually(t, 30*time.Second, "events come to the cluster", func() bool { return len(sender.Taken()) > was+100 })
+	sender.End()
+	taken := sender.Taken()
+	rig.Eventually(t, time.Minute, "the team has processed all", func() bool { return len(team.done()) >= len(taken) })
+
+	stored := map[string]int{}
+	err := stream.Scan(t.Context(), there, stream.Events, ">", func(m *jetstream.RawStreamMsg) error {
+		stored[event.DeliveryOf(m.Header.Get(event.HeaderID))]++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := team.done()
+	for id := range taken {
+		if stored[id] != 1 || done[id] != 1 {
+			t.Errorf("%s is stored %d times and was processed %d times", id, stored[id], done[id])
+		}
+	}
+	failed := 0
+	for _, a := range sender.Attempts() {
+		if a.Failed() {
+			failed++
+		}
+	}
+	t.Logf("%d events taken, %d stored, %d failures at the sender\n%s", len(taken), len(stored), failed, migration.Output())
+	if failed > 0 {
+		t.Errorf("%d failures at the sender", failed)
+	}
+	if s, err := there.Stream(t.Context(), stream.Events); err != nil || s.CachedInfo().Config.Replicas != 3 || s.CachedInfo().Config.Subjects[0] != "events.>" {
+		t.Errorf("%v: %+v", err, s.CachedInfo().Config)
+	}
+}
