@@ -6,13 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,22 +231,30 @@ func TestCompletionKnowsTeamsEventsAndFormats(t *testing.T) {
 	}
 }
 
-var shownCommand = regexp.MustCompile(`(?m)^bin/sluicectl (.*)$`)
+// elsewhere are the commands that other tests run: with a gateway, in the quick start, and between two NATS, in
+// TestAMigrationLosesAndRepeatsNothing.
+var elsewhere = []string{"send", "ready", "migrate"}
 
-// What the README and docs/ show, each line once and on a stage of its own. What needs a gateway is in the tests of the
-// quick start.
-func TestTheCommandsShownRun(t *testing.T) {
+// shownLines are what the README and docs/ show of sluicectl, each line once, where no marker says that it runs elsewhere.
+func shownLines(t *testing.T) []string {
 	lines := map[string]bool{}
 	for _, text := range rig.Pages(t) {
-		for _, line := range shownCommand.FindAllStringSubmatch(text, -1) {
-			verb, _, _ := strings.Cut(line[1], " ")
-			lines[line[1]] = verb != "send" && verb != "ready"
+		for _, block := range rig.Blocks(text) {
+			for line := range strings.Lines(block.Text) {
+				line, ours := strings.CutPrefix(strings.TrimSpace(line), "bin/sluicectl ")
+				verb, _, _ := strings.Cut(line, " ")
+				if ours && block.RunsIn == "" && block.Needs == "" && !slices.Contains(elsewhere, verb) {
+					lines[line] = true
+				}
+			}
 		}
 	}
-	for line, here := range lines {
-		if !here {
-			continue
-		}
+	return slices.Sorted(maps.Keys(lines))
+}
+
+// Each line that is shown runs on a stage of its own.
+func TestTheCommandsShownRun(t *testing.T) {
+	for _, line := range shownLines(t) {
 		t.Run(line, func(t *testing.T) {
 			g := newStage(t)
 			g.fill()
