@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
 )
@@ -21,7 +22,7 @@ func TestNATSAndRedisMayAskForCertificates(t *testing.T) {
 		"SLUICE_NATS_MONITOR=http://" + nats.Monitor,
 		"REDIS_URL=rediss://" + redis.Address, "REDIS_CA=" + a.File("ca"), "REDIS_CERT=" + a.File("client"), "REDIS_KEY=" + a.File("client-key")}
 	g := rig.StartGateway(t, rig.Launch{}, settings...)
-	g.Ready()
+	g.WaitFor(`"msg":"listening"`, 30*time.Second) // the streams are there
 	for want, args := range map[string][]string{
 		"stored as EVENTS #1 ":               {"send", "pbx.call.hangup", "--url", g.URL()},
 		"NATS_CA=" + other.File("ca"):        {"stats", "--nats-ca", other.File("ca")},
