@@ -21,6 +21,10 @@ func (m *Migration) compare(ctx context.Context, name string) error {
 		return err
 	}
 	there, err := contentOf(ctx, m.To, name)
+	for end := time.Now().Add(answerWithin); err != nil && ctx.Err() == nil && time.Now().Before(end); { // a cluster elects a leader for it first
+		stream.Pause(ctx, 100*time.Millisecond)
+		there, err = contentOf(ctx, m.To, name)
+	}
 	if err != nil {
 		return err
 	}

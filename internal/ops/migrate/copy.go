@@ -3,11 +3,14 @@ package migrate
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // answerWithin bounds the wait for each piece: a server that syncs its disk may take seconds.
@@ -60,7 +63,7 @@ func passOn(ctx context.Context, pieces *nats.Subscription, to *nats.Conn, subje
 		if status := piece.Header.Get("Status"); len(piece.Data) == 0 && status != "" && status != "204" {
 			return fmt.Errorf("the snapshot broke off: %s %s", status, piece.Header.Get("Description"))
 		}
-		answer, err := within(ctx, func(ctx context.Context) (*nats.Msg, error) { return to.RequestWithContext(ctx, subject, piece.Data) })
+		answer, err := within(ctx, func(ctx context.Context) (*nats.Msg, error) { return handOver(ctx, to, subject, piece.Data) })
 		if err != nil {
 			return err
 		}
@@ -75,6 +78,17 @@ func passOn(ctx context.Context, pieces *nats.Subscription, to *nats.Conn, subje
 				return err
 			}
 		}
+	}
+}
+
+// handOver waits until the server that restores is known to the one that is asked. What nobody has taken may be sent again.
+func handOver(ctx context.Context, to *nats.Conn, subject string, piece []byte) (*nats.Msg, error) {
+	for {
+		answer, err := to.RequestWithContext(ctx, subject, piece)
+		if !errors.Is(err, nats.ErrNoResponders) || ctx.Err() != nil {
+			return answer, err
+		}
+		stream.Pause(ctx, 20*time.Millisecond)
 	}
 }
 
