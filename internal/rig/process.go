@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,6 +93,20 @@ func (p *Process) Signal(s syscall.Signal) {
 	if err := p.current().cmd.Process.Signal(s); err != nil {
 		p.t.Fatalf("%s: %v: %v", p.name, s, err)
 	}
+	if s == syscall.SIGSTOP { // a thread on another processor runs on for a moment
+		Eventually(p.t, 10*time.Second, p.name+" stands still", func() bool { return p.standsStill() })
+	}
+}
+
+func (p *Process) standsStill() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.PID()))
+	for _, thread := range threads {
+		stat, _ := os.ReadFile(thread)
+		if _, after, _ := strings.Cut(string(stat), ") "); after != "" && after[0] != 'T' {
+			return false
+		}
+	}
+	return true
 }
 
 // Kill ends it with SIGKILL and waits for its end.
