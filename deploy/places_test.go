@@ -52,6 +52,6 @@ func (p *places) compile() *regexp.Regexp {
 	if len(names) == 0 {
 		return regexp.MustCompile(strings.Join(paths, "|"))
 	}
-	all := append(paths, `\b(?:`+strings.Join(names, "|")+`):\d{4}\b`, `0\.0\.0\.0`, `127\.0\.0\.1`)
+	all := append(paths, `\b(?:`+strings.Join(names, "|")+`):\d{4}\b`, `\b0\.0\.0\.0\b`, `\b127\.0\.0\.1\b`)
 	return regexp.MustCompile(strings.Join(all, "|"))
 }

@@ -35,7 +35,7 @@ func newWatched() *watched {
 
 // gets lets an address get an answer so many times.
 func (w *watched) gets(from *peer, authentic bool, given *answer, times int) {
-	r := &request{conn: &connection{from: from}, authentic: authentic}
+	r := &request{conn: &connection{from: from, by: from}, authentic: authentic}
 	for range times {
 		w.answered(r, &w.head, given, time.Millisecond, time.Now())
 	}
