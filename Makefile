@@ -13,7 +13,7 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./otel ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build bill deb dist dist-test run env test race fuzz faults soak stack stack-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
+.PHONY: help build bill deb dist dist-test run env test race fuzz faults soak stack stack-test alerts-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -122,6 +122,7 @@ soak: deps ## take NATS away for ten minutes, in every way of the table, and cut
 	go test -count=1 -v ./gateway -run RenewedByItself -patient
 	go test -count=20 -timeout 1h ./gateway/journal -run PowerCut
 	$(FAULTS) -run 'TestFaults/under_load/(NATS_killed|NATS_hangs|gateway_killed_while)' -away 10m
+	$(MAKE) alerts-test
 
 stack: deps caddy ## run all that docker-compose.yml describes, as processes, and say where it is
 	@go test -count=1 -timeout 0 -v ./deploy -run TestServe -serve
@@ -131,6 +132,9 @@ LOAD := 2m
 RATE := 500
 stack-test: deps caddy ## replace every part of that under load, and hold an account
 	go test -count=1 -timeout 30m -v ./deploy -run TheStackOutlives -load $(LOAD) -rate $(RATE)
+
+alerts-test: deps ## make each fault that has an alert, and see that one fire, through a real Prometheus
+	go test -count=1 -timeout 10m -v ./deploy -run EachFault -alerts
 
 .PHONY: caddy
 caddy:
