@@ -202,6 +202,37 @@ func TestAlertsAndDashboardNameMetricsThatExist(t *testing.T) {
 	}
 }
 
+// Whoever is woken finds a section for the alert, with three commands, and each section is one of an alert.
+func TestEachAlertHasASectionInTheRunbook(t *testing.T) {
+	text, err := os.ReadFile("deploy/prometheus/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := rig.Pages(t)["docs/runbook.md"]
+	sections := map[string]string{}
+	for _, section := range strings.Split(page, "\n## ")[1:] {
+		name, rest, _ := strings.Cut(section, "\n")
+		sections[name] = rest
+	}
+	for _, rule := range strings.Split(string(text), "- alert: ")[1:] {
+		name, rest, _ := strings.Cut(rule, "\n")
+		if commands := rig.Blocks(sections[name]); len(commands) != 1 || strings.Count(commands[0].Text, "\n") != 2 || !strings.Contains(sections[name], "\nDo not ") {
+			t.Errorf("docs/runbook.md has no section %q with three commands and what not to do", name)
+		}
+		severity := regexp.MustCompile(`severity: (\w+)`).FindStringSubmatch(rest)[1]
+		if !strings.HasPrefix(strings.TrimSpace(strings.ToLower(sections[name])), "*"+severity+".*") {
+			t.Errorf("docs/runbook.md: %s is of severity %s", name, severity)
+		}
+		if !strings.Contains(rest, "runbook_url: https://github.com/sluicehq/sluice/blob/main/docs/runbook.md#"+strings.ToLower(name)+"\n") {
+			t.Errorf("%s does not lead to its section", name)
+		}
+		delete(sections, name)
+	}
+	for name := range sections {
+		t.Errorf("docs/runbook.md has a section %q, and there is no such alert", name)
+	}
+}
+
 // The consumer and the test of its handler, as they stand there.
 func TestTheConsumerShownPassesItsTest(t *testing.T) {
 	t.Parallel()

@@ -62,8 +62,18 @@ func TestEachFaultFiresItsAlertAndNoOther(t *testing.T) {
 			if got := i.fired(); !slices.Equal(got, alarm.fires) {
 				t.Errorf("%s fired, want %s", strings.Join(got, ", "), strings.Join(alarm.fires, ", "))
 			}
+			for _, a := range night.Alerts() {
+				if said := a.Annotations["summary"]; a.Labels["stack"] == name && !isSentence(said) {
+					t.Errorf("%s says %q", a.Labels["alertname"], said)
+				}
+			}
 		})
 	}
+}
+
+// isSentence reports whether a template came out as text for people.
+func isSentence(text string) bool {
+	return strings.HasSuffix(text, ".") && !strings.Contains(text, "<") && !strings.Contains(text, "%!") && !strings.Contains(text, "{")
 }
 
 func (i *installation) missing(alerts []string) []string {

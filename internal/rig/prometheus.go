@@ -44,19 +44,37 @@ type Sample struct {
 // Query is what an expression is now.
 func (p *Prometheus) Query(expression string) []Sample {
 	p.t.Helper()
-	answer, err := http.Get("http://" + p.Address + "/api/v1/query?query=" + url.QueryEscape(expression))
+	var data struct{ Result []Sample }
+	p.ask("query?query="+url.QueryEscape(expression), &data)
+	return data.Result
+}
+
+// Alert is one that is pending or firing.
+type Alert struct{ Labels, Annotations map[string]string }
+
+// Alerts are those that are pending or firing now.
+func (p *Prometheus) Alerts() []Alert {
+	p.t.Helper()
+	var data struct{ Alerts []Alert }
+	p.ask("alerts", &data)
+	return data.Alerts
+}
+
+// ask takes in what Prometheus answers to a request.
+func (p *Prometheus) ask(request string, data any) {
+	p.t.Helper()
+	answer, err := http.Get("http://" + p.Address + "/api/v1/" + request)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	var said struct {
+	said := struct {
 		Error string
-		Data  struct{ Result []Sample }
-	}
+		Data  any
+	}{Data: data}
 	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil || said.Error != "" {
-		p.t.Fatalf("%s: %v %s", expression, err, said.Error)
+		p.t.Fatalf("%s: %v %s", request, err, said.Error)
 	}
-	return said.Data.Result
 }
 
 // Promtool runs promtool with an input, and returns what it complains of.
