@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// functions are what templates have beside those of html/template.
+var functions = template.FuncMap{
+	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts,
+}
+
+// plain is a text of a stranger as it can be shown: what is no letter, sign, space or line stands escaped. Templates
+// escape it for HTML.
+func plain(text string) string {
+	var safe strings.Builder
+	for i, r := range text {
+		switch _, width := utf8.DecodeRuneInString(text[i:]); {
+		case r == utf8.RuneError && width == 1:
+			fmt.Fprintf(&safe, "\\x%02x", text[i])
+		case r == '\n' || r == '\t' || unicode.IsPrint(r):
+			safe.WriteRune(r)
+		case r < utf8.RuneSelf:
+			fmt.Fprintf(&safe, "\\x%02x", r)
+		default:
+			fmt.Fprintf(&safe, "\\u%04x", r)
+		}
+	}
+	return safe.String()
+}
+
+// when is a time. The script shows it in the zone of who reads.
+func when(at any) template.HTML { return timeElement(at, "at") }
+
+// ago is how long ago a time was. The script keeps it right.
+func ago(at any) template.HTML { return timeElement(at, "ago") }
+
+func timeElement(at any, how string) template.HTML {
+	t, known := at.(time.Time)
+	if p, isPointer := at.(*time.Time); isPointer && p != nil {
+		t, known = *p, true
+	}
+	if !known || t.IsZero() {
+		return `<span class="none">–</span>`
+	}
+	t = t.UTC()
+	text := t.Format("2006-01-02 15:04:05 UTC")
+	shown := text
+	if how == "ago" {
+		shown = lasts(time.Since(t)) + " ago"
+	}
+	return template.HTML(fmt.Sprintf(`<time datetime="%s" data-time="%s" title="%s">%s</time>`, t.Format(time.RFC3339Nano), how, text, shown))
+}
+
+// lasts is a duration in one unit: 5 s, 12 min, 3 h, 2 d.
+func lasts(d time.Duration) string {
+	switch d = max(d, 0); {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d d", int(d.Hours()/24))
+}
+
+// count is a whole number with its thousands apart.
+func count(n any) string {
+	digits := fmt.Sprint(n)
+	for at := len(digits) - 3; at > 0 && digits[at-1] != '-'; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	return digits
+}
+
+// size is a number of bytes in the unit that people would use.
+func size(n any) string {
+	bytes, _ := strconv.ParseFloat(fmt.Sprint(n), 64)
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB"} {
+		if bytes < 1024 {
+			return fmt.Sprintf("%.4g %s", bytes, unit)
+		}
+		bytes /= 1024
+	}
+	return fmt.Sprintf("%.4g TiB", bytes)
+}
+
+// chip is a word in a colour: good, warn, bad or quiet.
+func chip(kind, word string) template.HTML {
+	if !slices.Contains([]string{"good", "warn", "bad", "quiet"}, kind) {
+		kind = "quiet"
+	}
+	return template.HTML(fmt.Sprintf(`<span class="chip %s">%s</span>`, kind, template.HTMLEscapeString(plain(word))))
+}
+
+// command is what does the same on a command line, with a button that copies it.
+func command(line string) template.HTML {
+	text := template.HTMLEscapeString(plain(line))
+	return template.HTML(`<span class="command"><code>` + text + `</code><button type="button" data-copy="` + text + `" aria-label="Copy the command">copy</button></span>`)
+}
+
+// Size of a sparkline, in its own units.
+const (
+	sparkWidth  = 120
+	sparkHeight = 24
+)
+
+// spark draws values as a line over equal steps; NaN is a gap. What names it for those who do not see it.
+func spark(what string, values []float64) template.HTML {
+	most, last := 0.0, math.NaN()
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			most, last = max(most, v), v
+		}
+	}
+	if math.IsNaN(last) {
+		return `<span class="spark none"></span>`
+	}
+	var line strings.Builder
+	pen := "M"
+	for i, v := range values {
+		if math.IsNaN(v) {
+			pen = "M"
+			continue
+		}
+		x, y := float64(i)*sparkWidth/float64(max(len(values)-1, 1)), sparkHeight-1-v/max(most, 1e-9)*(sparkHeight-2)
+		fmt.Fprintf(&line, "%s%.1f %.1f", pen, x, y)
+		pen = "L"
+	}
+	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, now %s", what, brief(most), brief(last)))
+	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s"><title>%s</title><path d="%s"/></svg>`,
+		sparkWidth, sparkHeight, label, label, line.String()))
+}
+
+// brief is a number with as many digits as it is worth.
+func brief(v float64) string {
+	if v == 0 || v >= 100 {
+		return count(int64(math.Round(v)))
+	}
+	return strconv.FormatFloat(v, 'g', 2, 64)
+}

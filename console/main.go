@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/settings"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+)
+
+func main() {
+	var s Settings
+	settings.Main("console", "shows operators in a browser what sluicectl knows", &s, func(ctx context.Context) error { return run(ctx, &s) })
+}
+
+// run serves the console until ctx ends. NATS may come later, and go.
+func run(ctx context.Context, s *Settings) error {
+	log, err := telemetry.Logger(os.Stderr, s.Log)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s (SLUICE_CONSOLE_LISTEN): %w: stop what is there, or choose another port", s.Listen, err)
+	}
+	nc, err := stream.Connect(ctx, stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, TLS: s.NATSTLS.Files(), Name: "console", Behind: true, Log: log})
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	log.Info("console", "url", "http://"+listener.Addr().String())
+	return serve(ctx, listener, newServer(s, js, log).handler(), log)
+}
+
+// Timings of connections. An answer may take as long as a page is open: pages that live are answered until then.
+const (
+	headersWithin = 5 * time.Second
+	bodyWithin    = 10 * time.Second
+	idleFor       = time.Minute
+	stopWithin    = 2 * time.Second
+)
+
+// serve answers until ctx ends, which ends pages that live too.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	web := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headersWithin, ReadTimeout: bodyWithin, IdleTimeout: idleFor, MaxHeaderBytes: 32 << 10,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- web.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	if err := web.Shutdown(stopping); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return web.Close()
+}

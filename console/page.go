@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sluicehq/sluice/internal/mask"
+)
+
+// page is one page: see the documentation of this package.
+type page struct {
+	path  string // a pattern of http.ServeMux, without a method
+	name  string // of its template; pages of one menu entry have the same prefix: team, teams
+	title string
+	menu  bool   // it stands in the menu
+	of    string // name of the page in the menu to which it belongs; empty: its own
+	live  []string
+	data  func(r *http.Request) (any, error)
+}
+
+// view is what every template gets.
+type view struct {
+	Page, Title string
+	Menu        []page
+	Who         who
+	Note        string // what an action has just said
+	Trouble     string // why nothing is up to date
+	Live        bool   // the page changes by itself
+	Search      string
+	Data        any
+}
+
+// Path, Title and In are for the menu.
+func (p page) Path() string      { return strings.TrimSuffix(p.path, "{$}") }
+func (p page) Label() string     { return p.title }
+func (p page) In(of string) bool { return p.name == of }
+
+// page adds one.
+func (s *server) page(p page) {
+	if p.of == "" {
+		p.of = p.name
+	}
+	if p.menu {
+		s.menu = append(s.menu, p)
+	}
+	s.looks[p.name] = parse(p.name)
+	s.mux.HandleFunc("GET "+p.path, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
+			s.follow(w, r, p)
+			return
+		}
+		v, err := s.view(r, p)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		s.render(w, http.StatusOK, p.name, v)
+	})
+}
+
+// parse reads a page's template with the layout around it. It panics for one that is not right: the program is not.
+func parse(name string) *template.Template {
+	return template.Must(template.New(name).Funcs(functions).ParseFS(files, "templates/layout.html", "templates/"+name+".html"))
+}
+
+func (s *server) view(r *http.Request, p page) (v view, err error) {
+	ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
+	defer cancel()
+	v = s.frame(r, p.of, p.title)
+	v.Live = len(p.live) > 0
+	if v.Data, err = p.data(r.WithContext(ctx)); err != nil {
+		return v, err
+	}
+	if own, has := v.Data.(interface{ Title() string }); has {
+		v.Title = own.Title()
+	}
+	return v, nil
+}
+
+// frame is what is around every page.
+func (s *server) frame(r *http.Request, of, title string) view {
+	return view{Page: of, Title: title, Menu: s.menu, Who: asker(r), Note: s.notes.take(r.URL.Query().Get("said"))}
+}
+
+func (s *server) render(w http.ResponseWriter, status int, name string, v view) {
+	var html bytes.Buffer
+	if err := s.looks[name].ExecuteTemplate(&html, "layout", v); err != nil {
+		s.log.Error("a page cannot be shown", "page", name, "error", err)
+		http.Error(w, "this page cannot be shown: the console's log says why", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(html.Bytes()) // the browser is gone, then
+}
+
+// errNothing means that there is no such thing; wrapped, it says which.
+var errNothing = errors.New("there is nothing here")
+
+// fail shows an error, with its status.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, title := http.StatusBadGateway, "This does not work now"
+	switch {
+	case errors.Is(err, errNothing):
+		status, title = http.StatusNotFound, "Not found"
+	case errors.Is(err, errMisused):
+		status, title = http.StatusBadRequest, "That was not understood"
+	}
+	if s.looks["error"] == nil {
+		s.looks["error"] = parse("error")
+	}
+	v := s.frame(r, "", title)
+	v.Data = s.explain(err)
+	s.render(w, status, "error", v)
+}
+
+// errMisused means that the query or the form is wrong; wrapped, it says how.
+var errMisused = errors.New("this is not understood")
+
+// explain says what is wrong and what to do, without the secrets of an address.
+func (s *server) explain(err error) string {
+	nc := s.js.Conn()
+	switch {
+	case errors.Is(err, errNothing), errors.Is(err, errMisused):
+	case !nc.IsConnected():
+		return "NATS is not reachable at " + mask.Address(s.settings.NATSURL) + ": start it, or the gateway that runs it, or correct NATS_URL. This page goes on by itself."
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return "NATS did not answer in time: " + mask.Text(err.Error(), s.settings.NATSURL)
+	}
+	return mask.Text(err.Error(), s.settings.NATSURL)
+}

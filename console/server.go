@@ -1,0 +1,85 @@
+package main
+
+import (
+	"embed"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+//go:embed templates static
+var files embed.FS
+
+// server is the console: its pages, and what it knows them from.
+type server struct {
+	settings *Settings
+	js       jetstream.JetStream
+	log      *slog.Logger
+	mux      *http.ServeMux
+	menu     []page
+	looks    map[string]*template.Template // by the name of a page
+	notes    notes
+	streams  chan struct{} // pages that are open and live
+	every    time.Duration // between two looks at what is live
+}
+
+// Bounds of what is open at once, and of how long.
+const (
+	mostStreams  = 200
+	lookEvery    = 2 * time.Second
+	answerWithin = 10 * time.Second
+	mostForm     = 1 << 20
+)
+
+func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
+	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: map[string]*template.Template{},
+		streams: make(chan struct{}, mostStreams), every: lookEvery}
+}
+
+// routes are all pages, in the order of the menu.
+func (s *server) routes() {
+	s.overviewRoutes()
+	s.teamsRoutes()
+}
+
+// handler is everything that is asked before a page is: where the request comes from, and who it is.
+func (s *server) handler() http.Handler {
+	s.routes()
+	static, err := fs.Sub(files, "static")
+	if err != nil {
+		panic(err) // it is embedded
+	}
+	s.mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNothing) })
+	return guarded(http.NewCrossOriginProtection().Handler(s.known(s.mux)))
+}
+
+// cached lets browsers keep what belongs to this build of the console.
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=3600")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// policy lets a page load what the console serves and nothing else: no script or style inside it, no frame around it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// guarded sets what browsers are told about every answer.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
