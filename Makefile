@@ -13,7 +13,7 @@ export GOFLAGS := $(FLAGS) $(filter-out $(FLAGS),$(GOFLAGS))
 MODULES := . ./internal ./otel ./pkg
 ALL := $(MODULES:%=%/...)
 
-.PHONY: help build bill deb dist dist-test run env test race fuzz faults soak stack stack-test alerts-test bench lint vuln reproducible tidy weigh api fmt docs site deps ci
+.PHONY: help build bill deb dist dist-test run env test race fuzz faults soak stack stack-test alerts-test picture bench lint vuln reproducible tidy weigh api fmt docs site deps ci
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -135,6 +135,9 @@ stack-test: deps caddy ## replace every part of that under load, and hold an acc
 
 alerts-test: deps ## make each fault that has an alert, and see that one fire, through a real Prometheus
 	go test -count=1 -timeout 10m -v ./deploy -run EachFault -alerts
+
+picture: deps ## run everything for five minutes while its parts fail, and draw the dashboard of that into docs/dashboard.svg
+	go test -count=1 -timeout 20m -v ./deploy -run TestTheDashboardShowsARun -picture docs/dashboard.svg
 
 .PHONY: caddy
 caddy:

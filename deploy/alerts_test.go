@@ -43,7 +43,7 @@ func TestEachFaultFiresItsAlertAndNoOther(t *testing.T) {
 		t.Skip("a dozen installations at once: `make alerts-test` runs it; the rules by themselves are tested by promtool's tests")
 	}
 	t.Parallel()
-	night := startNight(t)
+	night := startNight(t, shorter(alerts(t)))
 	rig.Build(t, "./gateway")
 	rig.Eventually(t, 30*time.Second, "without a gateway Prometheus fires SluiceMetricsAbsent", func() bool {
 		time.Sleep(lookEvery)
@@ -109,7 +109,7 @@ func silent(i *installation) {
 func natsKilled(i *installation) {
 	nats := rig.StartNats(i.T, "")
 	i.start("NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
-	i.consumer("pbx", nats.URL())
+	i.consume("pbx", nats.URL())
 	i.send(rig.Secret, "pbx.call.hangup", "")
 	nats.Kill()
 	i.send(rig.Secret, "pbx.call.hangup", "another")
@@ -157,7 +157,7 @@ func receivers(i *installation) string {
 
 func teams(i *installation) {
 	i.start()
-	i.consumer("forward", "nats://"+i.gateway.Hub, "SLUICE_TARGETS="+receivers(i), "SLUICE_TIMEOUT=6m")
+	i.consume("forward", "nats://"+i.gateway.Hub, "SLUICE_TARGETS="+receivers(i), "SLUICE_TIMEOUT=6m")
 	i.team("gone")
 	i.pause(i.team("paused"))
 	n := 0
@@ -199,5 +199,5 @@ func gatewayKilled(i *installation) {
 
 func consumerStopped(i *installation) {
 	i.start()
-	i.consumer("pbx", "nats://"+i.gateway.Hub).Stop(10 * time.Second)
+	i.consume("pbx", "nats://"+i.gateway.Hub).Stop(10 * time.Second)
 }

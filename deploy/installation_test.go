@@ -29,11 +29,12 @@ type installation struct {
 	*testing.T
 	stack   string
 	night   *night
-	gateway *rig.Gateway
-	sent    int
+	gateway *rig.Gateway // the one that was started last
+
+	gateways, sent int
 }
 
-// night is a Prometheus with the rules of this folder, in which a minute is a second.
+// night is a Prometheus that is configured as the one of this folder, and looks every second.
 type night struct {
 	*rig.Prometheus
 	targets string // a folder with a file for each target, which it reads when they change
@@ -47,7 +48,8 @@ var (
 // lookEvery is often enough for what changes once a second.
 const lookEvery = 500 * time.Millisecond
 
-func startNight(t *testing.T) *night {
+// startNight starts one with these rules.
+func startNight(t *testing.T, rules string) *night {
 	t.Helper()
 	dir, n := t.TempDir(), &night{targets: t.TempDir()}
 	config := strings.ReplaceAll(textOf(t, "prometheus/prometheus.yml"), "15s", "1s")
@@ -57,10 +59,13 @@ func startNight(t *testing.T) *night {
 		config = strings.Replace(config, "FILES", fmt.Sprintf("%q", n.targets+"/*."+job+".json"), 1)
 	}
 	write(t, filepath.Join(dir, "prometheus.yml"), config)
-	write(t, filepath.Join(dir, "alerts.yml"), shorter(textOf(t, "prometheus/alerts.yml")))
+	write(t, filepath.Join(dir, "alerts.yml"), rules)
 	n.Prometheus = rig.StartPrometheus(t, filepath.Join(dir, "prometheus.yml"))
 	return n
 }
+
+// alerts are the rules of this folder.
+func alerts(t *testing.T) string { return textOf(t, "prometheus/alerts.yml") }
 
 // shorter are rules in which what takes minutes takes seconds. How full the disk of this machine is, is not looked at.
 func shorter(rules string) string {
@@ -92,55 +97,67 @@ func (i *installation) start(settings ...string) {
 	i.Helper()
 	i.gateway = rig.StartGateway(i.T, rig.Launch{}, settings...)
 	i.gateway.Ready()
-	i.watch("gateway", i.gateway.Admin)
+	i.gateways++
+	i.watch("gateway", fmt.Sprint("gateway-", i.gateways), i.gateway.Admin)
 }
 
-// consumer starts one of its consumers.
-func (i *installation) consumer(name, nats string, settings ...string) *rig.Process {
+// consumer is one of its consumers.
+type consumer struct {
+	*rig.Process
+	admin string
+}
+
+// consume starts one of its consumers.
+func (i *installation) consume(name, nats string, settings ...string) consumer {
 	i.Helper()
 	admin := rig.Address(i.T)
 	p := rig.Start(i.T, rig.Build(i.T, "./consumer/"+name), nil, rig.Environment(append(settings, "NATS_URL="+nats, "SLUICE_ADMIN="+admin, "SLUICE_DATA="+i.TempDir())...))
 	p.Listening(admin)
-	i.watch("consumer", admin)
-	return p
+	i.watch("consumer", name, admin)
+	return consumer{p, admin}
 }
 
-// watch lets Prometheus scrape an address, and waits until it does.
-func (i *installation) watch(job, address string) {
+// watch lets Prometheus scrape a program, under its name, and waits until it does.
+func (i *installation) watch(job, name, address string) {
 	i.Helper()
-	target, err := json.Marshal([]any{map[string]any{"targets": []string{address}, "labels": map[string]string{"stack": i.stack}}})
+	target, err := json.Marshal([]any{map[string]any{"targets": []string{address}, "labels": map[string]string{"stack": i.stack, "instance": name}}})
 	if err != nil {
 		i.Fatal(err)
 	}
-	file := filepath.Join(i.night.targets, i.stack+"."+job+".json")
+	file := filepath.Join(i.night.targets, fmt.Sprintf("%s-%s.%s.json", i.stack, name, job))
 	write(i.T, file+".new", string(target))
 	if err := os.Rename(file+".new", file); err != nil {
 		i.Fatal(err)
 	}
-	scraped := fmt.Sprintf("up{stack=%q, instance=%q} == 1", i.stack, address)
-	rig.Eventually(i.T, 30*time.Second, "Prometheus scrapes "+address, func() bool {
+	scraped := fmt.Sprintf("up{stack=%q, instance=%q} == 1", i.stack, name)
+	rig.Eventually(i.T, 30*time.Second, "Prometheus scrapes "+name, func() bool {
 		time.Sleep(lookEvery)
 		return len(i.night.Query(scraped)) == 1
 	})
 }
 
-// send delivers an event, signed with a secret, and returns the status.
-func (i *installation) send(secret, name, data string) int {
+// send delivers an event, signed with a secret.
+func (i *installation) send(secret, name, data string) {
 	i.Helper()
 	i.sent++
-	body := fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-25T03:00:00Z","data":%q}`, name, data)
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, i.gateway.URL(), bytes.NewReader(body))
+	i.post(i.gateway, secret, name, fmt.Sprint(i.stack, "-", i.sent), fmt.Appendf(nil, `{"event":%q,"timestamp":"2026-11-25T03:00:00Z","data":%q}`, name, data))
+}
+
+// post delivers a body to a gateway; what that answers is seen in its metrics.
+func (i *installation) post(to *rig.Gateway, secret, name, delivery string, body []byte) {
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.URL(), bytes.NewReader(body))
 	if err != nil {
-		i.Fatal(err)
+		i.Error(err)
+		return
 	}
-	request.Header = zorio.Headers(secret, name, fmt.Sprint(i.stack, "-", i.sent), time.Now(), body)
+	request.Header = zorio.Headers(secret, name, delivery, time.Now(), body)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		i.Fatal(err)
+		i.Error(err)
+		return
 	}
 	defer answer.Body.Close()
 	_, _ = io.Copy(io.Discard, answer.Body)
-	return answer.StatusCode
 }
 
 // keep does something again and again until the test ends.

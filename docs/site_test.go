@@ -36,6 +36,9 @@ func TestTheSiteHasEveryPageAndItsLinksLeadSomewhere(t *testing.T) {
 	if pages := rig.Pages(t); len(site) != len(pages) {
 		t.Errorf("the site has %d pages of %d", len(site), len(pages))
 	}
+	for _, file := range glob(t, folder, "*.svg") {
+		site[filepath.Base(file)] = ""
+	}
 	for name, text := range site {
 		if external := loaded.FindString(text); external != "" {
 			t.Errorf("%s loads %s…", name, external)

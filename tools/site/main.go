@@ -88,6 +88,9 @@ func write(folder string) error {
 	if err := os.WriteFile(filepath.Join(folder, "style.css"), style, 0o644); err != nil {
 		return err
 	}
+	if err := pictures(folder); err != nil {
+		return err
+	}
 	if err := others(); err != nil {
 		return err
 	}
@@ -108,6 +111,24 @@ func write(folder string) error {
 			if err := os.WriteFile(filepath.Join(folder, p.Address), out.Bytes(), 0o644); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// pictures of the pages go with them.
+func pictures(folder string) error {
+	files, err := filepath.Glob("docs/*.svg")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(file)), text, 0o644); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -182,6 +203,9 @@ func (p *page) follow(attribute string) string {
 }
 
 func addressOf(file string) string {
+	if path.Ext(file) == ".svg" {
+		return path.Base(file)
+	}
 	for _, part := range parts {
 		for _, p := range part.Pages {
 			if p.File == file {
