@@ -32,9 +32,7 @@ type question struct {
 
 // action adds one.
 func (s *server) action(a action) {
-	if s.looks["question"] == nil {
-		s.looks["question"] = parse("question")
-	}
+	s.actions = append(s.actions, a)
 	s.mux.HandleFunc("GET "+a.path, s.operators(func(w http.ResponseWriter, r *http.Request) {
 		q, err := bounded(r, a.ask)
 		if err != nil {

@@ -49,6 +49,7 @@ func (s *server) page(p page) {
 	if p.menu {
 		s.menu = append(s.menu, p)
 	}
+	s.pages = append(s.pages, p)
 	s.looks[p.name] = parse(p.name)
 	s.mux.HandleFunc("GET "+p.path, func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
@@ -111,9 +112,6 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, title = http.StatusNotFound, "Not found"
 	case errors.Is(err, errMisused):
 		status, title = http.StatusBadRequest, "That was not understood"
-	}
-	if s.looks["error"] == nil {
-		s.looks["error"] = parse("error")
 	}
 	v := s.frame(r, "", title)
 	v.Data = s.explain(err)

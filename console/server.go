@@ -21,8 +21,13 @@ type server struct {
 	log      *slog.Logger
 	mux      *http.ServeMux
 	menu     []page
+	pages    []page
+	actions  []action
 	looks    map[string]*template.Template // by the name of a page
 	notes    notes
+	sessions sessions
+	guesses  guesses
+	here     string        // who runs the console
 	streams  chan struct{} // pages that are open and live
 	every    time.Duration // between two looks at what is live
 }
@@ -36,8 +41,12 @@ const (
 )
 
 func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
-	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: map[string]*template.Template{},
-		streams: make(chan struct{}, mostStreams), every: lookEvery}
+	looks := map[string]*template.Template{}
+	for _, name := range []string{"error", "question", "login"} {
+		looks[name] = parse(name)
+	}
+	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: looks,
+		sessions: newSessions(s), here: thisUser(), streams: make(chan struct{}, mostStreams), every: lookEvery}
 }
 
 // routes are all pages, in the order of the menu.
@@ -48,6 +57,7 @@ func (s *server) routes() {
 
 // handler is everything that is asked before a page is: where the request comes from, and who it is.
 func (s *server) handler() http.Handler {
+	s.loginRoutes()
 	s.routes()
 	static, err := fs.Sub(files, "static")
 	if err != nil {
@@ -56,7 +66,7 @@ func (s *server) handler() http.Handler {
 	s.mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNothing) })
-	return guarded(http.NewCrossOriginProtection().Handler(s.known(s.mux)))
+	return guarded(s.hosts(http.NewCrossOriginProtection().Handler(s.known(s.mux))))
 }
 
 // cached lets browsers keep what belongs to this build of the console.

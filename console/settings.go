@@ -1,18 +1,91 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
 	"github.com/sluicehq/sluice/internal/secure"
+	"github.com/sluicehq/sluice/internal/socket"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // Settings are what a deployment chooses about the console.
 type Settings struct {
-	Listen    string `env:"SLUICE_CONSOLE_LISTEN" envDefault:"127.0.0.1:3002" listen:"true" help:"address of the console"`
-	NATSURL   string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
-	NATSCreds string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
-	NATSTLS   secure.NATS
-	Log       string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged"`
+	Listen     string `env:"SLUICE_CONSOLE_LISTEN" envDefault:"127.0.0.1:3002" listen:"true" help:"address of the console; one that other machines reach needs SLUICE_CONSOLE_TOKEN or SLUICE_CONSOLE_USER_HEADER"`
+	Token      string `env:"SLUICE_CONSOLE_TOKEN" secret:"true" file:"true" help:"token of the operators, at least 16 characters, which the login page asks for; unset: whoever uses this machine is an operator"`
+	ReadToken  string `env:"SLUICE_CONSOLE_READ_TOKEN" secret:"true" file:"true" help:"token of the readers, who see everything and change nothing; needs SLUICE_CONSOLE_TOKEN"`
+	UserHeader string `env:"SLUICE_CONSOLE_USER_HEADER" help:"header in which a proxy that has logged the user in names them, such as X-Forwarded-User; instead of a token"`
+	Proxies    string `env:"SLUICE_CONSOLE_PROXIES" envDefault:"127.0.0.1,::1" help:"proxies whose SLUICE_CONSOLE_USER_HEADER is believed: addresses or networks such as 10.0.0.0/8, separated by commas; nobody else is let in then"`
+	Operators  string `env:"SLUICE_CONSOLE_OPERATORS" help:"users of that header who may change something, separated by commas; everybody else is a reader; * is everybody"`
+	Hosts      string `env:"SLUICE_CONSOLE_HOSTS" help:"names by which browsers reach the console, such as sluice.example.com, separated by commas; addresses and localhost always work"`
+	NATSURL    string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
+	NATSCreds  string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
+	NATSTLS    secure.NATS
+	Log        string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged"`
+
+	proxies []netip.Prefix
 }
 
-// Check returns what is wrong with NATS_URL.
-func (s *Settings) Check() error { return stream.CheckURL(s.NATSURL) }
+// leastToken is what cannot be guessed within the life of a token.
+const leastToken = 16
+
+// Check returns what is wrong, an address that everybody could reach among it.
+func (s *Settings) Check() (err error) {
+	s.proxies, err = networks(s.Proxies)
+	return errors.Join(stream.CheckURL(s.NATSURL), s.checkTokens(), s.checkUsers(), err)
+}
+
+func (s *Settings) checkTokens() error {
+	for name, token := range map[string]string{"SLUICE_CONSOLE_TOKEN": s.Token, "SLUICE_CONSOLE_READ_TOKEN": s.ReadToken} {
+		if token != "" && len(token) < leastToken {
+			return fmt.Errorf("%s has %d characters, at least %d are needed: `openssl rand -hex 16` makes one", name, len(token), leastToken)
+		}
+	}
+	switch {
+	case s.ReadToken != "" && s.Token == "":
+		return errors.New("SLUICE_CONSOLE_READ_TOKEN is set without SLUICE_CONSOLE_TOKEN: set both, or neither")
+	case s.ReadToken != "" && s.ReadToken == s.Token:
+		return errors.New("SLUICE_CONSOLE_READ_TOKEN is the same as SLUICE_CONSOLE_TOKEN: readers would be operators")
+	case s.Token != "" && s.UserHeader != "":
+		return errors.New("SLUICE_CONSOLE_TOKEN and SLUICE_CONSOLE_USER_HEADER are both set: unset one of them")
+	case s.Token == "" && s.UserHeader == "" && !socket.IsLocal(s.Listen):
+		return fmt.Errorf("SLUICE_CONSOLE_LISTEN=%s can be reached from other machines: set SLUICE_CONSOLE_TOKEN or SLUICE_CONSOLE_TOKEN_FILE, or SLUICE_CONSOLE_USER_HEADER behind a proxy that logs users in, or use 127.0.0.1", s.Listen)
+	}
+	return nil
+}
+
+func (s *Settings) checkUsers() error {
+	switch {
+	case s.Operators != "" && s.UserHeader == "":
+		return errors.New("SLUICE_CONSOLE_OPERATORS is set without SLUICE_CONSOLE_USER_HEADER, which names users: set both, or neither")
+	case s.UserHeader != "" && strings.ContainsAny(s.UserHeader, " :\t\r\n"):
+		return fmt.Errorf("SLUICE_CONSOLE_USER_HEADER=%q is not the name of a header: use one such as X-Forwarded-User", s.UserHeader)
+	}
+	return nil
+}
+
+// list are the parts of a setting that commas separate.
+func list(setting string) (parts []string) {
+	for part := range strings.SplitSeq(setting, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+func networks(setting string) (all []netip.Prefix, err error) {
+	for _, part := range list(setting) {
+		network, wrong := netip.ParsePrefix(part)
+		if address, isAddress := netip.ParseAddr(part); isAddress == nil {
+			network, wrong = netip.PrefixFrom(address, address.BitLen()), nil
+		}
+		if wrong != nil {
+			return nil, fmt.Errorf("SLUICE_CONSOLE_PROXIES=%q: %q is neither an address nor a network such as 10.0.0.0/8", setting, part)
+		}
+		all = append(all, network)
+	}
+	return all, nil
+}

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"io"
 	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/event"
 )
 
 func TestMain(m *testing.M) {
@@ -35,12 +41,77 @@ func newStage(t *testing.T, settings Settings) *stage {
 	t.Helper()
 	js := rig.Hub(t, stream.Settings{})
 	settings.NATSURL = js.Conn().ConnectedUrl()
+	if err := settings.Check(); err != nil {
+		t.Fatal(err)
+	}
 	s := newServer(&settings, js, slog.New(slog.DiscardHandler))
 	s.every = 100 * time.Millisecond
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)
 	t.Cleanup(web.CloseClientConnections)
 	return &stage{t, js, s, web.URL}
+}
+
+// team makes the durables that a team's worker makes.
+func (g *stage) team(name, pattern string) {
+	g.t.Helper()
+	for where, filter := range map[string]string{stream.Events: event.Filter(pattern), stream.Retry: event.RetryFilter(name), stream.Replay: event.ReplayFilter(name)} {
+		_, err := g.js.CreateConsumer(g.t.Context(), where, jetstream.ConsumerConfig{Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, MaxDeliver: -1})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+	}
+}
+
+// paused reports whether NATS holds a team.
+func (g *stage) paused(name string) bool {
+	g.t.Helper()
+	c, err := g.js.Consumer(g.t.Context(), stream.Events, name)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return c.CachedInfo().Paused
+}
+
+// visitor asks the console for pages, without a browser's help. Its cookies are its own.
+type visitor struct {
+	g      *stage
+	client http.Client
+	host   string
+	header http.Header
+}
+
+func (g *stage) visitor(header ...string) *visitor {
+	jar, _ := cookiejar.New(nil) // nil is allowed
+	v := &visitor{g: g, header: http.Header{"Accept": {"text/html"}}}
+	for i := 0; i < len(header); i += 2 {
+		v.header.Add(header[i], header[i+1])
+	}
+	v.client = http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return v
+}
+
+// ask returns the status, the headers and the body of an answer.
+func (v *visitor) ask(method, path string, form url.Values) (int, http.Header, string) {
+	v.g.t.Helper()
+	request, err := http.NewRequestWithContext(v.g.t.Context(), method, v.g.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.g.t.Fatal(err)
+	}
+	request.Header, request.Host = v.header.Clone(), v.host
+	if method == http.MethodPost {
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	answer, err := v.client.Do(request)
+	if err != nil {
+		v.g.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		v.g.t.Fatal(err)
+	}
+	return answer.StatusCode, answer.Header, string(body)
 }
 
 // browser is one for all tests: it takes a second to start.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/pkg/event"
+)
+
+func (s *server) loginRoutes() {
+	s.mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) { s.askToken(w, r, http.StatusOK, "") })
+	s.mux.HandleFunc("POST /login", s.takeToken)
+	s.mux.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
+		s.sessions.end(w, r)
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+	})
+}
+
+// askToken shows the login page.
+func (s *server) askToken(w http.ResponseWriter, r *http.Request, status int, wrong string) {
+	if s.settings.Token == "" {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	s.render(w, status, "login", view{Title: "Log in", Data: map[string]string{"To": r.FormValue("to"), "Name": r.PostFormValue("name"), "Wrong": wrong}})
+}
+
+// takeToken logs in who has one of the tokens.
+func (s *server) takeToken(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
+	if wait := s.guesses.wait(peer(r), time.Now()); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
+		s.askToken(w, r, http.StatusTooManyRequests, "Too many attempts. Wait a minute, then try again.")
+		return
+	}
+	operator, known := s.roleOf(r.PostFormValue("token"))
+	if !known {
+		s.guesses.wrong(peer(r), time.Now())
+		s.log.Warn("a login with a wrong token", "peer", peer(r))
+		s.askToken(w, r, http.StatusUnauthorized, "This token is not known. It stands in SLUICE_CONSOLE_TOKEN where the console was started.")
+		return
+	}
+	name := event.OneLine(cmp.Or(strings.TrimSpace(r.PostFormValue("name")), "unnamed"), longestName) + "@" + peer(r)
+	s.log.Info("logged in", "name", name, "operator", operator)
+	s.sessions.start(w, r, login{Name: name, Operator: operator})
+	http.Redirect(w, r, local(r.PostFormValue("to")), http.StatusSeeOther)
+}
+
+func (s *server) roleOf(token string) (operator, known bool) {
+	switch {
+	case s.settings.Token == "":
+		return false, false
+	case same(token, s.settings.Token):
+		return true, true
+	}
+	return false, s.settings.ReadToken != "" && same(token, s.settings.ReadToken)
+}
+
+// same compares in a time that tells nothing of where they differ, nor of their lengths.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// local is a page of the console's own: a login leads nowhere else.
+func local(page string) string {
+	u, err := url.Parse(page)
+	if err != nil || u.IsAbs() || u.Host != "" || !strings.HasPrefix(page, "/") || strings.HasPrefix(page, "//") || strings.ContainsAny(page, "\\\r\n\t") {
+		return "/"
+	}
+	return page
+}
+
+// guesses bounds wrong tokens, of each address and of all: a token of sixteen characters outlives that.
+type guesses struct {
+	mu   sync.Mutex
+	of   map[string]int // within this minute
+	all  int
+	from time.Time
+}
+
+const (
+	guessesEach = 5
+	guessesAll  = 100
+	guessesFor  = time.Minute
+)
+
+// wait is how long nobody at an address may guess again.
+func (g *guesses) wait(address string, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	end := g.from.Add(guessesFor)
+	if !now.Before(end) || g.of[address] < guessesEach && g.all < guessesAll {
+		return 0
+	}
+	return end.Sub(now)
+}
+
+func (g *guesses) wrong(address string, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !now.Before(g.from.Add(guessesFor)) {
+		g.of, g.all, g.from = map[string]int{}, 0, now
+	}
+	g.of[address]++
+	g.all++
+}
