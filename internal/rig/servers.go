@@ -282,3 +282,8 @@ func postgresUser(t testing.TB, dir string) *syscall.Credential {
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 }
+
+// Include is the line of a configuration that includes a file, by its absolute path.
+func Include(file string) string {
+	return fmt.Sprintf("include %q\n", strings.Repeat("../", 32)+file) // nats-server looks for it beside its own file
+}

@@ -24,7 +24,7 @@ const EmbeddedName = "sluice-embedded"
 // Options say where NATS is and as whom to connect.
 type Options struct {
 	URL         string                     // nats://host:port, several separated by commas; tls:// and ws:// work too
-	Creds       string                     // path of a .creds file; empty means none
+	Creds       string                     // path of a file with the seed of a user's key, or with a JWT and a seed; empty means none
 	TLS         secure.Files               // with any of them nothing is sent without TLS
 	Name        string                     // shown in NATS's list of connections
 	InboxPrefix string                     // prefix of reply subjects, for narrow permissions; empty means _INBOX
@@ -40,7 +40,15 @@ func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 	if err := CheckURL(o.URL); err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(o.URL, o.options()...)
+	options := o.options()
+	if o.Creds != "" {
+		proof, err := credentials(o.Creds)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, proof)
+	}
+	nc, err := nats.Connect(o.URL, options...)
 	if err != nil {
 		return nil, o.explain(err)
 	}
@@ -102,9 +110,6 @@ func (o Options) options() []nats.Option {
 			log.Error("NATS refused a request", "nats", mask.Address(o.URL), "error", err,
 				"remedy", "if a permission is missing, grant it to this user; the refused request has no effect")
 		}),
-	}
-	if o.Creds != "" {
-		options = append(options, nats.UserCredentials(o.Creds))
 	}
 	if o.TLS.Any() {
 		options = append(options, o.secured)

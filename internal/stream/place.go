@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -55,13 +56,33 @@ func (p *Place) take(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	durable, err := Durable(ctx, p.JS, p.Stream, p.from(s.CachedInfo()), p.Compatible)
-	if err != nil {
+	var before []string
+	durable, err := Durable(ctx, p.JS, p.Stream, p.from(s.CachedInfo()), func(have jetstream.ConsumerConfig) error {
+		before = filtersOf(have)
+		return p.Compatible(have)
+	})
+	switch {
+	case errors.Is(err, ErrNotMade):
+		return fmt.Errorf("the consumer %s of the stream %s: %w: an operator makes it with sluicectl team add", p.Want.Durable, p.Stream, err)
+	case errors.Is(err, ErrNotChanged):
+		p.sayOthers(before, "the team takes the events that its operator has set, and not those that it asks for",
+			"an operator changes them with sluicectl team add")
+	case err != nil:
 		return fmt.Errorf("the consumer %s of the stream %s: %w", p.Want.Durable, p.Stream, err)
+	case before != nil:
+		p.sayOthers(before, "the team's events have changed: new ones apply from now on, not to events before",
+			"if two programs use this team's name, give one of them another; to process earlier events, use sluicectl replay")
 	}
 	p.durable, p.created = durable, s.CachedInfo().Created
 	p.see(durable.CachedInfo())
 	return nil
+}
+
+// sayOthers tells of a durable that took other events than it shall.
+func (p *Place) sayOthers(before []string, what, remedy string) {
+	if now := filtersOf(p.Want); !slices.Equal(before, now) {
+		p.Log.Warn(what, "stream", p.Stream, "before", before, "now", now, "remedy", remedy)
+	}
 }
 
 // from is the durable to be made, with where it begins.

@@ -99,7 +99,7 @@ func (h *hub) start(team Team, s Settings, handle Handler) (stop func()) {
 }
 
 // quick is what a test does not wait for as long as a team does.
-var quick = timing{ackWait: ackWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: 200 * time.Millisecond}
+var quick = timing{ackWait: stream.AckWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: 200 * time.Millisecond}
 
 // quickly is a worker whose pauses are short.
 func quickly(url string, team Team, s Settings, handle Handler) *worker {

@@ -1,0 +1,194 @@
+// Package access keeps who may do what in NATS, as a folder of files: the accounts for the configuration of nats-server,
+// which hold public keys only, and a credentials file for each user.
+//
+//	accounts.conf    the account SLUICE with its users, and what it exports; it includes
+//	teams.conf       one line for each of
+//	teams/NAME.conf  a team's account
+//	users/NAME.nk    the seed of a user's key, for NATS_CREDS
+//
+// An account is a space of subjects of its own. A team's has nothing in it but what the operator imported from SLUICE, so
+// that whatever a team sends, reply subjects included, reaches its own events and nobody else's.
+package access
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nkeys"
+)
+
+// Account is the name of the account that holds the streams.
+const Account = "SLUICE"
+
+// The users of [Account].
+const (
+	Gateway  = "gateway"  // publishes, and makes the streams
+	Operator = "operator" // may do everything
+	Monitor  = "monitor"  // may look at everything and change nothing
+)
+
+var users = []string{Gateway, Operator, Monitor}
+
+// Folder is a folder of access files. One process may change it at a time.
+type Folder string
+
+// In is the folder of the gateway whose data folder is data.
+func In(data string) Folder { return Folder(filepath.Join(data, "nats")) }
+
+// Accounts is the file that the configuration of nats-server includes.
+func (f Folder) Accounts() string { return f.path("accounts.conf") }
+
+// Seed is the file with the credentials of a user or of a team.
+func (f Folder) Seed(user string) string { return f.path("users", user+".nk") }
+
+func (f Folder) path(parts ...string) string {
+	return filepath.Join(append([]string{string(f)}, parts...)...)
+}
+
+// Make makes the files that are missing, and writes the accounts as this version knows them. Keys that are there stay.
+func (f Folder) Make() error {
+	keys := map[string]string{}
+	for _, user := range users {
+		key, err := f.key(user)
+		if err != nil {
+			return fmt.Errorf("credentials for NATS: %w", err)
+		}
+		keys[user] = key
+	}
+	text, err := accounts(keys)
+	if err != nil {
+		return err
+	}
+	if err := write(f.Accounts(), text, shown); err != nil {
+		return err
+	}
+	return f.list()
+}
+
+// Add makes a team's account and credentials, or changes the account of one that is there.
+func (f Folder) Add(t Team) error {
+	if slices.Contains(users, t.Name) || t.Name == Account {
+		return fmt.Errorf("a team cannot be named %s: Sluice uses that name itself", t.Name)
+	}
+	key, err := f.key(t.Name)
+	if err != nil {
+		return fmt.Errorf("credentials for %s: %w", t.Name, err)
+	}
+	text, err := t.account(key)
+	if err != nil {
+		return err
+	}
+	if err := write(f.team(t.Name), text, shown); err != nil {
+		return err
+	}
+	return f.list()
+}
+
+// Remove removes a team's account and credentials. One that is not there is no error.
+func (f Folder) Remove(name string) error {
+	for _, file := range []string{f.team(name), f.Seed(name)} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return f.list()
+}
+
+// Teams are those that have an account, by name. A folder that is not there has none.
+func (f Folder) Teams() (all []Team, err error) {
+	files, err := filepath.Glob(f.team("*"))
+	for _, file := range files {
+		t, err := readTeam(file)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, err
+}
+
+func (f Folder) team(name string) string { return f.path("teams", name+".conf") }
+
+// list writes which accounts there are.
+func (f Folder) list() error {
+	teams, err := f.Teams()
+	if err != nil {
+		return err
+	}
+	text := "# The teams' accounts, as `sluicectl team add` makes them.\n"
+	for _, t := range teams {
+		text += fmt.Sprintf("include \"teams/%s.conf\"\n", t.Name)
+	}
+	return write(f.path("teams.conf"), text, shown)
+}
+
+// key is the public key of a user, whose seed is made where there is none.
+func (f Folder) key(user string) (string, error) {
+	text, err := os.ReadFile(f.Seed(user))
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = f.makeSeed(user)
+	}
+	if err != nil {
+		return "", err
+	}
+	pair, err := nkeys.ParseDecoratedNKey(text)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", f.Seed(user), err)
+	}
+	return pair.PublicKey()
+}
+
+func (f Folder) makeSeed(user string) ([]byte, error) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, err
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, err
+	}
+	return seed, write(f.Seed(user), string(seed)+"\n", hidden)
+}
+
+// Modes of the files. nats-server may run as another user.
+const (
+	shown  = 0o644
+	hidden = 0o600
+)
+
+// write replaces a file as a whole, unless it says so already.
+func write(file, text string, mode os.FileMode) error {
+	if have, err := os.ReadFile(file); err == nil && string(have) == text {
+		return nil
+	}
+	folder := fs.FileMode(0o755)
+	if mode == hidden {
+		folder = 0o700
+	}
+	if err := os.MkdirAll(filepath.Dir(file), folder); err != nil {
+		return err
+	}
+	temporary, err := os.CreateTemp(filepath.Dir(file), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.WriteString(text)
+	err = errors.Join(err, temporary.Chmod(mode), temporary.Sync(), temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary.Name()))
+	}
+	return nil
+}
+
+// quoted is a list of subjects as nats-server reads it.
+func quoted(subjects []string) string {
+	return `["` + strings.Join(subjects, `", "`) + `"]`
+}
