@@ -47,16 +47,20 @@ const (
 	headerRoom     = ingest.MaxHeader + 4<<10 // the sender's headers and our own
 )
 
-func newHub(s *Settings, j *journals, log *slog.Logger) *hub {
+func newHub(s *Settings, j *journals, log *slog.Logger) (*hub, error) {
 	h := &hub{settings: s, spills: j != nil, log: log, opened: make(chan struct{}), failed: make(chan error, 1)}
 	h.options = stream.Options{URL: s.NATSURL, Creds: s.NATSCreds, TLS: s.NATSTLS.Files(), Name: "sluice gateway", InboxPrefix: "_INBOX_gw", Log: log, Behind: true}
 	if s.NATSURL == "" {
-		h.embedded = embedded.New(embedded.Options{Dir: s.Data, Listen: s.HubListen, Log: log, Beside: j.left()})
-		h.options.URL, h.options.InProcess = h.embedded.URL(), h.embedded
+		server, err := embedded.New(embedded.Options{Dir: s.Data, Listen: s.HubListen, Log: log, Beside: j.left()})
+		if err != nil {
+			return nil, err
+		}
+		h.embedded = server
+		h.options.URL, h.options.InProcess, h.options.Auth = server.URL(), server, server.Auth()
 	}
 	h.url = mask.Address(h.options.URL)
 	h.note(h.missed(), errStarting, h.startIt())
-	return h
+	return h, nil
 }
 
 // start makes the connection, which is not there yet when it returns, and opens the hub behind it. It tells follow when

@@ -40,11 +40,13 @@ func series(t *testing.T, registry *prometheus.Registry) map[string]float64 {
 
 func TestTheStoreOfTheServerInsideIsBoundedByItsDisk(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	dir := t.TempDir()
+	server, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Shutdown()
+	rig.Guarded(server.URL(), dir)
 	l := &levels{js: rig.JetStream(t, server.URL()), embedded: server}
 	account, err := l.js.AccountInfo(t.Context())
 	if err != nil {

@@ -58,7 +58,10 @@ func run(ctx context.Context, s *Settings) (err error) {
 	}
 	defer func() { err = errors.Join(err, journals.close()) }()
 	measureDisk(s.Data, admin.Registry())
-	hub := newHub(s, journals, log)
+	hub, err := newHub(s, journals, log)
+	if err != nil {
+		return err
+	}
 	admin.Watch("nats", hub.health)
 	defer shown.keep(ctx, admin)()
 	go admin.Serve()

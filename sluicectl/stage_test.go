@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/gateway/embedded"
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
@@ -44,7 +45,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	js := embeddedHub(t, stream.Settings{})
-	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "NATS_CREDS": "", "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
+	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
 		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "127.0.0.1:1", "SUDO_USER": ""} {
 		t.Setenv(name, value)
 	}
@@ -54,11 +55,14 @@ func newStage(t *testing.T) *stage {
 // embeddedHub is the NATS of a gateway on this machine with the streams declared, and a connection to it.
 func embeddedHub(t *testing.T, s stream.Settings) jetstream.JetStream {
 	t.Helper()
-	server, err := embedded.Start(embedded.Options{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	dir := t.TempDir()
+	server, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
+	rig.Guarded(server.URL(), dir)
+	t.Setenv("NATS_CREDS", access.In(dir).Seed(access.Operator))
 	js := rig.JetStream(t, server.URL())
 	rig.Declare(t, js, s)
 	return js

@@ -17,7 +17,7 @@ func teamsCommand() *cobra.Command {
 	var sample, every time.Duration
 	var watch bool
 	c := connected(&cobra.Command{
-		Use: "teams", Short: "Show how far each team is", Args: cobra.NoArgs,
+		Use: "teams", Aliases: []string{"team"}, Short: "Show how far each team is", Args: cobra.NoArgs,
 		Long: `Show how far each team is.
 
 STATE      working; catching up or falling behind (there is a backlog); blocked (its processes wait for something that
@@ -45,7 +45,7 @@ DROPPED    when retention drops the oldest, if that is less than a day away`,
 	c.Flags().DurationVar(&sample, "sample", time.Second, "how long to measure the rate; 0: do not measure")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "refresh until Ctrl-C")
 	c.Flags().DurationVar(&every, "every", time.Second, "with --watch: time between refreshes")
-	c.AddCommand(teamsPauseCommand(), teamsResumeCommand(), teamsRemoveCommand())
+	c.AddCommand(teamsPauseCommand(), teamsResumeCommand(), teamsAddCommand(), teamsSyncCommand(), teamsListCommand(), teamsRemoveCommand())
 	return c
 }
 

@@ -63,44 +63,6 @@ func teamsResumeCommand() *cobra.Command {
 	})
 }
 
-func teamsRemoveCommand() *cobra.Command {
-	var yes bool
-	c := onTeam(&cobra.Command{
-		Use: "remove <team>", Short: "Remove the position of a team that is gone for good",
-		Long: `Remove the position of a team that is gone for good, and its pending events in RETRY and REPLAY. Its dead letters stay.
-
-Stop all processes of the team first: a running one would start again from the oldest event kept.`,
-		Example: "  sluicectl teams remove pbx\n  sluicectl teams remove telesales --yes",
-	}, func(ctx context.Context, s *session, t *team.Team) error {
-		if err := s.askToRemove(ctx, t.Name, yes); err != nil {
-			return err
-		}
-		return s.did(ctx, t, audit.TeamRemove, t.Remove(ctx, s.js))
-	})
-	c.Flags().BoolVar(&yes, "yes", false, "do not ask for confirmation")
-	return c
-}
-
-// askToRemove says what would be dropped. A team of which something runs is refused.
-func (s *session) askToRemove(ctx context.Context, name string, yes bool) error {
-	t, err := s.status(ctx, name)
-	if err != nil {
-		return err
-	}
-	if t.Runs || t.State != team.NoProcess && t.State != team.Paused {
-		return fmt.Errorf("%s is %s, a process of it runs: stop it first; it would start again with every event that is kept", name, t.State)
-	}
-	return s.confirm(yes, "would remove the place of %s: %s that it has not processed, %d that wait for a retry and %d replayed are not given to it any more; %s",
-		name, plural(int(t.Lag), "event"), t.Retrying, t.Replaying, keeps(t.Dead))
-}
-
-func keeps(dead uint64) string {
-	if dead == 0 {
-		return "it has no dead letters"
-	}
-	return fmt.Sprintf("its dead letters stay: %d in DEAD", dead)
-}
-
 // status is how one team is.
 func (s *session) status(ctx context.Context, name string) (*team.Status, error) {
 	all, err := team.Statuses(ctx, s.js, 0)

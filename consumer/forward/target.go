@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/worker"
 )
 
@@ -32,10 +33,8 @@ func (t *target) equal(other *target) bool { return reflect.DeepEqual(t, other) 
 
 // team names the durable consumers of the target. Each has its own, so that none waits for another.
 func (t *target) team() worker.Team {
-	return worker.Team{Name: teamPrefix + t.Name, Events: t.Events}
+	return worker.Team{Name: team.TargetPrefix + t.Name, Events: t.Events}
 }
-
-const teamPrefix = "forward-"
 
 // stopMargin is how much longer than a request a worker's attempt may take: so it is the request that ends, with an
 // error that says so. It is longer than the grace of a stop, which giveBack waits for.

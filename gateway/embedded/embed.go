@@ -19,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
@@ -39,6 +40,9 @@ type Server struct {
 	*server.Server // nil until it has started
 	started        atomic.Bool
 	options        Options
+	self           self
+	host           string
+	port           int
 	lock           *os.File
 	room           *Room
 	store          sync.Mutex // held while it is started again
@@ -50,23 +54,27 @@ const startTimeout = 30 * time.Second // a million stored events take about half
 
 // Start starts a nats-server with JetStream.
 func Start(o Options) (*Server, error) {
-	s := New(o)
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
 	return s, s.Start()
 }
 
 // New makes a server that is not started yet: until then it takes no connections.
-func New(o Options) *Server {
+func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Server{options: o}
+	self, err := newSelf()
+	return &Server{options: o, self: self}, err
 }
 
 // Start starts it and returns when it takes connections. It takes a lock on the folder first: two servers on the same
 // files would destroy them. The errors name the setting to change.
 func (s *Server) Start() error {
-	host, port, err := splitListen(s.options.Listen)
-	if err != nil {
+	var err error
+	if s.host, s.port, err = splitListen(s.options.Listen); err != nil {
 		return err
 	}
 	if s.lock, err = lockFolder(s.options.Dir); err != nil {
@@ -78,15 +86,16 @@ func (s *Server) Start() error {
 	if err != nil {
 		return errors.Join(err, s.lock.Close())
 	}
-	if err := removeProbes(filepath.Join(s.options.Dir, "jetstream")); err != nil {
+	if err := errors.Join(removeProbes(filepath.Join(s.options.Dir, "jetstream")), adopt(s.options.Dir), access.In(s.options.Dir).Make()); err != nil {
 		return errors.Join(err, s.room.Full(), s.lock.Close())
 	}
-	if s.Server, err = s.options.start(host, port, s.room); err != nil {
+	if s.Server, err = s.run(); err != nil {
 		return errors.Join(err, s.room.Full(), s.lock.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.kept.Go(func() { s.keep(ctx) })
+	s.kept.Go(func() { s.followAccounts(ctx) })
 	s.started.Store(true)
 	return nil
 }
@@ -108,22 +117,32 @@ const (
 	maxMemory  = 1 << 30   // of streams in memory, of which Sluice has none
 )
 
-func (o Options) start(host string, port int, room *Room) (*server.Server, error) {
-	s, err := server.NewServer(&server.Options{
-		ServerName: stream.EmbeddedName, Host: host, Port: port,
-		JetStream: true, StoreDir: o.Dir, SyncAlways: true, JetStreamMaxStore: room.disk + reservable, JetStreamMaxMemory: maxMemory, MaxPayload: MaxPayload,
+// configured are the server's options, with who may do what.
+func (s *Server) configured() (*server.Options, error) {
+	o := &server.Options{
+		ServerName: stream.EmbeddedName, Host: s.host, Port: s.port,
+		JetStream: true, StoreDir: s.options.Dir, SyncAlways: true, JetStreamMaxStore: s.room.disk + reservable, JetStreamMaxMemory: maxMemory, MaxPayload: MaxPayload,
 		NoSigs: true, NoSystemAccount: false,
-	})
+	}
+	return o, s.accounts(o)
+}
+
+func (s *Server) run() (*server.Server, error) {
+	o, err := s.configured()
+	if err != nil {
+		return nil, err
+	}
+	nats, err := server.NewServer(o)
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
-	s.SetLogger(serverLog{o.Log}, false, false)
-	s.Start()
-	if !s.JetStreamEnabled() || !s.ReadyForConnections(startTimeout) {
-		s.Shutdown()
-		return nil, fmt.Errorf("embedded NATS did not start: see the log above, and check the data folder %s (SLUICE_DATA)", o.Dir)
+	nats.SetLogger(serverLog{s.options.Log}, false, false)
+	nats.Start()
+	if !nats.JetStreamEnabled() || !nats.ReadyForConnections(startTimeout) {
+		nats.Shutdown()
+		return nil, fmt.Errorf("embedded NATS did not start: see the log above, and check the data folder %s (SLUICE_DATA)", s.options.Dir)
 	}
-	return s, nil
+	return nats, nil
 }
 
 var errNotStarted = errors.New("the embedded NATS has not started yet")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/stream"
 )
 
@@ -34,12 +35,13 @@ func (l *logged) String() string {
 // A stream that is being made looks broken to nats-server: that is no reason to start the store again.
 func TestMakingStreamsIsNoBrokenStore(t *testing.T) {
 	var log logged
-	s, err := Start(Options{Dir: t.TempDir(), Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
+	dir := t.TempDir()
+	s, err := Start(Options{Dir: dir, Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Shutdown)
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: s.URL(), InProcess: s})
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: s.URL(), InProcess: s, Creds: access.In(dir).Seed(access.Operator)})
 	if err != nil {
 		t.Fatal(err)
 	}

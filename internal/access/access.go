@@ -54,7 +54,7 @@ func (f Folder) path(parts ...string) string {
 func (f Folder) Make() error {
 	keys := map[string]string{}
 	for _, user := range users {
-		key, err := f.key(user)
+		key, err := f.Key(user)
 		if err != nil {
 			return fmt.Errorf("credentials for NATS: %w", err)
 		}
@@ -75,7 +75,7 @@ func (f Folder) Add(t Team) error {
 	if slices.Contains(users, t.Name) || t.Name == Account {
 		return fmt.Errorf("a team cannot be named %s: Sluice uses that name itself", t.Name)
 	}
-	key, err := f.key(t.Name)
+	key, err := f.Key(t.Name)
 	if err != nil {
 		return fmt.Errorf("credentials for %s: %w", t.Name, err)
 	}
@@ -83,7 +83,7 @@ func (f Folder) Add(t Team) error {
 	if err != nil {
 		return err
 	}
-	if err := write(f.team(t.Name), text, shown); err != nil {
+	if err := write(f.File(t.Name), text, shown); err != nil {
 		return err
 	}
 	return f.list()
@@ -91,7 +91,7 @@ func (f Folder) Add(t Team) error {
 
 // Remove removes a team's account and credentials. One that is not there is no error.
 func (f Folder) Remove(name string) error {
-	for _, file := range []string{f.team(name), f.Seed(name)} {
+	for _, file := range []string{f.File(name), f.Seed(name)} {
 		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -99,9 +99,28 @@ func (f Folder) Remove(name string) error {
 	return f.list()
 }
 
+// Leave removes a team by its name, or one place of a team by that of its durable. What is not there is no error.
+func (f Folder) Leave(name string) error {
+	teams, err := f.Teams()
+	if err != nil {
+		return err
+	}
+	for _, t := range teams {
+		left := slices.DeleteFunc(slices.Clone(t.Places), func(p Place) bool { return p.Durable == name })
+		switch {
+		case t.Name == name, len(left) == 0:
+			return f.Remove(t.Name)
+		case len(left) < len(t.Places):
+			t.Places = left
+			return f.Add(t)
+		}
+	}
+	return nil
+}
+
 // Teams are those that have an account, by name. A folder that is not there has none.
 func (f Folder) Teams() (all []Team, err error) {
-	files, err := filepath.Glob(f.team("*"))
+	files, err := filepath.Glob(f.File("*"))
 	for _, file := range files {
 		t, err := readTeam(file)
 		if err != nil {
@@ -112,7 +131,18 @@ func (f Folder) Teams() (all []Team, err error) {
 	return all, err
 }
 
-func (f Folder) team(name string) string { return f.path("teams", name+".conf") }
+// Text is everything that nats-server reads.
+func (f Folder) Text() (all string, err error) {
+	files, err := filepath.Glob(f.File("*"))
+	for _, file := range append([]string{f.Accounts(), f.path("teams.conf")}, files...) {
+		text, failed := os.ReadFile(file)
+		all, err = all+string(text), errors.Join(err, failed)
+	}
+	return all, err
+}
+
+// File is where a team's account is.
+func (f Folder) File(team string) string { return f.path("teams", team+".conf") }
 
 // list writes which accounts there are.
 func (f Folder) list() error {
@@ -127,8 +157,8 @@ func (f Folder) list() error {
 	return write(f.path("teams.conf"), text, shown)
 }
 
-// key is the public key of a user, whose seed is made where there is none.
-func (f Folder) key(user string) (string, error) {
+// Key is the public key of a user, whose seed is made where there is none.
+func (f Folder) Key(user string) (string, error) {
 	text, err := os.ReadFile(f.Seed(user))
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err = f.makeSeed(user)

@@ -38,7 +38,7 @@ func newHouse(t *testing.T, teams ...string) *house {
 	for _, name := range teams {
 		h.must(h.folder.Add(access.Team{Name: name, Places: []access.Place{{Durable: name, Events: []string{">"}}}}))
 	}
-	h.nats = rig.StartQuickNats(t, rig.Include(h.folder.Accounts()))
+	h.nats = rig.StartNats(t, rig.Include(h.folder.Accounts()))
 	h.js = h.connect(access.Operator)
 	rig.Declare(t, h.js, stream.Settings{})
 	for _, name := range teams {

@@ -23,6 +23,14 @@ type Place struct {
 	Pinned  bool     `json:"pinned,omitempty"` // of several instances one works
 }
 
+// Durables are the names of a team's places.
+func (t Team) Durables() (names []string) {
+	for _, p := range t.Places {
+		names = append(names, p.Durable)
+	}
+	return names
+}
+
 // mark begins the line of a team's file from which the team is read again.
 const mark = "# team: "
 

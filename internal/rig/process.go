@@ -268,7 +268,7 @@ func find(t testing.TB, program string, places ...string) string {
 // Environment is a minimal environment with these settings, NAME=value.
 func Environment(settings ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR"),
-		"GORACE=atexit_sleep_ms=0"}, settings...)
+		"GORACE=atexit_sleep_ms=0"}, withCredentials(settings)...)
 }
 
 // Buffer collects what is written to it. It is safe for concurrent use.

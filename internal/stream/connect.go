@@ -26,6 +26,8 @@ type Options struct {
 	URL         string                     // nats://host:port, several separated by commas; tls:// and ws:// work too
 	Creds       string                     // path of a file with the seed of a user's key, or with a JWT and a seed; empty means none
 	TLS         secure.Files               // with any of them nothing is sent without TLS
+	Auth        nats.Option                // proves who connects, instead of Creds
+	User        string                     // whose credentials of a gateway on this machine serve where Creds is empty; see [Local]
 	Name        string                     // shown in NATS's list of connections
 	InboxPrefix string                     // prefix of reply subjects, for narrow permissions; empty means _INBOX
 	InProcess   nats.InProcessConnProvider // the embedded server; URL is then only a name
@@ -41,11 +43,11 @@ func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 		return nil, err
 	}
 	options := o.options()
-	if o.Creds != "" {
-		proof, err := credentials(o.Creds)
-		if err != nil {
-			return nil, err
-		}
+	proof, err := o.proof()
+	if err != nil {
+		return nil, err
+	}
+	if proof != nil {
 		options = append(options, proof)
 	}
 	nc, err := nats.Connect(o.URL, options...)
@@ -170,7 +172,7 @@ func (o Options) explain(err error) error {
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return fmt.Errorf("%w at %s: %w", ErrUnreachable, at, &secure.Error{Cause: err, Remedy: "this NATS has no TLS: configure tls { } in it, or use nats:// and unset NATS_CA and NATS_CERT"})
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS, or user and password in NATS_URL", at, err)
+		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS to a file of `sluicectl team add`, or, on the gateway's machine, SLUICE_DATA to its data folder, which only its own user may read", at, err)
 	case errors.As(err, &dns):
 		return fmt.Errorf("%w: cannot find %s (%w): correct the host in NATS_URL", ErrUnreachable, at, err)
 	}

@@ -13,6 +13,17 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// proof is how a connection proves who it is; nil where it need not.
+func (o Options) proof() (nats.Option, error) {
+	if o.Auth != nil {
+		return o.Auth, nil
+	}
+	if file := cmp.Or(o.Creds, Local(o.URL, o.User, "operator")); file != "" {
+		return credentials(file)
+	}
+	return nil, nil
+}
+
 // credentials prove who connects, with a file of either kind: the seed of a key, or a JWT and a seed.
 func credentials(file string) (nats.Option, error) {
 	text, err := os.ReadFile(file)

@@ -14,10 +14,7 @@ import (
 // ConnectTeam connects as a team's consumer to where o says, under the team's name and with an inbox of its own. It waits until NATS can
 // be reached; settings that will not become right by themselves are an error, and so is the end of ctx.
 func ConnectTeam(ctx context.Context, team string, o Options) (nc *nats.Conn, err error) {
-	o.Name, o.InboxPrefix = "sluice "+team, "_INBOX_"+team
-	if o.Creds == "" {
-		o.Creds = Local(o.URL, team, "operator")
-	}
+	o.User, o.Name, o.InboxPrefix = team, "sluice "+team, "_INBOX_"+team
 	err = WaitFor(ctx, o.Log, "NATS", func() error {
 		nc, err = Connect(ctx, o)
 		return err
@@ -98,3 +95,17 @@ func filtersOf(c jetstream.ConsumerConfig) []string {
 	}
 	return slices.Sorted(slices.Values(c.FilterSubjects))
 }
+
+// Pinned is the durable consumer of a team that takes every event, of whose instances NATS gives events to one.
+func Pinned(team string) jetstream.ConsumerConfig {
+	c := Consumer(team, nil)
+	c.FilterSubject, c.MaxAckPending = "events.>", maxPinnedPending
+	c.PriorityPolicy, c.PriorityGroups, c.PinnedTTL = jetstream.PriorityPolicyPinned, []string{team}, PinnedTTL
+	return c
+}
+
+const (
+	// PinnedTTL is how soon another instance takes over.
+	PinnedTTL        = 5 * time.Second
+	maxPinnedPending = 1_000_064 // the most that the archive can be told to hold, and one fetch
+)

@@ -57,19 +57,28 @@ func (t *Team) Resume(ctx context.Context, js jetstream.JetStream) error {
 	})
 }
 
-// Remove deletes a team's durable consumers for good, and its pending events in RETRY and REPLAY. Its dead letters
-// stay. No process of the team may run: it would create the consumers again, and start from the beginning.
+// Remove deletes for good a team's durable consumers, its pending events in RETRY and REPLAY, and what its processes
+// reported. What it did with events stays in HISTORY; its dead letters stay too. No process of the team may run: it would
+// create the consumers again, and start from the beginning.
 func (t *Team) Remove(ctx context.Context, js jetstream.JetStream) error {
 	err := t.each(ctx, js, func(name string, _ jetstream.ConsumerConfig) error { return js.DeleteConsumer(ctx, name, t.Name) })
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{stream.Retry, stream.Replay} {
+	for _, name := range []string{stream.Retry, stream.Replay, stream.Begun} {
 		if err := purge(ctx, js, name, strings.ToLower(name)+"."+t.Name+".>"); err != nil {
 			return fmt.Errorf("purge %s of %s: %w", name, t.Name, err)
 		}
 	}
+	if err := purge(ctx, js, "KV_"+stream.Processes, processes+t.Name+".>"); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("what the processes of %s reported: %w", t.Name, err)
+	}
 	return nil
+}
+
+// DropLetters removes a team's dead letters.
+func (t *Team) DropLetters(ctx context.Context, js jetstream.JetStream) error {
+	return purge(ctx, js, stream.Dead, "dead."+t.Name+".>")
 }
 
 func purge(ctx context.Context, js jetstream.JetStream, name, subject string) error {

@@ -14,6 +14,9 @@ import (
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
+// TargetPrefix begins the names of the teams that the consumer forward has for its targets.
+const TargetPrefix = "forward-"
+
 // Team is a durable consumer of the stream EVENTS.
 type Team struct {
 	Name   string

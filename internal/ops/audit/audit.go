@@ -31,11 +31,12 @@ const (
 	QuarantineDrop    Action = "quarantine.drop"
 	TeamPause         Action = "team.pause"
 	TeamResume        Action = "team.resume"
+	TeamAdd           Action = "team.add"
 	TeamRemove        Action = "team.remove"
 )
 
 // Actions are all of them.
-var Actions = []Action{ReplayStart, ReplayStop, ReplayResume, ReplayPurge, DeadRedrive, DeadDrop, QuarantineRelease, QuarantineDrop, TeamPause, TeamResume, TeamRemove}
+var Actions = []Action{ReplayStart, ReplayStop, ReplayResume, ReplayPurge, DeadRedrive, DeadDrop, QuarantineRelease, QuarantineDrop, TeamPause, TeamResume, TeamAdd, TeamRemove}
 
 // Entry is one action.
 type Entry struct {
