@@ -92,7 +92,11 @@ func (l *levels) Collect(all chan<- prometheus.Metric) {
 func (l *levels) measure(ctx context.Context) (all []prometheus.Metric, err error) {
 	ctx, cancel := context.WithTimeout(ctx, levelsWithin)
 	defer cancel()
-	for _, name := range []string{stream.Events, stream.Quarantine, stream.Dead, stream.Retry, stream.Replay} {
+	retries, err := stream.Retries(ctx, l.js)
+	if err != nil {
+		return all, err
+	}
+	for _, name := range append([]string{stream.Events, stream.Quarantine, stream.Dead, stream.Replay}, retries...) {
 		s, err := l.js.Stream(ctx, name)
 		if err != nil {
 			return all, err

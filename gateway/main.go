@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/ingest"
 	"github.com/sluicehq/sluice/gateway/source"
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/tracing"
 	_ "github.com/sluicehq/sluice/otel" // traces, where the environment names a collector
 	"github.com/sluicehq/sluice/pkg/settings"
@@ -104,7 +105,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	go func() {
 		if hub.wait(ctx) == nil {
 			if s.NATSURL == "" {
-				log.Info("the embedded NATS asks for no password: whoever may use this machine may read, forge and purge events", "nats", hub.url)
+				log.Info("the embedded NATS lets in who may read the data folder", "nats", hub.url, "credentials", string(access.In(s.Data)))
 			}
 			if gap, ok := hub.usualGap(ctx); ok {
 				path.Expect(gap)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +38,7 @@ func (s *sender) follow(ctx context.Context) *follower {
 	if s.nats == "" {
 		return f
 	}
-	f.err = f.open(ctx, stream.Options{URL: s.nats, TLS: s.tls.Files(), Name: "sluicectl send"})
+	f.err = f.open(ctx, stream.Options{URL: s.nats, Creds: os.Getenv("NATS_CREDS"), TLS: s.tls.Files(), Name: "sluicectl send"})
 	f.begin = time.Now()
 	return f
 }
@@ -177,15 +178,22 @@ func (f *follower) listen(ctx context.Context, sequence uint64, teams []string, 
 // postponed reports whether a team has put the event aside to try it again: a copy is in RETRY before the event is
 // acknowledged.
 func (f *follower) postponed(ctx context.Context, team string, sequence uint64) bool {
-	retry, err := f.js.Stream(ctx, stream.Retry)
+	id := fmt.Sprintf("%s.%d.*", stream.Events, sequence)
+	return f.waits(ctx, stream.Retry, event.WaitSubject(team, id), event.RetryFilter(team), sequence) ||
+		f.waits(ctx, stream.RetryOf(team), event.AgainWaitSubject(team, id), event.AgainFilter(team), sequence)
+}
+
+// waits reports whether a copy of the event waits in a stream, or is due.
+func (f *follower) waits(ctx context.Context, name, wait, due string, sequence uint64) bool {
+	retry, err := f.js.Stream(ctx, name)
 	if err != nil {
 		return false
 	}
-	if _, err := retry.GetLastMsgForSubject(ctx, event.WaitSubject(team, fmt.Sprintf("%s.%d.*", stream.Events, sequence))); err == nil {
+	if _, err := retry.GetLastMsgForSubject(ctx, wait); err == nil {
 		return true
 	}
-	due, err := retry.GetLastMsgForSubject(ctx, event.RetryFilter(team)) // its time may have come already
-	return err == nil && due.Header.Get(event.HeaderSequence) == strconv.FormatUint(sequence, 10)
+	last, err := retry.GetLastMsgForSubject(ctx, due) // its time may have come already
+	return err == nil && last.Header.Get(event.HeaderSequence) == strconv.FormatUint(sequence, 10)
 }
 
 // parseWord reads the subject of an acknowledgement, $JS.ACK.<stream>.<consumer>.<delivered>.<sequence>.…, with domain

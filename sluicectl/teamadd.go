@@ -144,13 +144,14 @@ func (s *session) admit(ctx context.Context, folder access.Folder, names []strin
 		return fmt.Errorf("%w; the files are written: run it again, or sluicectl team sync, when NATS is there", err)
 	}
 	defer s.nc.Close()
-	if err := s.sync(ctx, folder, names, start); err != nil {
+	err := s.untilItPasses(ctx, func() error { return s.sync(ctx, folder, names, start) })
+	if err != nil {
 		return err
 	}
 	s.record(ctx, audit.Entry{Action: audit.TeamAdd, Teams: names, Count: len(names)})
 	for _, name := range names {
-		if !s.letIn(ctx, folder.Seed(name)) {
-			fmt.Fprintf(s.out, "NATS does not let %s in yet: ", name)
+		if err := s.letIn(ctx, folder, name); err != nil {
+			fmt.Fprintf(s.out, "%s: NATS does not know it yet (%v)\n", name, err)
 			return sayInclude(s.out, folder)
 		}
 		fmt.Fprintf(s.out, "%s: NATS lets it in\n", name)
@@ -186,22 +187,54 @@ func (s *session) sync(ctx context.Context, folder access.Folder, names []string
 }
 
 const (
-	letInWithin = 3 * time.Second // the gateway looks at its folder once a second
+	letInWithin = 5 * time.Second // the gateway looks at its folder twice a second, and requests fail while NATS takes it on
 	letInAgain  = 100 * time.Millisecond
 )
 
-// letIn reports whether NATS lets in who has these credentials, soon.
-func (s *session) letIn(ctx context.Context, seed string) bool {
+// untilItPasses repeats try for a while, as long as it fails for a reason that passes by itself.
+func (s *session) untilItPasses(ctx context.Context, try func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, letInWithin)
+	defer cancel()
+	for {
+		err := try()
+		if err == nil || !stream.Passes(err) {
+			return err
+		}
+		if stream.Pause(ctx, letInAgain); ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// letIn is why NATS does not let a team in to its place in the streams; nil when it does, soon.
+func (s *session) letIn(ctx context.Context, folder access.Folder, name string) (err error) {
+	teams, err := folder.Teams()
+	if err != nil {
+		return err
+	}
+	n := slices.IndexFunc(teams, func(t access.Team) bool { return t.Name == name })
 	ctx, cancel := context.WithTimeout(ctx, letInWithin)
 	defer cancel()
 	for ; ctx.Err() == nil; stream.Pause(ctx, letInAgain) {
-		nc, err := stream.Connect(ctx, stream.Options{URL: s.url, Creds: seed, Name: "sluicectl"})
-		if err == nil {
-			nc.Close()
-			return true
+		if err = s.tryAs(ctx, folder.Seed(name), teams[n].Places[0].Durable); err == nil {
+			return nil
 		}
 	}
-	return false
+	return err
+}
+
+// tryAs looks at a durable with the credentials of a team.
+func (s *session) tryAs(ctx context.Context, seed, durable string) error {
+	nc, err := stream.Connect(ctx, stream.Options{URL: s.url, Creds: seed, TLS: s.tls.Files(), Name: "sluicectl"})
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = js.Consumer(ctx, stream.Events, durable)
+	}
+	return err
 }
 
 // sayInclude tells what a nats-server of one's own needs.
@@ -214,7 +247,7 @@ func sayInclude(out io.Writer, folder access.Folder) error {
 
     include "access/accounts.conf"
 
-and then: nats-server --signal reload
+and then, twice, because what is new in it works from the second time on: nats-server --signal reload
 `, path)
 	return nil
 }

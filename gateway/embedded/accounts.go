@@ -94,9 +94,18 @@ func (s *Server) followAccounts(ctx context.Context) {
 func (s *Server) reload() error {
 	s.store.Lock() // not while the store is started again
 	defer s.store.Unlock()
-	o, err := s.configured()
-	if err != nil {
-		return err
+	for range reloads {
+		o, err := s.configured()
+		if err != nil {
+			return err
+		}
+		if err := s.ReloadOptions(o); err != nil {
+			return err
+		}
 	}
-	return s.ReloadOptions(o)
+	return nil
 }
+
+// reloads is how often nats-server has to be told the same: what an account imports works from the second reload on after
+// it is new (server.go, configureAccounts: "but only if not reloading").
+const reloads = 2

@@ -41,11 +41,10 @@ func newHouse(t *testing.T, teams ...string) *house {
 	h.nats = rig.StartNats(t, rig.Include(h.folder.Accounts()))
 	h.js = h.connect(access.Operator)
 	rig.Declare(t, h.js, stream.Settings{})
-	for _, name := range teams {
-		for where, filter := range map[string]string{stream.Events: "events.>", stream.Retry: event.RetryFilter(name), stream.Replay: event.ReplayFilter(name)} {
-			_, err := h.js.CreateConsumer(t.Context(), where, stream.Consumer(name, []string{filter}))
-			h.must(err)
-		}
+	all, err := h.folder.Teams()
+	h.must(err)
+	for _, t := range all {
+		h.must(t.Settle(h.t.Context(), h.js, nil))
 	}
 	return h
 }
@@ -79,7 +78,7 @@ func TestATeamDoesAllOfItsWorkInItsAccount(t *testing.T) {
 		Common:      worker.Common{NATSURL: h.nats.URL(), NATSCreds: h.folder.Seed("pbx")},
 		Concurrency: 4, Timeout: time.Minute, Attempts: 3, BackoffMin: 10 * time.Millisecond, BackoffMax: 20 * time.Millisecond,
 	}}
-	host.Admin, _ = telemetry.NewAdmin("pbx", "")
+	host.Admin, _ = telemetry.NewAdmin("pbx", "", "")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

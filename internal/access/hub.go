@@ -44,7 +44,8 @@ accounts {
 // what is stored, and measure. It may neither remove streams or messages, nor write to a team.
 func gatewayMay() []string {
 	may := []string{"events.>", "quarantine.>", "refused.>", "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
-		"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.CONSUMER.LIST.EVENTS"}
+		"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.CONSUMER.LIST.EVENTS",
+		"$JS.API.DIRECT.GET.EVENTS", "$JS.API.DIRECT.GET.EVENTS.>", "$JS.API.DIRECT.GET.KV_SLUICE_PROCESSES", "$JS.API.DIRECT.GET.KV_SLUICE_PROCESSES.>"}
 	for _, read := range []string{"EVENTS", "QUARANTINE"} { // to know what is stored already
 		may = append(may, "$JS.API.CONSUMER.CREATE."+read+".*", "$JS.API.CONSUMER.MSG.NEXT."+read+".*")
 	}
@@ -68,7 +69,6 @@ var exports = []string{
 	`{service: "$JS.API.DIRECT.GET.BEGUN.>"}`,
 	`{service: "$JS.ACK.>"}`,
 	`{service: "again.*.wait.>"}`,
-	`{service: "retry.>"}`,
 	`{service: "dead.>"}`,
 	`{service: "begun.>"}`,
 	`{service: "history.>"}`,

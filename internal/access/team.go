@@ -69,14 +69,16 @@ func (t Team) imports() (subjects []string) {
 }
 
 func (p Place) imports() (subjects []string) {
-	for _, read := range []string{stream.Events, stream.Retry, stream.Replay} {
+	subjects = append(subjects, "$JS.API.STREAM.INFO."+stream.RetryOf(p.Durable))
+	for _, read := range []string{stream.Events, stream.Retry, stream.RetryOf(p.Durable), stream.Replay} {
 		subjects = append(subjects, "$JS.API.CONSUMER.INFO."+read+"."+p.Durable, "$JS.API.CONSUMER.MSG.NEXT."+read+"."+p.Durable,
 			"$JS.ACK."+read+"."+p.Durable+".>")
 	}
 	if p.Pinned {
 		subjects = append(subjects, "$JS.API.CONSUMER.UNPIN.EVENTS."+p.Durable)
 	}
-	for _, write := range []string{"retry", "dead", "begun", "history", "$KV." + stream.Processes, "$JS.API.DIRECT.GET.BEGUN.begun"} {
+	subjects = append(subjects, "again."+p.Durable+".wait.>")
+	for _, write := range []string{"dead", "begun", "history", "$KV." + stream.Processes, "$JS.API.DIRECT.GET.BEGUN.begun"} {
 		subjects = append(subjects, write+"."+p.Durable+".>")
 	}
 	return subjects

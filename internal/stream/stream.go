@@ -84,8 +84,7 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 		events.MaxBytes = s.MaxBytes
 	}
 	retry := limits(Retry, "Sluice: events that wait until a team tries them again", keptAge)
-	retry.Retention = jetstream.WorkQueuePolicy
-	retry.AllowMsgSchedules, retry.AllowRollup = true, true
+	schedules(&retry)
 	replay := limits(Replay, "Sluice: events replayed to one team", keptAge)
 	replay.Retention = jetstream.WorkQueuePolicy
 	replay.AllowAtomicPublish = true // one sync of the disk for a batch
@@ -180,7 +179,23 @@ func declareBuckets(ctx context.Context, js jetstream.JetStream, settings Settin
 			return explain("KV_"+want.Bucket, err)
 		}
 	}
-	return nil
+	return keepReports(ctx, js)
+}
+
+// keepReports takes from the bucket that every team writes to what all buckets have: one message of a team's could empty it.
+func keepReports(ctx context.Context, js jetstream.JetStream) error {
+	const name = "KV_" + Processes
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return explain(name, err)
+	}
+	want := s.CachedInfo().Config
+	if !want.AllowRollup {
+		return nil
+	}
+	want.AllowRollup = false
+	_, err = js.UpdateStream(ctx, want)
+	return explainUnlessNil(name, err)
 }
 
 // sameBucket is [same] for a bucket. What went wrong goes wrong again when it is declared.

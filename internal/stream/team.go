@@ -67,6 +67,10 @@ func Durable(ctx context.Context, js jetstream.JetStream, name string, want jets
 	return changed, err
 }
 
+// Mark is the key of a durable's metadata under which an operator keeps what only the team knows. The ids of its dead
+// letters have it, because the stream DEAD, which teams share, takes no second message of an id that another could guess.
+const Mark = "sluice.mark"
+
 // What the user of a team may not do where an operator makes the team's consumers.
 var (
 	ErrNotMade    = errors.New("it does not exist, and this user may not create it")

@@ -70,6 +70,9 @@ func (t *Team) Remove(ctx context.Context, js jetstream.JetStream) error {
 			return fmt.Errorf("purge %s of %s: %w", name, t.Name, err)
 		}
 	}
+	if err := js.DeleteStream(ctx, stream.RetryOf(t.Name)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("the stream %s: %w", stream.RetryOf(t.Name), err)
+	}
 	if err := purge(ctx, js, "KV_"+stream.Processes, processes+t.Name+".>"); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("what the processes of %s reported: %w", t.Name, err)
 	}
@@ -91,9 +94,9 @@ func purge(ctx context.Context, js jetstream.JetStream, name, subject string) er
 
 // each calls do for every durable of the team.
 func (t *Team) each(ctx context.Context, js jetstream.JetStream, do func(stream string, c jetstream.ConsumerConfig) error) error {
-	for _, name := range places {
+	for _, name := range append(places[:len(places):len(places)], stream.RetryOf(t.Name)) {
 		found, err := js.Consumer(ctx, name, t.Name)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) && name == stream.RetryOf(t.Name) {
 			continue
 		}
 		if err == nil {

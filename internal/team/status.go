@@ -98,16 +98,29 @@ func countTeams(ctx context.Context, js jetstream.JetStream) (counts map[string]
 			return nil, err
 		}
 	}
+	retries, err := stream.Retries(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range retries[1:] {
+		own, err := countIn(ctx, js, name)
+		if err != nil {
+			return nil, err
+		}
+		for team, n := range own {
+			counts[stream.Retry][team] += n
+		}
+	}
 	return counts, nil
 }
 
-// countIn counts the messages of each team in a stream whose subjects begin with the stream and the team.
+// countIn counts the messages of each team in a stream in whose subjects the team is the second part.
 func countIn(ctx context.Context, js jetstream.JetStream, name string) (map[string]uint64, error) {
 	s, err := js.Stream(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(strings.ToLower(name)+".>"))
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(">"))
 	if err != nil {
 		return nil, err
 	}

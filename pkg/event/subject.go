@@ -29,6 +29,17 @@ func RetrySubject(team, source, name string) string {
 // WaitSubject is the subject of an event that waits for a retry: retry.<team>.wait.<id>.
 func WaitSubject(team, id string) string { return "retry." + team + ".wait." + id }
 
+// AgainSubject is [RetrySubject] in the stream of a team that has one of its own for its retries.
+func AgainSubject(team, source, name string) string {
+	return "again." + team + ".due." + source + "." + name
+}
+
+// AgainWaitSubject is [WaitSubject] in the stream of such a team.
+func AgainWaitSubject(team, id string) string { return "again." + team + ".wait." + id }
+
+// AgainFilter is [RetryFilter] in the stream of such a team.
+func AgainFilter(team string) string { return "again." + team + ".due.>" }
+
 // BegunSubject is where a worker counts its starts of a redelivered event: begun.<team>.<id>.
 func BegunSubject(team, id string) string { return "begun." + team + "." + id }
 
@@ -44,8 +55,8 @@ func WaitFilter(team string) string { return WaitSubject(team, ">") }
 // splitSubject finds source and name in the subject of an event or of a copy.
 func splitSubject(subject string) (source, name string, ok bool) {
 	tokens := strings.Split(subject, ".")
-	switch skip := map[string]int{"events": 1, "replay": 2, "dead": 2, "retry": 3}[tokens[0]]; {
-	case skip == 0 || len(tokens) < skip+2, tokens[0] == "retry" && tokens[2] != "due":
+	switch skip := map[string]int{"events": 1, "replay": 2, "dead": 2, "retry": 3, "again": 3}[tokens[0]]; {
+	case skip == 0 || len(tokens) < skip+2, skip == 3 && tokens[2] != "due":
 		return "", "", false
 	default:
 		source, name = tokens[skip], strings.Join(tokens[skip+1:], ".")

@@ -20,10 +20,14 @@ const (
 func (w *worker) postpone(ctx context.Context, h *inFlight, pause time.Duration, cause error) error {
 	e := h.event.Failed(time.Now(), cause)
 	due := time.Now().Add(pause).UTC()
-	return w.store(ctx, h, event.WaitSubject(w.team.Name, h.origin), e, map[string]string{
+	wait, target := event.WaitSubject(w.team.Name, h.origin), event.RetrySubject(w.team.Name, e.Source, e.Name)
+	if w.own {
+		wait, target = event.AgainWaitSubject(w.team.Name, h.origin), event.AgainSubject(w.team.Name, e.Source, e.Name)
+	}
+	return w.store(ctx, h, wait, e, map[string]string{
 		// The client's option would cut the time to whole seconds.
 		"Nats-Schedule":        "@at " + due.Format(time.RFC3339Nano),
-		"Nats-Schedule-Target": event.RetrySubject(w.team.Name, e.Source, e.Name),
+		"Nats-Schedule-Target": target,
 	})
 }
 
@@ -45,7 +49,7 @@ func (w *worker) store(ctx context.Context, h *inFlight, subject string, e *even
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeWithin)
 	defer cancel()
 	header := nats.Header(e.Copy())
-	header[event.HeaderID] = []string{w.team.Name + "." + h.origin}
+	header[event.HeaderID] = []string{w.team.Name + "." + h.origin + w.mark}
 	if h.span != nil {
 		w.traceCopy(h, header)
 	}

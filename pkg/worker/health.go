@@ -44,6 +44,13 @@ func (h *NATSHealth) Follow(nc *nats.Conn, places ...*stream.Place) (stop func()
 	return func() { nc.RemoveStatusListener(changes); <-ended }
 }
 
+// add watches more places.
+func (h *NATSHealth) add(places ...*stream.Place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.places = append(h.places, places...)
+}
+
 // Health is the state now.
 func (h *NATSHealth) Health() telemetry.Health {
 	h.mu.Lock()

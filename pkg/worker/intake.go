@@ -42,6 +42,12 @@ func (w *worker) intakes() []*intake {
 	}
 }
 
+// ownRetries are those of a team that has a stream of its own for them. What it had put into the one that others share
+// before comes from there.
+func (w *worker) ownRetries() *intake {
+	return &intake{stream: stream.RetryOf(w.team.Name), filters: []string{event.AgainFilter(w.team.Name)}, room: make(chan struct{}, heldPerSlot*max(1, w.settings.Concurrency/4))}
+}
+
 // take fetches as many events as there is room for, until ctx ends. Nothing is fetched ahead: what a process holds it
 // keeps in progress, and the rest is free for other instances.
 func (w *worker) take(ctx context.Context, in *intake) error {

@@ -132,6 +132,8 @@ type worker struct {
 	js      jetstream.JetStream
 	metrics *metrics
 	from    []*intake
+	mark    string // in the ids of dead letters
+	own     bool   // the team has a stream of its own for its retries
 	breaker *breaker
 	lanes   *lanes
 	stuck   stuck
@@ -157,11 +159,9 @@ func (w *worker) run(ctx context.Context) (err error) {
 		return err
 	}
 	w.from = w.intakes()
-	defer health.Follow(w.nc, w.places()...)()
-	for _, in := range w.from {
-		if err := in.place.Take(ctx); err != nil {
-			return stopped(ctx, err)
-		}
+	defer health.Follow(w.nc, w.places(w.from)...)()
+	if err := w.takePlaces(ctx, health); err != nil {
+		return stopped(ctx, err)
 	}
 	w.log.Info("working", "events", w.team.patterns(), "nats", mask.Address(w.settings.NATSURL),
 		"concurrency", w.settings.Concurrency, "waiting", w.live().place.Waiting())
@@ -203,9 +203,32 @@ func (w *worker) takeAll(ctx context.Context) error {
 	return group.Wait()
 }
 
-// places are the team's in every stream, not taken yet.
-func (w *worker) places() (all []*stream.Place) {
-	for _, in := range w.from {
+// takePlaces takes the team's place in every stream. Whether it has one of its own for its retries is known once an
+// operator has made its place among the events.
+func (w *worker) takePlaces(ctx context.Context, health *NATSHealth) (err error) {
+	if err := w.live().place.Take(ctx); err != nil {
+		return err
+	}
+	w.mark = w.live().place.Mark()
+	if w.own, err = stream.HasRetry(ctx, w.js, w.team.Name); err != nil {
+		return err
+	}
+	if w.own {
+		own := w.ownRetries()
+		health.add(w.places([]*intake{own})...)
+		w.from = append(w.from, own)
+	}
+	for _, in := range w.from[1:] {
+		if err := in.place.Take(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// places are the team's in the streams of intakes, not taken yet.
+func (w *worker) places(from []*intake) (all []*stream.Place) {
+	for _, in := range from {
 		in.place = w.place(in)
 		all = append(all, in.place)
 	}

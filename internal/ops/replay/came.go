@@ -67,12 +67,19 @@ func (c *Came) add(h history.Entry) {
 
 // retrying counts the copies that wait for a retry.
 func (e *Entry) retrying(ctx context.Context, js jetstream.JetStream) (count int, err error) {
-	err = stream.Scan(ctx, js, stream.Retry, "retry."+e.Team+".>", func(m *jetstream.RawStreamMsg) error {
+	of := func(m *jetstream.RawStreamMsg) error {
 		if m.Header.Get(event.HeaderReplay) == e.ID {
 			count++
 		}
 		return nil
-	})
+	}
+	if err := stream.Scan(ctx, js, stream.Retry, "retry."+e.Team+".>", of); err != nil {
+		return count, err
+	}
+	own, err := stream.HasRetry(ctx, js, e.Team)
+	if err == nil && own {
+		err = stream.Scan(ctx, js, stream.RetryOf(e.Team), "again."+e.Team+".>", of)
+	}
 	return count, err
 }
 

@@ -122,7 +122,11 @@ type found struct {
 }
 
 func (s *Search) copies(ctx context.Context, js jetstream.JetStream) (all []found, err error) {
-	for _, name := range []string{stream.Retry, stream.Replay} {
+	names, err := stream.Retries(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range append(names, stream.Replay) {
 		if err := s.waiting(ctx, js, name, &all); err != nil {
 			return nil, err
 		}
