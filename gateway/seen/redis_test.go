@@ -114,6 +114,7 @@ func TestTheLogNamesTheRemedy(t *testing.T) {
 		remedy string
 	}{
 		"wrong password": {[]string{"--requirepass", "other"}, "correct user and password"},
+		"a right less":   {[]string{"--user", "default", "on", "nopass", "~*", "&*", "+@all", "-mget", "-set"}, "the user needs GET, MGET, SET"},
 		"full":           {[]string{"--maxmemory", "1mb", "--maxmemory-policy", "noeviction"}, "volatile-ttl"},
 		"replica":        {[]string{"--replicaof", "127.0.0.1 1"}, "master_name"},
 	} {

@@ -30,6 +30,7 @@ type memory interface {
 func every(t *testing.T, test func(t *testing.T, m memory)) {
 	t.Run("Memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
 	t.Run("Redis", func(t *testing.T) { test(t, open(t, rig.StartRedis(t).URL())) })
+	t.Run("the gateway's user of Redis", func(t *testing.T) { test(t, open(t, startGuarded(t))) })
 	t.Run("Cluster", func(t *testing.T) { test(t, open(t, rig.StartRedisCluster(t, 3, 0)[0].URL()+"?cluster=true")) })
 	t.Run("Sentinel", func(t *testing.T) { test(t, open(t, startSentinel(t)+"?master_name=main")) })
 	t.Run("unix socket", func(t *testing.T) {
