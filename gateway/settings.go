@@ -53,7 +53,7 @@ type Settings struct {
 	NATSCreds   string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	NATSTLS     secure.NATS
 	NATSMonitor string `env:"SLUICE_NATS_MONITOR" secret:"url" help:"monitoring address of NATS, to check that it syncs every write; for a cluster one per server, separated by commas; unset: port 8222 of the hosts in NATS_URL"`
-	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" listen:"true" exposes:"all events, to read, forge and purge" help:"address of the embedded NATS, for consumers on this machine"`
+	HubListen   string `env:"SLUICE_HUB_LISTEN" envDefault:"127.0.0.1:4222" listen:"true" help:"address of the embedded NATS, for consumers on this machine; it lets in who may read the data folder, and has no TLS"`
 
 	Replicas       int            `env:"SLUICE_REPLICAS" envDefault:"1" oneof:"1,3,5" help:"copies of each stream; 3 needs a NATS cluster"`
 	EventsMaxAge   time.Duration  `env:"SLUICE_EVENTS_MAX_AGE" envDefault:"168h" min:"1h" help:"how long events are kept"`

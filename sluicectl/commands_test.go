@@ -101,6 +101,7 @@ func (g *stage) shell(line, gateway string) {
 	if strings.HasSuffix(line, "-o json") && !strings.Contains(line, " tail ") && !json.Valid(stdout) {
 		g.t.Errorf("%s: no JSON\n%s", line, stdout)
 	}
+	_ = os.RemoveAll("nats")     // the folder that an example names
 	left, err := os.ReadDir(".") // a pattern without quotes would be a redirection
 	if err != nil || len(left) != 2 {
 		g.t.Errorf("%s: leaves %v: %v", line, left, err)
@@ -320,7 +321,7 @@ func TestATeamIsPausedResumedAndRemoved(t *testing.T) {
 	expect(0, "pbx is paused by "+operator(), "doctor")
 	expect(0, "pbx is resumed", "teams", "resume", "pbx")
 	expect(0, "pbx: no process: start it", "teams", "--sample", "0")
-	expect(0, "would remove the place of telesales: 3 events that it has not processed, 0 that wait for a retry and 0 replayed are not given to it any more; its dead letters stay: 1 in DEAD", "teams", "remove", "telesales", "--yes")
+	expect(0, "telesales: 3 events that it has not processed, 0 that wait for a retry and 0 replayed are not given to it any more; its dead letters stay: 1 in DEAD", "teams", "remove", "telesales", "--yes", "--keep-dead")
 	expect(3, "there is no such team: telesales: use pbx", "teams", "pause", "telesales")
 	expect(0, "team.remove", "audit")
 	for _, action := range []string{"team.pause", "team.resume", "team.remove"} {

@@ -106,7 +106,7 @@ func TestWhatCommandsPrint(t *testing.T) {
 		{"no-nats", "teams --nats nats://127.0.0.1:1", 4},
 		{"unknown-flag", "teams --sampel 3", 2},
 		{"unknown-format", "teams -o yaml", 2},
-		{"unknown-command", "team", 2},
+		{"unknown-command", "teem", 2},
 		{"doctor", "doctor", 0},
 		{"audit", "audit --team telesales", 0},
 		{"dead-redrive", "dead redrive --team pbx --event pbx.call.ringing --yes", 0},

@@ -32,7 +32,7 @@ func (m *mover) work(url string) (stop func()) {
 		m.t.Fatal(err)
 	}
 	host := worker.Host{Log: slog.New(slog.DiscardHandler), Admin: admin, Settings: worker.Settings{
-		Common: worker.Common{NATSURL: url}, Concurrency: 16, Timeout: time.Minute, Attempts: 3, BackoffMin: time.Second, BackoffMax: time.Minute,
+		Common: worker.Common{NATSURL: url, NATSCreds: rig.Credentials(url)}, Concurrency: 16, Timeout: time.Minute, Attempts: 3, BackoffMin: time.Second, BackoffMax: time.Minute,
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -18,7 +18,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/gateway/embedded"
-	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
@@ -45,7 +44,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	js := embeddedHub(t, stream.Settings{})
-	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": t.TempDir(),
+	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "REDIS_URL": "", "DATABASE_URL": "",
 		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "127.0.0.1:1", "SUDO_USER": ""} {
 		t.Setenv(name, value)
 	}
@@ -62,7 +61,8 @@ func embeddedHub(t *testing.T, s stream.Settings) jetstream.JetStream {
 	}
 	t.Cleanup(server.Shutdown)
 	rig.Guarded(server.URL(), dir)
-	t.Setenv("NATS_CREDS", access.In(dir).Seed(access.Operator))
+	t.Setenv("SLUICE_DATA", dir) // where the credentials are found
+	t.Setenv("NATS_CREDS", "")
 	js := rig.JetStream(t, server.URL())
 	rig.Declare(t, js, s)
 	return js

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -161,7 +162,7 @@ func (s *session) admit(ctx context.Context, folder access.Folder, names []strin
 
 // useFolder takes the operator's credentials of a folder, where no others are given.
 func (s *session) useFolder(folder access.Folder) {
-	if s.creds == "" && !strings.Contains(s.url, "@") {
+	if _, err := os.Stat(folder.Seed(access.Operator)); err == nil && s.creds == "" && !strings.Contains(s.url, "@") {
 		s.creds = folder.Seed(access.Operator)
 	}
 }
@@ -171,6 +172,9 @@ func (s *session) sync(ctx context.Context, folder access.Folder, names []string
 	teams, err := folder.Teams()
 	if err != nil {
 		return err
+	}
+	if len(teams) == 0 {
+		fmt.Fprintf(s.out, "%s has no team: sluicectl team add makes one\n", folder)
 	}
 	for _, t := range teams {
 		if len(names) > 0 && !slices.Contains(names, t.Name) {
@@ -259,7 +263,7 @@ func teamsSyncCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "sync", Short: "Make the places in the streams that the teams of a folder lack", Args: cobra.NoArgs,
 		Long:    "Make the places in the streams that the teams of a folder lack: for a deployment whose files were written before its NATS\nwas there. It waits for NATS, and for the gateway to make the streams.",
-		Example: "  sluicectl team sync --folder ./nats",
+		Example: "  sluicectl team sync\n  sluicectl team sync --folder ./nats --wait 5m",
 		RunE: func(c *cobra.Command, _ []string) error {
 			s.attach(c)
 			s.useFolder(access.Folder(folder))

@@ -29,7 +29,7 @@ account and its credentials. What it did with events stays in the history, for s
 A target of forward is removed as forward-NAME; forward itself with all of its targets.
 
 Stop all processes of the team first: a running one would start again from the oldest event kept.`,
-		Example: "  sluicectl team remove pbx\n  sluicectl team remove forward-crm --yes\n  sluicectl team remove telesales --keep-dead --yes",
+		Example: "  sluicectl team remove pbx\n  sluicectl team remove telesales --keep-dead --yes",
 	}, func(ctx context.Context, s *session, args []string) error { return s.removeTeam(ctx, args[0], l) })
 	c.ValidArgsFunction = completeFirst(completeTeams)
 	folderFlag(c, (*string)(&l.folder))

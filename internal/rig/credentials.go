@@ -14,8 +14,8 @@ var guarded sync.Map
 // operator, and [Environment] gives who connects to it the operator's credentials.
 func Guarded(url, data string) { guarded.Store(url, data) }
 
-// credentials is the file of the operator of an embedded NATS; empty for another NATS.
-func credentials(url string) string {
+// Credentials is the file of the operator of an embedded NATS; empty for another NATS.
+func Credentials(url string) string {
 	data, known := guarded.Load(url)
 	if !known {
 		return ""
@@ -33,8 +33,8 @@ func withCredentials(settings []string) []string {
 	if hub, data := is["SLUICE_HUB_LISTEN"], is["SLUICE_DATA"]; hub != "" && data != "" {
 		Guarded("nats://"+hub, data)
 	}
-	if _, set := is["NATS_CREDS"]; !set && credentials(is["NATS_URL"]) != "" {
-		return append(settings, "NATS_CREDS="+credentials(is["NATS_URL"]))
+	if _, set := is["NATS_CREDS"]; !set && Credentials(is["NATS_URL"]) != "" {
+		return append(settings, "NATS_CREDS="+Credentials(is["NATS_URL"]))
 	}
 	return settings
 }

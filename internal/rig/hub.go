@@ -27,7 +27,7 @@ func Declare(t testing.TB, js jetstream.JetStream, s stream.Settings) {
 // JetStream is a connection to a NATS, until the test ends.
 func JetStream(t testing.TB, url string) jetstream.JetStream {
 	t.Helper()
-	nc, err := stream.Connect(t.Context(), stream.Options{URL: url, Creds: credentials(url)})
+	nc, err := stream.Connect(t.Context(), stream.Options{URL: url, Creds: Credentials(url)})
 	if err != nil {
 		t.Fatal(err)
 	}
