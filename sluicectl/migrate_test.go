@@ -75,16 +75,17 @@ func TestAMigrationLosesAndRepeatsNothing(t *testing.T) {
 	rig.Eventually(t, 30*time.Second, "the team works", func() bool { return len(team.done()) > 100 })
 
 	args := []string{"migrate", "--nats", "nats://" + before.Hub, "--to", cluster.URL(), "--replicas", "3"}
-	busy := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--dry-run"), rig.Environment())
+	operator := rig.Environment("NATS_CREDS=" + rig.Credentials("nats://"+before.Hub))
+	busy := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--dry-run"), operator)
 	if busy.Wait(30*time.Second) == 0 {
 		t.Errorf("a team takes events, and nothing stands in the way:\n%s", busy.Output())
 	}
 	stop()
 	rig.Eventually(t, 30*time.Second, "nobody takes events", func() bool {
-		dry := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--dry-run"), rig.Environment())
+		dry := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--dry-run"), operator)
 		return dry.Wait(30*time.Second) == 0
 	})
-	migration := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--yes"), rig.Environment())
+	migration := rig.Start(t, rig.Build(t, "./sluicectl"), append(args, "--yes"), operator)
 	migration.WaitFor("EVENTS       copying", time.Minute)
 	migration.Kill()
 	migration.Start()

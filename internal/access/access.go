@@ -215,7 +215,22 @@ func write(file, text string, mode os.FileMode) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
-	return nil
+	return settle(filepath.Dir(file))
+}
+
+// settle makes the names in a folder outlive a power cut, and those of the folders above it that may be new: whoever has a
+// key that is gone would never be let in again.
+func settle(folder string) (err error) {
+	for range 3 {
+		switch open, failed := os.Open(folder); {
+		case failed == nil:
+			err = errors.Join(err, open.Sync(), open.Close())
+		case !errors.Is(failed, fs.ErrPermission): // a folder above may be somebody else's, and then is not new
+			err = errors.Join(err, failed)
+		}
+		folder = filepath.Dir(folder)
+	}
+	return err
 }
 
 // quoted is a list of subjects as nats-server reads it.
