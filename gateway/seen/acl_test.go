@@ -42,7 +42,7 @@ func TestTheGatewaysUserOfRedisMayDoNothingElse(t *testing.T) {
 		}
 	}
 	stranger := redis.NewClient(&redis.Options{Addr: r.client.(*redis.Client).Options().Addr})
-	defer stranger.Close()
+	defer func() { _ = stranger.Close() }()
 	if err := stranger.Ping(context.Background()).Err(); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
 		t.Errorf("without a password: %v", err)
 	}
