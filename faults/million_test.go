@@ -1,10 +1,13 @@
 package faults
 
 import (
-	"net"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
@@ -38,8 +41,12 @@ func TestAGatewayIsThereSoonAfterAKillHoweverMuchIsStored(t *testing.T) {
 func (s *stage) store(count int) {
 	s.gateway.WaitFor(`"listening"`, time.Minute) // the streams are there
 	s.gateway.Stop(20 * time.Second)
-	host, port, _ := net.SplitHostPort(s.gateway.Hub)
-	server := rig.Start(s.t, rig.NatsServer(s.t), []string{"-js", "-sd", s.gateway.Data, "-a", host, "-p", port}, rig.Environment())
+	file := filepath.Join(s.t.TempDir(), "nats.conf")
+	text := fmt.Sprintf("listen: %q\njetstream { store_dir: %q }\n", s.gateway.Hub, s.gateway.Data) + rig.Include(access.In(s.gateway.Data).Accounts())
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	server := rig.Start(s.t, rig.NatsServer(s.t), []string{"-c", file}, rig.Environment())
 	server.Listening(s.gateway.Hub)
 	rig.Store(s.t, s.js(), count, "pbx.call.hangup")
 	server.Stop(time.Minute)

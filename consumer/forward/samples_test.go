@@ -131,7 +131,7 @@ func (e *edge) startForward(admin string, entries ...string) *rig.Process {
 // messages counts what a stream holds.
 func (e *edge) messages(name string) uint64 {
 	e.t.Helper()
-	nc, err := stream.Connect(e.t.Context(), stream.Options{URL: e.nats})
+	nc, err := stream.Connect(e.t.Context(), stream.Options{URL: e.nats, Creds: rig.Credentials(e.nats)})
 	if err != nil {
 		e.t.Fatal(err)
 	}
