@@ -189,10 +189,13 @@ func (h *hub) close() {
 	}
 }
 
-// keep publishes what may be lost, while there is a connection.
+// keep publishes what may be lost, while NATS is there and stores what counts.
 func (h *hub) keep(m *nats.Msg) error {
 	if !h.nc.IsConnected() {
 		return nats.ErrDisconnected
+	}
+	if err := h.publisher.Outcome().Failing(time.Now()); err != nil {
+		return err
 	}
 	return h.nc.PublishMsg(m)
 }

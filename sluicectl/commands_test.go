@@ -158,6 +158,40 @@ func TestTailGoesOnUntilItIsStopped(t *testing.T) {
 	}
 }
 
+// Two streams are one list: what is stored already in the order of time, and then what comes, wherever it comes.
+func TestTailShowsWhatBecameNoEventInItsPlace(t *testing.T) {
+	g := newStage(t)
+	g.event("pbx.call.ringing")
+	g.turnedAway("invalid", "401 Invalid signature\x1b[2J", `{"event":"pbx.call.hangup"}`)
+	g.event("pbx.call.answered")
+	g.event("pbx.call.hangup")
+	g.turnedAway("stale", "400 Stale timestamp", `{}`)
+	ctx, stop := context.WithCancel(t.Context())
+	root, reached := newRoot()
+	var out rig.Buffer
+	root.SetArgs([]string{"tail", "--refused", "--since", "1h"})
+	root.SetOut(&out)
+	root.SetErr(io.Discard)
+	ended := make(chan int, 1)
+	go func() { ended <- exitCode(root.ExecuteContext(ctx), *reached) }()
+	const want = `(?s)^\S+ \S+  #1 .*refused #1  401 Invalid signature\\x1b\[2J  refused  27 B  192.0.2.1:50000\n[^\n]*#2 .*#3 .*refused #2  400 Stale[^\n]*\n`
+	rig.Eventually(t, 20*time.Second, "what is stored is shown", func() bool { return regexp.MustCompile(want + "$").MatchString(out.String()) })
+	g.turnedAway("duplicate", "200 Duplicate", `{}`)
+	rig.Eventually(t, 20*time.Second, "what comes is shown", func() bool {
+		return regexp.MustCompile(want + `[^\n]*refused #3  200 Duplicate`).MatchString(out.String())
+	})
+	g.event("pbx.call.voicemail")
+	rig.Eventually(t, 20*time.Second, "an event is shown", func() bool { return strings.Contains(out.String(), "#4 ") })
+	stop()
+	if code := <-ended; code != exitDone {
+		t.Errorf("exit code %d\n%s", code, out.String())
+	}
+	stdout, _, _ := g.ctl(t.Context(), "", "tail", "--refused", "--since", "1h", "--count", "2", "-o", "json")
+	if !strings.Contains(stdout, `"event":"pbx.call.ringing"`) || !strings.Contains(stdout, `"cause":"invalid"`) {
+		t.Error(stdout)
+	}
+}
+
 func TestAnInterruptedReplayIsResumedByItsID(t *testing.T) {
 	g := newStage(t)
 	g.fill()

@@ -18,11 +18,12 @@ import (
 
 func refusedCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "refused", Short: "Show the last requests that the gateway refused", Args: cobra.NoArgs,
-		Long: `Show the last requests that the gateway refused.
+		Use: "refused", Short: "Show the last requests that became no new event", Args: cobra.NoArgs,
+		Long: `Show the last requests that became no new event: refused ones, duplicates, and those that went to quarantine.
 
-It keeps a hundred for each cause, for seven days. Under a flood it records two per second. Possible secrets are removed,
-and a large body is cut at 64 KiB.`,
+The gateway keeps a hundred for each cause, for seven days, and two a second and cause at most: of a flood, and of many
+duplicates, it keeps a sample. While NATS is away it keeps none. Possible secrets are removed, of a signature the first
+16 digits are kept, and a large body is cut at 64 KiB.`,
 		Example: "  sluicectl refused list\n  sluicectl verify --refused 1",
 	}
 	c.AddCommand(refusedListCommand(), refusedShowCommand())
@@ -32,7 +33,7 @@ and a large body is cut at 64 KiB.`,
 func refusedListCommand() *cobra.Command {
 	var cause string
 	c := connected(&cobra.Command{
-		Use: "list", Short: "List the last requests that were refused", Args: cobra.NoArgs,
+		Use: "list", Short: "List the last requests that became no new event", Args: cobra.NoArgs,
 		Example: "  sluicectl refused list\n  sluicectl refused list --cause invalid -o json",
 	}, func(ctx context.Context, s *session, _ []string) error { return s.listRefused(ctx, cause) })
 	c.Flags().StringVar(&cause, "cause", "", "only with this cause, as in the list and the metrics: invalid, stale, malformed, …")
@@ -67,7 +68,7 @@ func (s *session) listRefused(ctx context.Context, cause string) error {
 
 func refusedShowCommand() *cobra.Command {
 	return connected(&cobra.Command{
-		Use: "show <id>", Short: "Print everything that is kept of a refused request", Args: cobra.ExactArgs(1),
+		Use: "show <id>", Short: "Print everything that is kept of a request that became no new event", Args: cobra.ExactArgs(1),
 		Example: "  sluicectl refused show 1",
 	}, func(ctx context.Context, s *session, args []string) error { return s.showRefused(ctx, args[0]) })
 }
@@ -81,9 +82,9 @@ func (s *session) showRefused(ctx context.Context, id string) error {
 		return object(s.out, newRefusedJSON(r))
 	}
 	fmt.Fprintf(s.out, "refused #%d\n", r.Sequence)
-	fields(s.out, "answer", r.Answer, "reason", r.Reason, "request", r.Line, "from", r.Peer, "received", clock(r.Received), "delivery", r.Delivery)
+	fields(s.out, "answer", r.Answer, "reason", r.Reason, "request", r.Line, "from", r.Peer, "received", clock(r.Received), "took", took(r.Took), "delivery", r.Delivery)
 	fmt.Fprintln(s.out, "\nheaders")
-	printHeaders(s.out, r.Header, event.HeaderAnswer, event.HeaderReason, event.HeaderPeer, event.HeaderRequest, event.HeaderBody, event.HeaderSource, event.HeaderReceived)
+	printHeaders(s.out, r.Header, event.HeaderAnswer, event.HeaderReason, event.HeaderPeer, event.HeaderRequest, event.HeaderBody, event.HeaderTook, event.HeaderSource, event.HeaderReceived)
 	fmt.Fprintf(s.out, "\nbody, %d bytes, %s\n", len(r.Body), printable(r.State))
 	printBody(s.out, r.Body)
 	return nil
@@ -99,6 +100,14 @@ func (s *session) refusedRequest(ctx context.Context, id string) (*refused.Reque
 		return nil, nothing("no refused request is #%d: sluicectl refused list shows what there is", sequence)
 	}
 	return r, err
+}
+
+// took is empty where it is not known.
+func took(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.Round(time.Microsecond).String()
 }
 
 // refusedJSON is a refused request for programs.

@@ -83,9 +83,10 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret"}, `401 Invalid signature(?s).*another secret`, 1},
 		{[]string{"send", "pbx.call.ringing", "--url", e.url, "--secret", "not the secret", "--count", "2"}, `401 Invalid signature: 2\n.*another secret`, 1},
 		{[]string{"send", "pbx.call.ringing", "--url", strings.TrimSuffix(e.url, "/webhook")}, `404 Not found(?s).*SLUICE_PATH`, 1},
-		{[]string{"refused", "list", "--cause", "invalid"}, `1 +invalid .* 127\.0\.0\.1:\d+ .* 401 Invalid signature`, 0},
-		{[]string{"refused", "show", "1"}, `(?s)no secret made this signature.*POST /webhook HTTP/1.1.*body, \d+ bytes, whole.*pbx\.call\.ringing`, 0},
-		{[]string{"verify", "--refused", "1"}, `(?m)^fail +signature`, 1},
+		{[]string{"refused", "list", "--cause", "invalid"}, `2 +invalid .* 127\.0\.0\.1:\d+ .* 401 Invalid signature`, 0},
+		{[]string{"refused", "list", "--cause", "duplicate"}, `1 +duplicate .* 200 Duplicate`, 0}, // its --repeat
+		{[]string{"refused", "show", "2"}, `(?s)no secret made this signature.*POST /webhook HTTP/1.1.*body, \d+ bytes, whole.*pbx\.call\.ringing`, 0},
+		{[]string{"verify", "--refused", "2"}, `(?m)^fail +signature`, 1},
 		{[]string{"refused", "show", "99"}, `no refused request is #99`, 3},
 		{[]string{"refused", "list", "--cause", "stale"}, `no refused request is kept`, 3},
 		{[]string{"send", "pbx.call.nonsense", "--url", e.url}, `pbx\.call\.hangup`, 1},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/internal/ops/replay"
+	"github.com/sluicehq/sluice/internal/refused"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
 )
@@ -20,6 +22,7 @@ type tailing struct {
 	since    string
 	count    int
 	body     bool
+	refused  bool
 	printed  int
 }
 
@@ -28,8 +31,9 @@ func tailCommand() *cobra.Command {
 	c := connected(&cobra.Command{
 		Use: "tail [pattern]…", Short: "Show events as they are stored", Args: cobra.ArbitraryArgs, ValidArgsFunction: completeEvents,
 		Long: "Show events as they are stored, all or those that match the patterns, until Ctrl-C.\n\n" +
-			"Columns: when it was stored, its sequence in EVENTS, name, delivery id, and size in bytes.",
-		Example: "  sluicectl tail --since 1h --count 3\n  sluicectl tail 'pbx.>' 'telesales.lead.*' --since 1h --count 2 --body\n  sluicectl tail --since 1h --count 1 -o json",
+			"Columns: when it was stored, its sequence in EVENTS, name, delivery id, and size in bytes. With --refused, requests that " +
+			"became no new event are shown too, as far as the gateway keeps them: with their sequence in REFUSED, answer, delivery id, size and peer.",
+		Example: "  sluicectl tail --since 1h --count 3\n  sluicectl tail 'pbx.>' 'telesales.lead.*' --since 1h --count 2 --body\n  sluicectl tail --since 1h --count 1 -o json\n  sluicectl tail --refused --since 1h --count 2",
 	}, func(ctx context.Context, s *session, args []string) error {
 		t.patterns = args
 		return t.follow(ctx, s)
@@ -38,6 +42,7 @@ func tailCommand() *cobra.Command {
 	f.StringVar(&t.since, "since", "", "begin with events stored since then: "+timeWords+"; default: now")
 	f.IntVarP(&t.count, "count", "n", 0, "stop after this many events; 0: run until Ctrl-C")
 	f.BoolVar(&t.body, "body", false, "print bodies too")
+	f.BoolVar(&t.refused, "refused", false, "show requests that became no new event too: refused ones, duplicates, those in quarantine; a sample of two a second and cause")
 	return c
 }
 
@@ -49,27 +54,40 @@ func (t *tailing) follow(ctx context.Context, s *session) error {
 	if t.count < 0 {
 		return misused("--count %d: use a number of events, or 0 for all until Ctrl-C", t.count)
 	}
-	messages, err := t.open(ctx, s)
-	if err != nil {
-		return err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var streams feeds
+	defer func() { streams.stop() }()
+	for _, name := range t.streams() {
+		f, err := t.open(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		streams = append(streams, f)
 	}
-	defer messages.Stop()
 	for t.count == 0 || t.printed < t.count {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		f, err := streams.next(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if err := t.print(s, m); err != nil {
+		if err := t.print(s, f.stream, f.take()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tailing) open(ctx context.Context, s *session) (jetstream.MessagesContext, error) {
+func (t *tailing) streams() []string {
+	if t.refused {
+		return []string{stream.Events, stream.Refused}
+	}
+	return []string{stream.Events}
+}
+
+func (t *tailing) open(ctx context.Context, s *session, name string) (*feed, error) {
 	since, err := parseTime("since", t.since, time.Now())
 	if err != nil {
 		return nil, err
@@ -78,17 +96,16 @@ func (t *tailing) open(ctx context.Context, s *session) (jetstream.MessagesConte
 	if !since.IsZero() {
 		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &since
 	}
-	consumer, err := s.js.OrderedConsumer(ctx, stream.Events, config)
-	if err != nil {
-		return nil, err
-	}
-	return consumer.Messages()
+	return openFeed(ctx, s.js, name, config)
 }
 
-func (t *tailing) print(s *session, m jetstream.Msg) error {
+func (t *tailing) print(s *session, from string, m jetstream.Msg) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return err
+	}
+	if from == stream.Refused {
+		return t.printRefused(s, m, meta)
 	}
 	e, err := event.Parse(m.Subject(), m.Headers(), m.Data())
 	if err != nil {
@@ -96,16 +113,40 @@ func (t *tailing) print(s *session, m jetstream.Msg) error {
 		return nil
 	}
 	e.Sequence = meta.Sequence.Stream
-	if len(t.patterns) > 0 && !slices.ContainsFunc(t.patterns, func(p string) bool { return event.Match(p, e.Name) }) {
+	if !t.matches(e.Name) {
 		return nil
 	}
 	t.printed++
 	if s.json() {
 		return encoder(s.out).Encode(replay.NewLine(e))
 	}
-	fmt.Fprintf(s.out, "%s  #%-8d  %-28s  %s  %s\n", meta.Timestamp.Local().Format("15:04:05.000 MST"), e.Sequence, e.Name, printable(e.Delivery), size(m))
+	fmt.Fprintf(s.out, "%s  #%-8d  %-28s  %s  %s\n", meta.Timestamp.Local().Format(tailClock), e.Sequence, e.Name, printable(e.Delivery), size(m))
 	if t.body {
 		printBody(s.out, e.Body)
+	}
+	return nil
+}
+
+const tailClock = "15:04:05.000 MST"
+
+func (t *tailing) matches(name string) bool {
+	return len(t.patterns) == 0 || slices.ContainsFunc(t.patterns, func(p string) bool { return event.Match(p, name) })
+}
+
+// printRefused shows a request that became no new event. Which event it claims to be nobody has signed: patterns go by it
+// all the same.
+func (t *tailing) printRefused(s *session, m jetstream.Msg, meta *jetstream.MsgMetadata) error {
+	r, ours := refused.Parse(m.Subject(), meta.Sequence.Stream, meta.Timestamp, m.Headers(), m.Data())
+	if !ours || !t.matches(r.Event) {
+		return nil
+	}
+	t.printed++
+	if s.json() {
+		return encoder(s.out).Encode(newRefusedJSON(r))
+	}
+	fmt.Fprintf(s.out, "%s  refused #%d  %s  %s  %s  %s\n", meta.Timestamp.Local().Format(tailClock), r.Sequence, printable(r.Answer), cmp.Or(printable(cut(r.Delivery, 64)), "-"), size(m), printable(r.Peer))
+	if t.body {
+		printBody(s.out, r.Body)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ type answer struct {
 	source.Answer
 	label      string // in metrics and logs
 	retryAfter string // seconds; empty for none
-	kept       bool   // requests that were answered so are kept to be looked at
+	about      string // why it is given, where the request does not say more
 	doubtful   bool   // it refuses what was sent for what it is: a stranger may have sent it
 
 	forged bool // it refuses what was signed by nobody: there a stranger is likely
@@ -85,10 +85,11 @@ func newAnswers(words source.Answers) *answers {
 	a.takesNoTLS = say("tls", http.StatusBadRequest, "This port takes plain HTTP, no TLS: use http://, or the address of the proxy that takes HTTPS")
 	a.broken = say("broken", http.StatusInternalServerError, "Internal error")
 	for _, one := range []*answer{a.stale, a.invalid, a.notFound, a.wrongMethod, a.malformed, a.unexpected, a.tooLarge, a.headerTooLarge} {
-		one.kept, one.doubtful = true, true
+		one.doubtful = true
 	}
 	a.timeout.doubtful, a.invalid.forged, a.stale.forged = true, true, true
 	a.explain()
+	a.describe()
 	return a
 }
 

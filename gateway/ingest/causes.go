@@ -48,6 +48,24 @@ func (a *answers) explain() {
 	}
 }
 
+// describe says why an answer is given, for those where the request itself does not say.
+func (a *answers) describe() {
+	for of, about := range map[*answer]string{
+		a.duplicate:           "this delivery is stored already, under the same id and signature",
+		a.quarantinedReplayed: "more deliveries of one signature than SLUICE_MAX_COPIES allows",
+		a.tooLarge:            "larger than what NATS takes",
+		a.notStored:           "NATS did not store it in time",
+		a.unstorable:          "a limit of NATS is below the gateway's own",
+		a.starting:            "NATS cannot store yet",
+		a.stopping:            "the gateway is stopping",
+		a.broken:              "a fault in the gateway, which its log names",
+		a.crowded:             "more connections than SLUICE_MAX_CONNECTIONS",
+		a.crowdedByOne:        "more connections from one address than SLUICE_MAX_CONNECTIONS_PER_IP",
+	} {
+		of.about = about
+	}
+}
+
 // tooSlow stands for an answer that came after the sender had given up.
 func tooSlow() *answer {
 	return &answer{Answer: source.Answer{Text: "answered too late"}, label: "too_slow", cause: "is this machine too busy?", remedy: "see its load, and sluice_request_duration_seconds"}

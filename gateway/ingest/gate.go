@@ -151,11 +151,13 @@ func (g *gate) tell(c *connection, ended result, err error) {
 func (g *gate) turnAway(c *connection, given *answer, why string) {
 	given.say(c.wire)
 	linger(c)
-	g.count(c.from.address, g.path.refuse(given, why))
+	g.path.refuse(given, why)
+	g.count(c, c.from.address, given, why)
 }
 
 // count counts an answer to a connection from which no request was read.
-func (g *gate) count(from netip.Addr, given *answer) {
+func (g *gate) count(conn net.Conn, from netip.Addr, given *answer, why string) {
+	g.path.refusals.noteConnection(conn.RemoteAddr(), given, why)
 	g.path.metrics.requests[given].Inc()
 	g.path.sender.turnedAway(from, given, time.Now())
 }
@@ -166,7 +168,7 @@ var internalError = []byte{0x15, 3, 3, 0, 2, 2, 80}
 // refuse answers a connection that is one too many, before anything is read, and closes it.
 func (g *gate) refuse(conn net.Conn, given *answer) {
 	defer conn.Close()
-	g.count(g.proxies.addressOf(conn), given)
+	g.count(conn, g.proxies.addressOf(conn), given, "")
 	if g.config == nil {
 		given.say(conn)
 		return

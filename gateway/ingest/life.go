@@ -31,7 +31,7 @@ func New(c Config, keys *signature.Keys, memory Seen, hub *stream.Publisher, ins
 	p.sender = newSender(&p.Config, p.answers, instruments, time.Now())
 	instruments.Registry.MustRegister(p.sender)
 	p.done.Go(func() { p.sender.watch(p.stopping) })
-	p.refusals = newRefusals(c.Source.Name, instruments.Keep)
+	p.refusals = newRefusals(p.source, instruments.Keep)
 	p.done.Go(p.commitGroups)
 	p.done.Go(p.keepGroups)
 	return p

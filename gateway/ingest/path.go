@@ -78,9 +78,8 @@ func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 	if given == nil {
 		given = p.admit(&r, begin)
 	}
-	if r.why != "" {
-		p.tell(&r, &ctx.Request.Header, given)
-	}
+	took := time.Since(begin)
+	p.tell(&r, &ctx.Request.Header, given, took)
 	given.write(ctx)
 	if given == p.answers.stopping || p.leaving.Load() {
 		ctx.SetConnectionClose()
@@ -89,7 +88,6 @@ func (p *Path) Serve(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		linger(c)
 	}
-	took := time.Since(begin)
 	p.metrics.answered(given, took, size)
 	p.sender.answered(&r, &ctx.Request.Header, given, took, begin.Add(took))
 }
@@ -125,7 +123,7 @@ func (p *Path) admit(r *request, now time.Time) (given *answer) {
 	if refusal != nil {
 		return refusal
 	}
-	r.body = nil
+	r.body = d.Msg.Data
 	r.conn.drop() // what is published owns its bytes
 	if given = p.waitUntilOpen(d); given == nil {
 		p.gathered.put(d)

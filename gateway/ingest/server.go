@@ -76,7 +76,7 @@ func (p *Path) serveError(ctx *fasthttp.RequestCtx, err error) {
 
 // sayLast gives an answer after which the connection ends.
 func (p *Path) sayLast(ctx *fasthttp.RequestCtx, r *request, given *answer) {
-	p.tell(r, &ctx.Request.Header, given)
+	p.tell(r, &ctx.Request.Header, given, 0)
 	given.write(ctx)
 	ctx.SetConnectionClose()
 	if given != p.answers.timeout {

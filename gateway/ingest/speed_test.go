@@ -7,8 +7,11 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/internal/tracing"
 	_ "github.com/sluicehq/sluice/otel"
 )
@@ -29,10 +32,21 @@ func (t *treadmill) Read(p []byte) (int, error) {
 
 func (t *treadmill) Write(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkRefused is a request with a wrong signature, from the connection's bytes to the answer's.
+// BenchmarkRefused is a request with a wrong signature, from the connection's bytes to the answer's: where some are kept
+// in a NATS, and where none are. A flood is the same with either.
 func BenchmarkRefused(b *testing.B) {
 	text := fill([]byte("POST /webhook HTTP/1.1\r\n{H}Content-Type: application/json; charset=utf-8\r\nContent-Length: 512\r\n\r\n"), nil)
-	serve(b, append(text, make([]byte, 512)...))
+	text = append(text, make([]byte, 512)...)
+	js := rig.Hub(b, stream.Settings{})
+	for name, keep := range map[string]func(*nats.Msg) error{"kept": js.Conn().PublishMsg, "not kept": nil} {
+		b.Run(name, func(b *testing.B) {
+			e := startEdge(b)
+			e.refusals.close()
+			e.refusals = newRefusals(e.source, keep)
+			e.serve(b, text)
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "refusals/s")
+		})
+	}
 }
 
 // BenchmarkStored is a request that is published, one after the other, to a NATS that acknowledges at once.

@@ -155,3 +155,19 @@ func parts(address string) (all []string) {
 	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
 	return all
 }
+
+// shownDigits of a signature are enough to compare it, and not to use it.
+const shownDigits = 16
+
+// Signature is a webhook's signature header of which the first digits are left, and the length up to a bound.
+func Signature(header string) string {
+	const scheme, most = "sha256=", 128
+	shown := shownDigits
+	if len(header) >= len(scheme) && strings.EqualFold(header[:len(scheme)], scheme) {
+		shown += len(scheme)
+	}
+	if len(header) <= shown {
+		return header
+	}
+	return header[:shown] + strings.Repeat("*", min(len(header)-shown, most))
+}

@@ -7,6 +7,21 @@ import (
 	"testing"
 )
 
+func TestASignatureIsMasked(t *testing.T) {
+	digits := strings.Repeat("0123456789abcdef", 4)
+	for header, want := range map[string]string{
+		"": "", "sha256=": "sha256=", "abc": "abc", "sha256=" + digits[:16]: "sha256=" + digits[:16],
+		"sha256=" + digits:                   "sha256=" + digits[:16] + strings.Repeat("*", 48),
+		"SHA256=" + digits[:20]:              "SHA256=" + digits[:16] + "****",
+		digits:                               digits[:16] + strings.Repeat("*", 48),
+		"sha256=" + strings.Repeat("x", 1e4): "sha256=" + strings.Repeat("x", 16) + strings.Repeat("*", 128),
+	} {
+		if got := Signature(header); got != want {
+			t.Errorf("%.100s: %s", header, got)
+		}
+	}
+}
+
 func TestNoFormOfAnAddressShowsItsSecret(t *testing.T) {
 	for address, want := range map[string]string{
 		"":                       "",

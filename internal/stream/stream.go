@@ -26,7 +26,7 @@ const (
 	Begun      = "BEGUN"      // how often a handler has begun a redelivered event and not returned
 	History    = "HISTORY"    // what teams did with events, and operators with dead letters
 	Audit      = "AUDIT"      // what operators did
-	Refused    = "REFUSED"    // the last requests that the gateway refused, of each cause
+	Refused    = "REFUSED"    // the last requests that became no new event, of each cause
 )
 
 // Replays is the key-value bucket with an entry for each replay: who, when, what, and how far it is.
@@ -92,7 +92,7 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	begun.MaxMsgsPerSubject = 1 // the last note is the only one
 	audit := limits(Audit, "Sluice: what operators did", actionsAge)
 	audit.MaxBytes, audit.DenyDelete, audit.DenyPurge = auditBytes, true, true
-	refused := limits(Refused, "Sluice: the last requests that were refused, of each cause", eventsAge)
+	refused := limits(Refused, "Sluice: the last requests that became no new event, of each cause", eventsAge)
 	refused.MaxMsgsPerSubject = refusedEach
 	history := limits(History, "Sluice: what teams did with events", keptAge)
 	history.MaxBytes = historyBytes

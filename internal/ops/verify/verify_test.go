@@ -1,11 +1,13 @@
 package verify
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/finding"
 	"github.com/sluicehq/sluice/pkg/signature"
 )
@@ -67,6 +69,24 @@ func TestExplain(t *testing.T) {
 		}
 		if strings.Contains(text.String(), secret) || strings.Contains(text.String(), digits) {
 			t.Errorf("it gives away what nobody should see:\n%s", text.String())
+		}
+	}
+}
+
+// What is kept of a refused request has a masked signature, which is as good.
+func TestAMaskedSignatureIsCompared(t *testing.T) {
+	for body, want := range map[string]finding.Level{`{"event":"pbx.call.hangup"}`: finding.OK, `{"event":"pbx.call.ringing"}`: finding.Fail} {
+		r := request(func(h map[string]string, b *string) {
+			h["X-Zorio-Signature"] = mask.Signature(h["X-Zorio-Signature"])
+			*b = body
+		})
+		all, err := Explain(r, []string{secret}, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(all, func(f finding.Finding) bool { return f.Check == "signature" })
+		if all[i].Level != want || strings.Contains(all[i].Detail, "*") {
+			t.Errorf("%s: %+v", body, all[i])
 		}
 	}
 }
