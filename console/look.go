@@ -14,7 +14,7 @@ import (
 
 // functions are what templates have beside those of html/template.
 var functions = template.FuncMap{
-	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts,
+	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate,
 }
 
 // plain is a text of a stranger as it can be shown: what is no letter, sign, space or line stands escaped. Templates
@@ -148,4 +148,15 @@ func brief(v float64) string {
 		return count(int64(math.Round(v)))
 	}
 	return strconv.FormatFloat(v, 'g', 2, 64)
+}
+
+// rate is how many a second; nil where it was not measured.
+func rate(r *float64) string {
+	switch {
+	case r == nil:
+		return ""
+	case *r > 0 && *r < 1:
+		return fmt.Sprintf("%.1f/min", 60**r)
+	}
+	return brief(*r) + "/s"
 }

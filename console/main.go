@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -42,7 +43,11 @@ func run(ctx context.Context, s *Settings) error {
 		return err
 	}
 	log.Info("console", "url", "http://"+listener.Addr().String())
-	return serve(ctx, listener, newServer(s, js, log).handler(), log)
+	server := newServer(s, js, log)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	watching.Go(func() { server.watch.run(ctx, watchOften, server.busy) })
+	return serve(ctx, listener, server.handler(), log)
 }
 
 // Timings of connections. An answer may take as long as a page is open: pages that live are answered until then.

@@ -21,6 +21,7 @@ type page struct {
 	menu  bool   // it stands in the menu
 	of    string // name of the page in the menu to which it belongs; empty: its own
 	live  []string
+	sees  bool // who opens it has looked at dead letters and quarantine
 	data  func(r *http.Request) (any, error)
 }
 
@@ -61,13 +62,16 @@ func (s *server) page(p page) {
 			s.fail(w, r, err)
 			return
 		}
+		if p.sees {
+			s.saw(w, r)
+		}
 		s.render(w, http.StatusOK, p.name, v)
 	})
 }
 
 // parse reads a page's template with the layout around it. It panics for one that is not right: the program is not.
 func parse(name string) *template.Template {
-	return template.Must(template.New(name).Funcs(functions).ParseFS(files, "templates/layout.html", "templates/"+name+".html"))
+	return template.Must(template.New(name).Funcs(functions).ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html"))
 }
 
 func (s *server) view(r *http.Request, p page) (v view, err error) {

@@ -27,6 +27,7 @@ type server struct {
 	notes    notes
 	sessions sessions
 	guesses  guesses
+	watch    *watch
 	here     string        // who runs the console
 	streams  chan struct{} // pages that are open and live
 	every    time.Duration // between two looks at what is live
@@ -46,7 +47,7 @@ func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
 		looks[name] = parse(name)
 	}
 	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: looks,
-		sessions: newSessions(s), here: thisUser(), streams: make(chan struct{}, mostStreams), every: lookEvery}
+		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), streams: make(chan struct{}, mostStreams), every: lookEvery}
 }
 
 // routes are all pages, in the order of the menu.
@@ -54,6 +55,9 @@ func (s *server) routes() {
 	s.overviewRoutes()
 	s.teamsRoutes()
 }
+
+// busy reports whether somebody has a page open that lives.
+func (s *server) busy() bool { return len(s.streams) > 0 }
 
 // handler is everything that is asked before a page is: where the request comes from, and who it is.
 func (s *server) handler() http.Handler {

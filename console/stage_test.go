@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -46,6 +47,10 @@ func newStage(t *testing.T, settings Settings) *stage {
 	}
 	s := newServer(&settings, js, slog.New(slog.DiscardHandler))
 	s.every = 100 * time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch.run(ctx, s.every, func() bool { return true }) })
+	t.Cleanup(func() { cancel(); watching.Wait() })
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)
 	t.Cleanup(web.CloseClientConnections)

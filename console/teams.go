@@ -15,8 +15,15 @@ func (s *server) teamsRoutes() {
 	s.action(action{path: "/teams/{team}/pause", of: "teams", ask: s.askPause, do: s.doPause})
 }
 
+// teamsView is how far all teams are.
+type teamsView struct{ Teams []teamLine }
+
 func (s *server) teamsPage(r *http.Request) (any, error) {
-	return team.Statuses(r.Context(), s.js, 0)
+	now, _, err := s.watch.latest(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return teamsView{s.teamLines(now)}, nil
 }
 
 func (s *server) askPause(r *http.Request) (*question, error) {

@@ -95,6 +95,7 @@ func run(ctx context.Context, s *Settings) (err error) {
 	defer journals.drain(hub, memory, path, admin, tracer)()
 	defer watchDurability(hub, path.Spilling, admin, log)()
 	admin.Watch("sender", path.Sender)
+	defer report(hub, admin, s.Data)()
 	systemd := newManager(ctx, path, admin)
 	defer systemd.end()
 	changing := &secrets{path: path, admin: admin, log: log, unwatch: func() {}}

@@ -31,7 +31,11 @@ func (m Member) Attend(ctx context.Context) {
 	both.Wait()
 }
 
-const pauseEvery = 5 * time.Second
+// How often NATS is asked for a pause, and how long it may take to answer.
+const (
+	pauseEvery  = 5 * time.Second
+	pauseWithin = 2 * time.Second
+)
 
 // watchPause asks NATS from time to time whether the team is paused.
 func (m Member) watchPause(ctx context.Context) {
@@ -55,7 +59,7 @@ func (m Member) watchPause(ctx context.Context) {
 
 // pause is what /readyz says while the team is paused; nil when it is not.
 func (m Member) pause(ctx context.Context) (*telemetry.Health, error) {
-	ctx, cancel := context.WithTimeout(ctx, sayWithin)
+	ctx, cancel := context.WithTimeout(ctx, pauseWithin)
 	defer cancel()
 	durable, err := m.JS.Consumer(ctx, stream.Events, m.Team)
 	if err != nil {

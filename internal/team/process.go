@@ -2,7 +2,6 @@ package team
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"os"
@@ -28,52 +27,32 @@ type Process struct {
 	Said    time.Time `json:"said"`          // by the clock of NATS
 }
 
-// How often a process says how it is, and how long nothing is heard of one that is dead or hangs before it counts as one.
-const (
-	sayEvery    = 5 * time.Second
-	sayWithin   = 2 * time.Second
-	sayAgain    = time.Minute // after NATS refused: it may be a permission that is not there
-	silentAfter = 20 * time.Second
-)
+// silentAfter is how long nothing is heard of a process that is dead or hangs before it counts as one.
+const silentAfter = 20 * time.Second
 
 // Report publishes the state of a process of a team every few seconds until ctx ends, and then that it has stopped. It
 // serves only to show the state: while NATS is away or does not permit it, nothing is published, and that is no error.
 func Report(ctx context.Context, js jetstream.JetStream, team string, state func() Process) {
 	host, _ := os.Hostname() // one that has no name is known by its number
-	subject := processes + team + "." + rand.Text()
-	say := func(ctx context.Context, p Process) error {
+	stream.Tell(ctx, js, team, func(ending bool) any {
+		p := Process{State: Stopped, Since: time.Now()}
+		if !ending {
+			p = state()
+		}
 		p.Team, p.Host, p.PID = team, host, os.Getpid()
-		ctx, cancel := context.WithTimeout(ctx, sayWithin)
-		defer cancel()
-		text, err := json.Marshal(p)
-		if err == nil {
-			_, err = js.Publish(ctx, subject, text)
-		}
-		return err
-	}
-	for ctx.Err() == nil {
-		pause := sayEvery
-		if say(ctx, state()) != nil && js.Conn().IsConnected() {
-			pause = sayAgain
-		}
-		stream.Pause(ctx, pause)
-	}
-	if js.Conn().IsConnected() {
-		_ = say(context.WithoutCancel(ctx), Process{State: Stopped, Since: time.Now()})
-	}
+		return p
+	})
 }
-
-const processes = "$KV." + stream.Processes + "."
 
 // Processes returns the processes that reported within the last hour, by team, the latest report first.
 func Processes(ctx context.Context, js jetstream.JetStream) (map[string][]*Process, error) {
 	all := map[string][]*Process{}
-	err := stream.Scan(ctx, js, "KV_"+stream.Processes, processes+">", func(m *jetstream.RawStreamMsg) error {
-		p := &Process{}
-		if json.Unmarshal(m.Data, p) != nil { // somebody else's
+	err := stream.Scan(ctx, js, "KV_"+stream.Processes, stream.Told+">", func(m *jetstream.RawStreamMsg) error {
+		p, of := &Process{}, strings.Split(strings.TrimPrefix(m.Subject, stream.Told), ".")[0]
+		if of == gateways || json.Unmarshal(m.Data, p) != nil { // somebody else's
 			return nil
 		}
-		p.Team, p.Said = strings.Split(strings.TrimPrefix(m.Subject, processes), ".")[0], m.Time.UTC()
+		p.Team, p.Said = of, m.Time.UTC()
 		all[p.Team] = append(all[p.Team], p)
 		return nil
 	})

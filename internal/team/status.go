@@ -30,6 +30,8 @@ type Status struct {
 	DroppedIn   *Seconds   `json:"dropped_in,omitempty"` // until retention drops the first of Lag
 	Listening   bool       `json:"listening"`            // a process of its asks for events, or holds some
 	NoReplays   bool       `json:"no_replays,omitempty"` // no process of the team has ever read REPLAY
+
+	team *Team
 }
 
 // Seconds is a duration that programs read as a number.
@@ -69,7 +71,7 @@ func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[st
 	s := &Status{
 		Team: t.Name, Events: t.Events, Lag: t.Lag(), InFlight: t.info.NumAckPending,
 		Retrying: counts[stream.Retry][t.Name], Replaying: counts[stream.Replay][t.Name], Dead: counts[stream.Dead][t.Name],
-		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0,
+		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0, team: t,
 	}
 	s.NoReplays = !t.ReadsReplays(ctx, js)
 	stored, left, err := t.first(ctx, js)
@@ -142,14 +144,24 @@ func measureRates(ctx context.Context, js jetstream.JetStream, before []*Team, a
 	for _, now := range after {
 		for i, t := range before {
 			if t.Name == now.Name {
-				seconds := now.info.TimeStamp.Sub(t.info.TimeStamp).Seconds()
-				rate := float64(settled(now)-settled(t)) / seconds
-				all[i].Rate = &rate
-				all[i].move(t, now, seconds)
+				all[i].measure(t, now)
 			}
 		}
 	}
 	return err
+}
+
+// Compare measures the rate of a team between an earlier status and this one.
+func (s *Status) Compare(earlier *Status) { s.measure(earlier.team, s.team) }
+
+func (s *Status) measure(before, after *Team) {
+	seconds := after.info.TimeStamp.Sub(before.info.TimeStamp).Seconds()
+	if seconds <= 0 {
+		return
+	}
+	rate := float64(settled(after)-settled(before)) / seconds
+	s.Rate = &rate
+	s.move(before, after, seconds)
 }
 
 // settled is how many deliveries to the team were ever acknowledged.

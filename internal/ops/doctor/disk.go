@@ -28,8 +28,13 @@ func (o *Options) disk(all *finding.List) {
 		all.Warn(check, fmt.Sprintf("%s: %v", o.Data, err), "set SLUICE_DATA to a folder that this user may read")
 		return
 	}
-	room := float64(s.Bavail) / float64(max(s.Blocks, 1))
-	detail := fmt.Sprintf("%s free (%.0f %%) on the disk of %s", mebibytes(s.Bavail*uint64(s.Bsize)), room*100, o.Data)
+	diskHasRoom(all, s.Bavail*uint64(s.Bsize), s.Blocks*uint64(s.Bsize), "of "+o.Data)
+}
+
+func diskHasRoom(all *finding.List, free, size uint64, whose string) {
+	const check = "disk"
+	room := float64(free) / float64(max(size, 1))
+	detail := fmt.Sprintf("%s free (%.0f %%) on the disk %s", mebibytes(free), room*100, whose)
 	const remedy = "free space, or lower SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES: on a full disk nothing is stored and the gateway answers 503"
 	switch {
 	case room < noRoom:

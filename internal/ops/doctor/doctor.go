@@ -68,6 +68,9 @@ func Examine(ctx context.Context, o Options) (all finding.List) {
 		h.streams(ctx, &all)
 		h.clock(ctx, &all)
 		h.permissions(ctx, &all)
+		if !told {
+			h.gateways(ctx, &all)
+		}
 		h.teams(ctx, &all)
 	}
 	return all

@@ -34,19 +34,23 @@ func (h *hub) jetStream(ctx context.Context, all *finding.List) bool {
 		all.Fail(check, err.Error(), "enable JetStream (nats-server -js), and let this user use $JS.API.>")
 		return false
 	}
+	store(all, account)
+	return true
+}
+
+// store is how much of what it may store it has stored.
+func store(all *finding.List, account *jetstream.AccountInfo) {
+	const check = "jetstream"
 	detail := mebibytes(account.Store) + " stored"
 	limit := account.Limits.MaxStore
-	if limit <= 0 {
-		all.OK(check, detail)
-		return true
+	if limit > 0 {
+		detail += " of " + mebibytes(uint64(limit))
 	}
-	detail += " of " + mebibytes(uint64(limit))
-	if float64(account.Store) > 0.9*float64(limit) {
+	if limit > 0 && float64(account.Store) > 0.9*float64(limit) {
 		all.Warn(check, detail, "raise the account's or the server's max_file_store, or lower SLUICE_EVENTS_MAX_BYTES")
-		return true
+		return
 	}
 	all.OK(check, detail)
-	return true
 }
 
 func mebibytes(bytes uint64) string { return fmt.Sprintf("%d MiB", bytes>>20) }
@@ -63,7 +67,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 			continue
 		}
 		info := s.CachedInfo()
-		h.stream(all, info)
+		streamIsRight(all, info)
 		if !strings.HasPrefix(name, "KV_") {
 			counts = append(counts, fmt.Sprintf("%s %d", name, info.State.Msgs))
 		}
@@ -73,7 +77,7 @@ func (h *hub) streams(ctx context.Context, all *finding.List) {
 	}
 }
 
-func (h *hub) stream(all *finding.List, info *jetstream.StreamInfo) {
+func streamIsRight(all *finding.List, info *jetstream.StreamInfo) {
 	const check = "streams"
 	c := info.Config
 	switch {
@@ -149,6 +153,13 @@ func (h *hub) permissions(ctx context.Context, all *finding.List) {
 	}
 }
 
+// gateways that say how they are say it here too.
+func (h *hub) gateways(ctx context.Context, all *finding.List) {
+	if reports, err := team.Gateways(ctx, h.js); err == nil { // where it is not, the stream is not there, which is said
+		gateways(all, reports, time.Now())
+	}
+}
+
 // teams that fall behind lose what retention drops.
 func (h *hub) teams(ctx context.Context, all *finding.List) {
 	const check = "teams"
@@ -160,29 +171,12 @@ func (h *hub) teams(ctx context.Context, all *finding.List) {
 	before, names := len(*all), []string{}
 	for _, s := range statuses {
 		names = append(names, s.Team)
-		h.team(all, s)
+		teamIsRight(all, s)
 	}
 	switch {
 	case len(names) == 0:
 		all.Warn(check, "no team has started yet: events wait in EVENTS", "start a consumer")
 	case len(*all) == before:
 		all.OK(check, strings.Join(names, ", ")+": no event is close to being dropped")
-	}
-}
-
-func (h *hub) team(all *finding.List, s *team.Status) {
-	const check = "teams"
-	switch {
-	case s.AtRisk():
-		all.Fail(check, fmt.Sprintf("%s: retention drops the first of %d pending events in %s", s.Team, s.Lag, (time.Duration(*s.DroppedIn)*time.Second).Round(time.Minute)),
-			"speed up the consumer (SLUICE_CONCURRENCY, more instances), or raise SLUICE_EVENTS_MAX_AGE and SLUICE_EVENTS_MAX_BYTES of the gateway")
-	case s.State == team.Paused:
-		all.Warn(check, fmt.Sprintf("%s is paused %s: %d events pending", s.Team, s.Why, s.Lag), "sluicectl teams resume "+s.Team)
-	case s.State == team.Blocked, s.State == team.Hung:
-		all.Warn(check, fmt.Sprintf("%s is %s: %s", s.Team, s.State, s.Why), "repair what its handler depends on; meanwhile nothing is lost")
-	case s.Lag > 0 && s.State == team.NoProcess:
-		all.Warn(check, fmt.Sprintf("%s: %d events pending, and no process of it is running", s.Team, s.Lag), "start the consumer; if the team is gone for good: sluicectl teams remove "+s.Team)
-	case s.NoReplays && s.Replaying > 0: // the archive reads none, and gets none
-		all.Warn(check, fmt.Sprintf("%s: %d redriven or replayed events pending, and none of its processes has ever read REPLAY", s.Team, s.Replaying), "run it with a worker of this version")
 	}
 }

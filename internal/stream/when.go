@@ -1,0 +1,29 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+)
+
+// FirstSince is the sequence of the first message that was stored then or later, or 0 where there is none. It takes one
+// request, whatever the stream's size.
+func FirstSince(ctx context.Context, js jetstream.JetStream, name string, since time.Time) (uint64, error) {
+	page, err := jetstreamext.GetBatch(ctx, js, name, 1, jetstreamext.GetBatchStartTime(since))
+	if err != nil {
+		return 0, err
+	}
+	for m, err := range page {
+		switch {
+		case errors.Is(err, jetstreamext.ErrNoMessages):
+			return 0, nil
+		case err != nil:
+			return 0, err
+		}
+		return m.Sequence, nil
+	}
+	return 0, nil
+}
