@@ -43,7 +43,7 @@ accounts {
 // gatewayMay lists the subjects that a gateway publishes on: deliveries, and requests to JetStream that make streams, read
 // what is stored, and measure. It may neither remove streams or messages, nor write to a team.
 func gatewayMay() []string {
-	may := []string{"events.>", "quarantine.>", "refused.>", "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
+	may := []string{"events.>", "quarantine.>", "refused.>", "$KV.SLUICE_PROCESSES.=gateway.>", "$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.INFO.*",
 		"$JS.API.STREAM.CREATE.*", "$JS.API.STREAM.UPDATE.*", "$JS.API.CONSUMER.LIST.EVENTS",
 		"$JS.API.DIRECT.GET.EVENTS", "$JS.API.DIRECT.GET.EVENTS.>", "$JS.API.DIRECT.GET.KV_SLUICE_PROCESSES", "$JS.API.DIRECT.GET.KV_SLUICE_PROCESSES.>"}
 	for _, read := range []string{"EVENTS", "QUARANTINE"} { // to know what is stored already

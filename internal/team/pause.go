@@ -73,7 +73,7 @@ func (t *Team) Remove(ctx context.Context, js jetstream.JetStream) error {
 	if err := js.DeleteStream(ctx, stream.RetryOf(t.Name)); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("the stream %s: %w", stream.RetryOf(t.Name), err)
 	}
-	if err := purge(ctx, js, "KV_"+stream.Processes, processes+t.Name+".>"); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+	if err := purge(ctx, js, "KV_"+stream.Processes, stream.Told+t.Name+".>"); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("what the processes of %s reported: %w", t.Name, err)
 	}
 	return nil
