@@ -61,7 +61,7 @@ func (b *bench) drain() error {
 
 // steady sends so many deliveries a second on one connection until stop is closed.
 func steady(address string, rate int, stop <-chan struct{}) error {
-	s, err := newSender(address, 1)
+	s, err := newSender(address, 1, false)
 	if err != nil {
 		return err
 	}

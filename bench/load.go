@@ -25,11 +25,16 @@ const patience = 10 * time.Second
 // every number, so it costs as little as it can: requests are made once, only the delivery id changes, and one
 // goroutine a processor serves all of its connections.
 func load(address string, conns int, d time.Duration) (int64, error) {
+	return loadOf(address, conns, d, false)
+}
+
+// loadOf may send forged deliveries, each of which is to be refused.
+func loadOf(address string, conns int, d time.Duration, forged bool) (int64, error) {
 	var count atomic.Int64
 	var all errgroup.Group
 	senders := min(runtime.NumCPU(), conns)
 	for i := range senders {
-		s, err := newSender(address, (conns+i)/senders)
+		s, err := newSender(address, (conns+i)/senders, forged)
 		if err != nil {
 			return 0, err
 		}
@@ -55,9 +60,10 @@ type connection struct {
 	request []byte
 	counter []byte // the last 12 digits of the delivery id, in request
 	sent    uint64
+	want    string // how an answer begins
 }
 
-func newSender(address string, conns int) (*sender, error) {
+func newSender(address string, conns int, forged bool) (*sender, error) {
 	poll, err := syscall.EpollCreate1(0)
 	if err != nil {
 		return nil, err
@@ -67,6 +73,10 @@ func newSender(address string, conns int) (*sender, error) {
 		c, err := connect(address)
 		if err != nil {
 			return nil, err
+		}
+		if forged {
+			forge(c.request)
+			c.want = "HTTP/1.1 401 "
 		}
 		s.conns = append(s.conns, c)
 		ready := &syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(i)} // comes back as it is
@@ -89,7 +99,7 @@ func connect(address string) (*connection, error) {
 	if err := syscall.Connect(socket, &syscall.SockaddrInet4{Port: to.Port, Addr: [4]byte(to.IP.To4())}); err != nil {
 		return nil, err
 	}
-	c := &connection{socket: socket, request: request(address)}
+	c := &connection{socket: socket, request: request(address), want: "HTTP/1.1 200 "}
 	c.counter = counterOf(c.request)
 	return c, syscall.SetsockoptInt(socket, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 }
@@ -173,7 +183,7 @@ func (c *connection) receive() error {
 	if err != nil {
 		return err
 	}
-	if answer := string(buffer[:n]); !strings.HasPrefix(answer, "HTTP/1.1 200 ") || !strings.HasSuffix(answer, "\r\n\r\nOK") {
+	if answer := string(buffer[:n]); !strings.HasPrefix(answer, c.want) || c.want == "HTTP/1.1 200 " && !strings.HasSuffix(answer, "\r\n\r\nOK") {
 		return fmt.Errorf("a delivery was answered %q", answer)
 	}
 	return nil

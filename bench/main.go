@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ type subject struct {
 	address string
 	pids    []int           // itself, and where it has them its Redis and its NATS
 	admin   string          // of a gateway whose journal must be empty again before a round is over; empty where that is nothing
+	hub     string          // where its embedded NATS listens; empty where it has none
 	rounds  map[int][]round // by connections
 }
 
@@ -60,8 +62,8 @@ func measure(ctx context.Context) error {
 	if err := b.build(); err != nil {
 		return err
 	}
-	if len(os.Args) == 2 && os.Args[1] == "https" { // that part alone
-		return b.https()
+	if len(os.Args) == 2 { // that part alone
+		return b.part(os.Args[1])
 	}
 	if err := b.start(); err != nil {
 		return err
@@ -84,6 +86,16 @@ func measure(ctx context.Context) error {
 		return err
 	}
 	return b.drain()
+}
+
+// part measures one thing alone.
+func (b *bench) part(name string) error {
+	parts := map[string]func() error{"https": b.https, "latency": b.latency, "flood": b.flood, "memory": b.memory}
+	part, there := parts[name]
+	if !there {
+		return fmt.Errorf("no part %q: use one of %s, or none for the comparison", name, slices.Sorted(maps.Keys(parts)))
+	}
+	return part()
 }
 
 // round measures one server once.

@@ -110,14 +110,14 @@ func (b *bench) embedded(settings ...string) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	address, admin := free(), free()
-	settings = append(append(gatewaySettings(address, admin, dir), "SLUICE_HUB_LISTEN="+free()), settings...)
+	address, admin, hub := free(), free(), free()
+	settings = append(append(gatewaySettings(address, admin, dir), "SLUICE_HUB_LISTEN="+hub), settings...)
 	g, err := b.run(address, settings, filepath.Join(b.dir, "gateway"))
 	if err != nil {
 		return nil, err
 	}
 	s := newSubject("Sluice alone: embedded NATS, all synced", address, g)
-	s.admin = admin
+	s.admin, s.hub = admin, "nats://"+hub
 	return s, nil
 }
 
