@@ -51,7 +51,7 @@ func (g *gate) pass(c *connection, p []byte) (n int, err error) {
 	}
 	c.passed = isTLS
 	if n, err = c.Conn.Read(p); n == 0 {
-		return 0, err
+		return 0, endOfSilence(err)
 	}
 	c.passed = true
 	if !isTLS && p[0] == handshakeRecord {
@@ -59,6 +59,16 @@ func (g *gate) pass(c *connection, p []byte) (n int, err error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// endOfSilence ends a connection on which no byte of a request came without a word: a client may have opened it in advance,
+// and would take an answer for that to the request that it sends in the same moment.
+func endOfSilence(err error) error {
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() {
+		return io.EOF
+	}
+	return err
 }
 
 // handshakeRecord is the first byte of what a TLS client sends first, and of no HTTP request.
