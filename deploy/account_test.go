@@ -128,10 +128,14 @@ func (a *account) each() map[string]int {
 
 func (a *account) copies(ctx context.Context, name string, subjects ...string) map[string]int {
 	a.c.t.Helper()
-	all, err := rig.Copies(ctx, a.js, name, subjects...)
-	if err != nil {
-		a.c.t.Fatal(err)
-	}
+	var all map[string]int
+	rig.Eventually(a.c.t, time.Minute, "all of "+name+" can be read", func() (read bool) {
+		var err error
+		if all, err = rig.Copies(ctx, a.js, name, subjects...); err != nil {
+			a.c.t.Logf("%s: %v", name, err)
+		}
+		return err == nil
+	})
 	return all
 }
 

@@ -155,7 +155,7 @@ func (s *stage) sending() rig.Sending {
 
 // cramped is an embedded store on a small disk.
 func cramped(s *stage) {
-	s.disk = rig.SmallDisk(s.t, diskSize)
+	s.disk = rig.SmallDisk(s.t, s.diskSize())
 	s.launch.Data = s.disk.Path
 	s.start()
 }
@@ -169,13 +169,14 @@ func powered(s *stage) {
 
 // crampedBeside is a journal on a small disk, and a NATS elsewhere.
 func crampedBeside(s *stage) {
-	s.disk = rig.SmallDisk(s.t, diskSize)
+	s.disk = rig.SmallDisk(s.t, s.diskSize())
 	s.launch.Data = s.disk.Path
 	s.nats = rig.NatsCluster{rig.StartNats(s.t, "")}
 	s.besideRedis("SLUICE_JOURNAL_MAX_BYTES=64MiB") // which sets aside an eighth of that at a time
 }
 
-const diskSize = 64 << 20
+// diskSize has room for all that is sent: beyond its limit EVENTS drops the oldest, which is not lost but looks like it.
+func (s *stage) diskSize() int { return max(64<<20, s.rate*(128<<10)) }
 
 // sharing is a gateway that lets others have its port too, and its folder: what it leaves in its journal is theirs.
 func sharing(s *stage) {

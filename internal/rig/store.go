@@ -40,15 +40,19 @@ func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	return s.CachedInfo().State.Msgs
 }
 
-// Copies counts those of each delivery in a stream, by its id, or in some of its subjects.
+// silence is how long nothing may come while a stream is read: NATS may lose a request while it elects a leader.
+const silence = 5 * time.Second
+
+// Copies counts those of each delivery in a stream, by its id, or in some of its subjects. After an error it may be asked
+// again.
 func Copies(ctx context.Context, js jetstream.JetStream, name string, subjects ...string) (map[string]int, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	soon, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, name, jetstream.OrderedConsumerConfig{HeadersOnly: true, FilterSubjects: subjects})
+	consumer, err := js.OrderedConsumer(soon, name, jetstream.OrderedConsumerConfig{HeadersOnly: true, FilterSubjects: subjects})
 	if err != nil {
 		return nil, err
 	}
-	info, err := consumer.Info(ctx)
+	info, err := consumer.Info(soon)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +63,7 @@ func Copies(ctx context.Context, js jetstream.JetStream, name string, subjects .
 	defer messages.Stop()
 	count := map[string]int{}
 	for range info.NumPending {
-		m, err := messages.Next(jetstream.NextContext(ctx))
+		m, err := messages.Next(jetstream.NextMaxWait(silence))
 		if err != nil {
 			return count, err
 		}
