@@ -57,7 +57,9 @@ run: ## build, and run gateway and consumers together, with their data in ./data
 	@tools/build "$(words $(RUN)) programs" $(BUILD) $(RUN)
 	@exec bin/sluicectl run
 
-env: ## write what docker-compose.yml needs and is not there: .env, and secrets and folders for data in ./stack
+env: ## write what docker-compose.yml needs and is not there: .env, and secrets, accounts and folders for data in ./stack
+	@mkdir -p bin
+	@tools/build sluicectl $(BUILD) ./sluicectl
 	@deploy/compose/env
 
 APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
@@ -59,9 +61,19 @@ func TestSecretsAreFilesOfOneUserAlone(t *testing.T) {
 	t.Parallel()
 	folder, dotenv := environment(t)
 	p := readCompose(t, dotenv, "*", whole)
-	files, err := filepath.Glob(filepath.Join(folder, "secrets", "*"))
-	if err != nil || len(files) != len(p.Secrets) {
-		t.Errorf("`make env` writes %d secrets, and the compose file has %d (%v)", len(files), len(p.Secrets), err)
+	var files []string
+	for _, pattern := range []string{"secrets/*", "access/users/*"} {
+		some, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, some...)
+	}
+	unused := slices.DeleteFunc(slices.Clone(files), func(file string) bool {
+		return slices.ContainsFunc(slices.Collect(maps.Values(p.Secrets)), func(s secretFile) bool { return s.File == file })
+	})
+	if len(files) != len(p.Secrets)+len(unused) || len(unused) != 1 || unused[0] != accessIn(folder).Seed(access.Monitor) {
+		t.Errorf("`make env` writes %d secrets, and the compose file has %d: it does not use %s", len(files), len(p.Secrets), unused)
 	}
 	for _, file := range append(files, dotenv) {
 		info, err := os.Stat(file)
@@ -93,7 +105,7 @@ func TestEveryProgramTakesItsEnvironment(t *testing.T) {
 	for _, files := range [][]string{{whole}, {whole, small}} {
 		c := compose(t, files...)
 		for name, s := range c.services {
-			if !strings.HasPrefix(s.Image, "sluice") {
+			if !strings.HasPrefix(s.Image, "sluice") || s.program() == "/sluicectl" { // which has no --check
 				continue
 			}
 			s.places = newPlaces("", nil)
@@ -122,7 +134,7 @@ func TestMakeEnvOverwritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := exec.Command(filepath.Join(rig.Root(t), "deploy/compose/env"), folder)
-	again.Env = rig.Environment("ENV_FILE=" + dotenv)
+	again.Env = rig.Environment("ENV_FILE="+dotenv, "SLUICECTL="+rig.Build(t, "./sluicectl"))
 	if output, err := again.CombinedOutput(); err != nil || strings.Contains(string(output), secret) {
 		t.Fatalf("%v\n%s", err, output)
 	}
@@ -149,17 +161,18 @@ func content(t testing.TB, file string) string {
 func TestTheSmallStackTakesAnEventThrough(t *testing.T) {
 	t.Parallel()
 	c := compose(t, whole, small)
-	for _, name := range []string{"gateway-1", "pbx", "telesales", "autocall"} {
+	started := []string{"gateway-1", "operator", "pbx", "telesales", "autocall"}
+	for _, name := range started {
 		c.start(name)
 	}
-	for _, name := range []string{"gateway-1", "pbx", "telesales", "autocall"} {
+	for _, name := range started {
 		c.healthy(name)
 	}
-	url, nats := "http://"+c.services["gateway-1"].address+":3000/webhook", "nats://"+c.services["nats-1"].address+":4222"
+	url, nats := "http://"+c.services["gateway-1"].address+":3000/webhook", c.natsURL()
 	secret := filepath.Join(c.folder, "secrets", "zorio_webhook_secret")
 	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales", "autocall.dtmf.pressed": "autocall"} {
 		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", url, "--nats", nats, "--wait", "20s")
-		send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET_FILE=" + secret)
+		send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET_FILE="+secret, "NATS_CREDS="+rig.Credentials(nats))
 		if output, err := send.CombinedOutput(); err != nil || !strings.Contains(string(output), "processed by "+team) {
 			t.Errorf("%v\n%s", err, output)
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
@@ -64,17 +65,28 @@ const (
 	small = "deploy/compose/small.yml" // over the whole
 )
 
-// environment writes what `make env` writes, to a folder of the test's, and returns the folder and the .env.
+// environment writes what `make env` writes, to a folder of the test's, with an account for the consumer forward, and returns
+// the folder and the .env.
 func environment(t testing.TB, settings ...string) (folder, dotenv string) {
 	t.Helper()
 	dir := t.TempDir()
 	folder, dotenv = filepath.Join(dir, "stack"), filepath.Join(dir, ".env")
+	sluicectl := rig.Build(t, "./sluicectl")
 	write := exec.Command(filepath.Join(rig.Root(t), "deploy/compose/env"), folder)
-	write.Env = rig.Environment(append(settings, "ENV_FILE="+dotenv)...)
+	write.Env = rig.Environment(append(settings, "ENV_FILE="+dotenv, "SLUICECTL="+sluicectl)...)
 	if output, err := write.CombinedOutput(); err != nil {
 		t.Fatalf("deploy/compose/env: %v\n%s", err, output)
 	}
+	add := exec.Command(sluicectl, "team", "add", "forward", "--target", "crm", "--files", "--folder", string(accessIn(folder)))
+	if output, err := add.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
 	return folder, dotenv
+}
+
+// accessIn is where `make env` keeps who may do what in NATS.
+func accessIn(folder string) access.Folder {
+	return access.Folder(filepath.Join(folder, "access"))
 }
 
 // readCompose reads compose files as docker compose does, with what `make env` wrote.
@@ -98,8 +110,10 @@ func readCompose(t testing.TB, dotenv, profile string, files ...string) (p proje
 type project struct {
 	Services map[string]*service
 	Networks map[string]struct{ Internal bool }
-	Secrets  map[string]struct{ File string }
+	Secrets  map[string]secretFile
 }
+
+type secretFile struct{ File string }
 
 // compose prepares the services of compose files. Nothing of it runs until it is started.
 func compose(t testing.TB, files ...string) *composed {
@@ -123,6 +137,7 @@ func compose(t testing.TB, files ...string) *composed {
 		}
 		s.places = newPlaces(s.address, addresses)
 	}
+	rig.Guarded(c.natsURL(), accessIn(folder))
 	return c
 }
 

@@ -91,21 +91,28 @@ func TestOneNATSKnowsTheTeams(t *testing.T) {
 	syncTeams(t, "nats://"+address, folder, 1)
 }
 
+// putRoutes writes where three servers find each other.
+func putRoutes(t *testing.T, dir, password string, routes ...string) {
+	t.Helper()
+	text := fmt.Sprintf("authorization {user: route, password: %s}\nroutes: [", password)
+	for _, route := range routes {
+		text += fmt.Sprintf("\"nats://route:%s@%s\", ", password, route)
+	}
+	put(t, filepath.Join(dir, "routes.conf"), text+"]\n")
+}
+
 func TestThreeNATSKnowTheTeamsAndEachOther(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	folder := accessFolder(t, dir)
 	clients, routes := []string{rig.Address(t), rig.Address(t), rig.Address(t)}, []string{rig.Address(t), rig.Address(t), rig.Address(t)}
-	var all []string
-	for _, route := range routes {
-		all = append(all, "nats://route:s3cret@"+route)
-	}
+	putRoutes(t, dir, "s3cret", routes...)
 	for n, client := range clients {
-		startConfigured(t, dir, "cluster.conf", client, routes[n], fmt.Sprintf("NATS_NAME=nats-%d", n), "NATS_ROUTE_PASSWORD=s3cret", "NATS_ROUTES=["+strings.Join(all, ", ")+"]").Listening(client)
+		startConfigured(t, dir, "cluster.conf", client, routes[n], fmt.Sprintf("NATS_NAME=nats-%d", n)).Listening(client)
 	}
 	syncTeams(t, "nats://"+strings.Join(clients, ",nats://"), folder, 3)
 
-	stranger, aside := rig.Address(t), rig.Address(t)
-	s := startConfigured(t, dir, "cluster.conf", stranger, aside, "NATS_NAME=stranger", "NATS_ROUTE_PASSWORD=guess", "NATS_ROUTES=[nats://route:guess@"+routes[0]+"]")
+	putRoutes(t, dir, "guess", routes[0])
+	s := startConfigured(t, dir, "cluster.conf", rig.Address(t), rig.Address(t), "NATS_NAME=stranger")
 	s.WaitFor("Authorization", 20*time.Second)
 }

@@ -17,6 +17,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
@@ -93,8 +94,8 @@ func (c *composed) whereEverythingIs() string {
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	fmt.Fprintf(&said, "\nPorts are those of docker-compose.yml: Prometheus is http://%s:9090. In another terminal:\n\n"+
-		"    SSL_CERT_FILE=%s ZORIO_WEBHOOK_SECRET_FILE=%s/secrets/zorio_webhook_secret \\\n    bin/sluicectl send pbx.call.hangup --url %s --nats %s\n\nCtrl-C stops everything.\n",
-		c.services["prometheus"].address, c.authority(), c.folder, c.url(), c.natsURL())
+		"    SSL_CERT_FILE=%s ZORIO_WEBHOOK_SECRET_FILE=%s/secrets/zorio_webhook_secret NATS_CREDS=%s \\\n    bin/sluicectl send pbx.call.hangup --url %s --nats %s\n\nCtrl-C stops everything.\n",
+		c.services["prometheus"].address, c.authority(), c.folder, accessIn(c.folder).Seed(access.Operator), c.url(), c.natsURL())
 	return said.String()
 }
 
@@ -146,7 +147,7 @@ const clock = "15:04:05.000"
 
 // parts are replaced in this order. A server of NATS has caught up before the next one's turn.
 var parts = []string{
-	"nats-1", "gateway-1", "pbx", "redis", "nats-2", "telesales", "postgres", "gateway-2", "archive", "nats-3", "autocall", "forward", "prometheus",
+	"nats-1", "gateway-1", "pbx", "redis", "nats-2", "telesales", "postgres", "gateway-2", "archive", "nats-3", "autocall", "forward", "prometheus", "operator",
 }
 
 // replaceEverything replaces each part while the load lasts. In the first half of it every other part is killed, and in the

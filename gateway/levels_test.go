@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/gateway/embedded"
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -46,7 +47,7 @@ func TestTheStoreOfTheServerInsideIsBoundedByItsDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Shutdown()
-	rig.Guarded(server.URL(), dir)
+	rig.Guarded(server.URL(), access.In(dir))
 	l := &levels{js: rig.JetStream(t, server.URL()), embedded: server}
 	account, err := l.js.AccountInfo(t.Context())
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/gateway/embedded"
+	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/rig"
@@ -60,7 +61,7 @@ func embeddedHub(t *testing.T, s stream.Settings) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	rig.Guarded(server.URL(), dir)
+	rig.Guarded(server.URL(), access.In(dir))
 	t.Setenv("SLUICE_DATA", dir) // where the credentials are found
 	t.Setenv("NATS_CREDS", "")
 	js := rig.JetStream(t, server.URL())

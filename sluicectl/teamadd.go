@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,8 +35,8 @@ func teamsAddCommand() *cobra.Command {
 	j, s := &joining{}, &session{}
 	c := &cobra.Command{
 		Use: "add <team>...", Short: "Give a team an account in NATS of its own, credentials, and its place in the streams", Args: cobra.MinimumNArgs(1),
-		Long: `Give a team an account in NATS of its own, credentials, and its place in the streams. For a team that is there it
-sets which events it takes.
+		Long: `Give a team an account in NATS of its own, credentials, and its place in the streams. For a team that is there
+--events and --target set anew which events it takes; without them nothing changes.
 
 With the account a team reads its own events, retries and replays, writes its own dead letters, and reaches nothing
 else. The gateway with an embedded NATS knows the account at once. A nats-server of your own includes the file
@@ -77,14 +76,14 @@ func (j *joining) run(ctx context.Context, s *session, names []string) error {
 		return err
 	}
 	for _, name := range names {
-		t, err := j.team(name)
+		t, err := j.team(folder, name)
 		if err != nil {
 			return err
 		}
 		if err := folder.Add(t); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.out, "%s: account %s, credentials %s for its NATS_CREDS\n", name, folder.File(name), folder.Seed(name))
+		fmt.Fprintf(s.out, "%s: credentials %s for its NATS_CREDS\n", name, folder.Seed(name))
 	}
 	if j.files {
 		return sayInclude(s.out, folder)
@@ -92,8 +91,11 @@ func (j *joining) run(ctx context.Context, s *session, names []string) error {
 	return s.admit(ctx, folder, names, start.Apply)
 }
 
-// team is a team by what was asked for it, or else by what Sluice's own consumers are like.
-func (j *joining) team(name string) (t access.Team, err error) {
+// team is a team by what was asked for it, or else as it is, or else by what Sluice's own consumers are like.
+func (j *joining) team(folder access.Folder, name string) (t access.Team, err error) {
+	if have, found, err := folder.Team(name); err != nil || found && len(j.events)+len(j.targets) == 0 {
+		return have, err
+	}
 	if !teamName.MatchString(name) {
 		return t, misused("the team's name %q cannot name a consumer: use letters, digits, _ and -, at most 64", name)
 	}
@@ -145,7 +147,11 @@ func (s *session) admit(ctx context.Context, folder access.Folder, names []strin
 		return fmt.Errorf("%w; the files are written: run it again, or sluicectl team sync, when NATS is there", err)
 	}
 	defer s.nc.Close()
-	err := s.untilItPasses(ctx, func() error { return s.sync(ctx, folder, names, start) })
+	err := s.untilItPasses(ctx, func() error {
+		said, err := s.sync(ctx, folder, names, start)
+		fmt.Fprint(s.out, said)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -167,27 +173,27 @@ func (s *session) useFolder(folder access.Folder) {
 	}
 }
 
-// sync makes what teams of a folder lack in the streams; without names, what all of them lack.
-func (s *session) sync(ctx context.Context, folder access.Folder, names []string, start func(*jetstream.ConsumerConfig)) error {
+// sync makes what teams of a folder lack in the streams, and says what they take; without names, all of them.
+func (s *session) sync(ctx context.Context, folder access.Folder, names []string, start func(*jetstream.ConsumerConfig)) (said string, err error) {
 	teams, err := folder.Teams()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(teams) == 0 {
-		fmt.Fprintf(s.out, "%s has no team: sluicectl team add makes one\n", folder)
+		said = fmt.Sprintf("%s has no team: sluicectl team add makes one\n", folder)
 	}
 	for _, t := range teams {
 		if len(names) > 0 && !slices.Contains(names, t.Name) {
 			continue
 		}
 		if err := t.Settle(ctx, s.js, start); err != nil {
-			return err
+			return said, err
 		}
 		for _, p := range t.Places {
-			fmt.Fprintf(s.out, "%s: takes %s\n", p.Durable, strings.Join(p.Events, " "))
+			said += fmt.Sprintf("%s: takes %s\n", p.Durable, strings.Join(p.Events, " "))
 		}
 	}
-	return nil
+	return said, nil
 }
 
 const (
@@ -212,15 +218,14 @@ func (s *session) untilItPasses(ctx context.Context, try func() error) error {
 
 // letIn is why NATS does not let a team in to its place in the streams; nil when it does, soon.
 func (s *session) letIn(ctx context.Context, folder access.Folder, name string) (err error) {
-	teams, err := folder.Teams()
+	t, _, err := folder.Team(name)
 	if err != nil {
 		return err
 	}
-	n := slices.IndexFunc(teams, func(t access.Team) bool { return t.Name == name })
 	ctx, cancel := context.WithTimeout(ctx, letInWithin)
 	defer cancel()
 	for ; ctx.Err() == nil; stream.Pause(ctx, letInAgain) {
-		if err = s.tryAs(ctx, folder.Seed(name), teams[n].Places[0].Durable); err == nil {
+		if err = s.tryAs(ctx, folder.Seed(name), t.Places[0].Durable); err == nil {
 			return nil
 		}
 	}
@@ -247,50 +252,11 @@ func sayInclude(out io.Writer, folder access.Folder) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, `a nats-server of your own needs the *.conf files of %s. In its configuration, with the path from that file:
+	fmt.Fprintf(out, `a nats-server of your own needs accounts.conf and teams.conf of %s. In its configuration, with the path from that file:
 
     include "access/accounts.conf"
 
 and then, twice, because what is new in it works from the second time on: nats-server --signal reload
 `, path)
 	return nil
-}
-
-func teamsSyncCommand() *cobra.Command {
-	var folder string
-	var wait time.Duration
-	s := &session{}
-	c := &cobra.Command{
-		Use: "sync", Short: "Make the places in the streams that the teams of a folder lack", Args: cobra.NoArgs,
-		Long:    "Make the places in the streams that the teams of a folder lack: for a deployment whose files were written before its NATS\nwas there. It waits for NATS, and for the gateway to make the streams.",
-		Example: "  sluicectl team sync\n  sluicectl team sync --folder ./nats --wait 5m",
-		RunE: func(c *cobra.Command, _ []string) error {
-			s.attach(c)
-			s.useFolder(access.Folder(folder))
-			ctx, cancel := context.WithTimeoutCause(c.Context(), wait, fmt.Errorf("not within %s (--wait)", wait))
-			defer cancel()
-			return s.syncWhenThere(ctx, access.Folder(folder))
-		},
-	}
-	s.natsFlags(c)
-	folderFlag(c, &folder)
-	c.Flags().DurationVar(&wait, "wait", time.Minute, "how long to wait for NATS and for the streams")
-	return c
-}
-
-func (s *session) syncWhenThere(ctx context.Context, folder access.Folder) error {
-	for {
-		err := s.open(ctx)
-		if err == nil {
-			err = s.sync(ctx, folder, nil, nil)
-			s.nc.Close()
-		}
-		if err == nil || !stream.Passes(err) {
-			return err
-		}
-		stream.Pause(ctx, time.Second)
-		if ctx.Err() != nil {
-			return errors.Join(err, context.Cause(ctx))
-		}
-	}
 }

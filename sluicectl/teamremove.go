@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -39,19 +38,18 @@ Stop all processes of the team first: a running one would start again from the o
 }
 
 func (s *session) removeTeam(ctx context.Context, name string, l *leaving) error {
-	accounts, err := l.folder.Teams()
+	account, found, err := l.folder.Team(name)
 	if err != nil {
 		return err
 	}
 	durables := []string{name}
-	n := slices.IndexFunc(accounts, func(t access.Team) bool { return t.Name == name })
-	if n >= 0 {
-		durables = accounts[n].Durables()
+	if found {
+		durables = account.Durables()
 	}
 	var parts []*team.Team
 	for _, durable := range durables {
 		t, err := s.findTeam(ctx, durable)
-		if errors.Is(err, team.ErrUnknown) && n >= 0 { // its place was never made
+		if errors.Is(err, team.ErrUnknown) && found { // its place was never made
 			continue
 		}
 		if err != nil {
@@ -59,7 +57,7 @@ func (s *session) removeTeam(ctx context.Context, name string, l *leaving) error
 		}
 		parts = append(parts, t)
 	}
-	if err := s.askToRemove(ctx, name, parts, n >= 0, l); err != nil {
+	if err := s.askToRemove(ctx, name, parts, found, l); err != nil {
 		return err
 	}
 	return s.did(ctx, &team.Team{Name: name}, audit.TeamRemove, errors.Join(s.removeParts(ctx, parts, l), l.folder.Leave(name)))

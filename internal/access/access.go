@@ -1,10 +1,9 @@
 // Package access keeps who may do what in NATS, as a folder of files: the accounts for the configuration of nats-server,
 // which hold public keys only, and a credentials file for each user.
 //
-//	accounts.conf    the account SLUICE with its users, and what it exports; it includes
-//	teams.conf       one line for each of
-//	teams/NAME.conf  a team's account
-//	users/NAME.nk    the seed of a user's key, for NATS_CREDS
+//	accounts.conf  the account SLUICE with its users, and what it exports; it includes
+//	teams.conf     the teams' accounts
+//	users/NAME.nk  the seed of a user's key, for NATS_CREDS
 //
 // An account is a space of subjects of its own. A team's has nothing in it but what the operator imported from SLUICE, so
 // that whatever a team sends, reply subjects included, reaches its own events and nobody else's.
@@ -64,10 +63,11 @@ func (f Folder) Make() error {
 	if err != nil {
 		return err
 	}
-	if err := write(f.Accounts(), text, shown); err != nil {
+	teams, err := f.Teams()
+	if err != nil {
 		return err
 	}
-	return f.list()
+	return errors.Join(f.list(teams), write(f.Accounts(), text, shown))
 }
 
 // Add makes a team's account and credentials, or changes the account of one that is there.
@@ -75,28 +75,29 @@ func (f Folder) Add(t Team) error {
 	if slices.Contains(users, t.Name) || t.Name == Account {
 		return fmt.Errorf("a team cannot be named %s: Sluice uses that name itself", t.Name)
 	}
-	key, err := f.Key(t.Name)
+	others, err := f.without(t.Name)
 	if err != nil {
+		return err
+	}
+	if t.Key, err = f.Key(t.Name); err != nil {
 		return fmt.Errorf("credentials for %s: %w", t.Name, err)
 	}
-	text, err := t.account(key)
-	if err != nil {
-		return err
-	}
-	if err := write(f.File(t.Name), text, shown); err != nil {
-		return err
-	}
-	return f.list()
+	return f.list(append(others, t))
 }
 
 // Remove removes a team's account and credentials. One that is not there is no error.
 func (f Folder) Remove(name string) error {
-	for _, file := range []string{f.File(name), f.Seed(name)} {
-		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
+	others, err := f.without(name)
+	if err != nil {
+		return err
 	}
-	return f.list()
+	if err := f.list(others); err != nil {
+		return err
+	}
+	if err := os.Remove(f.Seed(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Leave removes a team by its name, or one place of a team by that of its durable. What is not there is no error.
@@ -119,42 +120,56 @@ func (f Folder) Leave(name string) error {
 }
 
 // Teams are those that have an account, by name. A folder that is not there has none.
-func (f Folder) Teams() (all []Team, err error) {
-	files, err := filepath.Glob(f.File("*"))
-	for _, file := range files {
-		t, err := readTeam(file)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, t)
+func (f Folder) Teams() ([]Team, error) {
+	text, err := os.ReadFile(f.teams())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	return all, err
+	all, err := readTeams(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.teams(), err)
+	}
+	return all, nil
+}
+
+// Team is a team by its name.
+func (f Folder) Team(name string) (t Team, found bool, err error) {
+	all, err := f.Teams()
+	if i := slices.IndexFunc(all, func(t Team) bool { return t.Name == name }); i >= 0 {
+		return all[i], true, err
+	}
+	return t, false, err
+}
+
+func (f Folder) without(name string) ([]Team, error) {
+	all, err := f.Teams()
+	return slices.DeleteFunc(all, func(t Team) bool { return t.Name == name }), err
 }
 
 // Text is everything that nats-server reads.
-func (f Folder) Text() (all string, err error) {
-	files, err := filepath.Glob(f.File("*"))
-	for _, file := range append([]string{f.Accounts(), f.path("teams.conf")}, files...) {
-		text, failed := os.ReadFile(file)
-		all, err = all+string(text), errors.Join(err, failed)
+func (f Folder) Text() (string, error) {
+	accounts, err := os.ReadFile(f.Accounts())
+	if err != nil {
+		return "", err
 	}
-	return all, err
+	teams, err := os.ReadFile(f.teams())
+	return string(accounts) + string(teams), err
 }
 
-// File is where a team's account is.
-func (f Folder) File(team string) string { return f.path("teams", team+".conf") }
+func (f Folder) teams() string { return f.path("teams.conf") }
 
-// list writes which accounts there are.
-func (f Folder) list() error {
-	teams, err := f.Teams()
-	if err != nil {
-		return err
-	}
-	text := "# The teams' accounts, as `sluicectl team add` makes them.\n"
+// list writes which teams have an account.
+func (f Folder) list(teams []Team) error {
+	slices.SortFunc(teams, func(a, b Team) int { return strings.Compare(a.Name, b.Name) })
+	text := "# The teams' accounts. sluicectl writes this file, and it holds no secret: the keys are public ones.\n"
 	for _, t := range teams {
-		text += fmt.Sprintf("include \"teams/%s.conf\"\n", t.Name)
+		account, err := t.account()
+		if err != nil {
+			return err
+		}
+		text += account
 	}
-	return write(f.path("teams.conf"), text, shown)
+	return write(f.teams(), text, shown)
 }
 
 // Key is the public key of a user, whose seed is made where there is none.

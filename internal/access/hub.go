@@ -31,7 +31,7 @@ accounts {
         subscribe: "_INBOX.>"
       }}
     ]
-    # What the accounts of teams may import. Which team imports what stands in its own file.
+    # What the accounts of teams may import. Which team imports what stands in teams.conf.
     exports: [{{range .exports}}
       {{.}}{{end}}
     ]

@@ -3,7 +3,6 @@ package access
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"text/template"
 
@@ -13,6 +12,7 @@ import (
 // Team is a team that has an account, and its places in the streams.
 type Team struct {
 	Name   string  `json:"team"`
+	Key    string  `json:"key"` // the public one; [Folder.Add] sets it
 	Places []Place `json:"places"`
 }
 
@@ -31,27 +31,27 @@ func (t Team) Durables() (names []string) {
 	return names
 }
 
-// mark begins the line of a team's file from which the team is read again.
+// mark begins the line before an account from which the team is read again.
 const mark = "# team: "
 
 var account = template.Must(template.New("team").Parse(
-	`# The account of team {{.Team.Name}}. sluicectl writes this file.
+	`
 {{.Mark}}{{.Record}}
 "{{.Team.Name}}" {
-  users: [{nkey: {{.Key}}}]
+  users: [{nkey: {{.Team.Key}}}]
   imports: [{{range .Imports}}
     {service: {account: SLUICE, subject: "{{.}}"}}{{end}}
   ]
 }
 `))
 
-func (t Team) account(key string) (string, error) {
+func (t Team) account() (string, error) {
 	record, err := json.Marshal(t)
 	if err != nil {
 		return "", err
 	}
 	var text strings.Builder
-	err = account.Execute(&text, map[string]any{"Team": t, "Mark": mark, "Record": string(record), "Key": key, "Imports": t.imports()})
+	err = account.Execute(&text, map[string]any{"Team": t, "Mark": mark, "Record": string(record), "Imports": t.imports()})
 	return text.String(), err
 }
 
@@ -84,15 +84,18 @@ func (p Place) imports() (subjects []string) {
 	return subjects
 }
 
-func readTeam(file string) (t Team, err error) {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return t, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if record, found := strings.CutPrefix(line, mark); found {
-			return t, json.Unmarshal([]byte(record), &t)
+// readTeams reads the teams of a file of accounts.
+func readTeams(text string) (all []Team, err error) {
+	for line := range strings.Lines(text) {
+		record, found := strings.CutPrefix(line, mark)
+		if !found {
+			continue
 		}
+		var t Team
+		if err := json.Unmarshal([]byte(record), &t); err != nil {
+			return nil, fmt.Errorf("%q is not a team (%w): correct it, or remove the account and add the team again", strings.TrimSpace(line), err)
+		}
+		all = append(all, t)
 	}
-	return t, fmt.Errorf("%s is not a team's account: it has no line that begins with %q", file, mark)
+	return all, nil
 }

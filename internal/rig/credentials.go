@@ -8,20 +8,20 @@ import (
 	"github.com/sluicehq/sluice/internal/access"
 )
 
-// guarded are the data folders of gateways by the address of their embedded NATS, which asks who connects.
+// guarded are the access folders by the address of the NATS that asks who connects.
 var guarded sync.Map
 
-// Guarded makes known that the embedded NATS at an address is that of a data folder: [JetStream] connects to it as its
-// operator, and [Environment] gives who connects to it the operator's credentials.
-func Guarded(url, data string) { guarded.Store(url, data) }
+// Guarded makes known that the NATS at an address, written as its clients write it, lets in who has credentials of a
+// folder: [JetStream] connects to it as its operator, and [Environment] gives who connects to it the operator's credentials.
+func Guarded(url string, folder access.Folder) { guarded.Store(url, folder) }
 
-// Credentials is the file of the operator of an embedded NATS; empty for another NATS.
+// Credentials is the file of the operator of such a NATS; empty for another NATS.
 func Credentials(url string) string {
-	data, known := guarded.Load(url)
+	folder, known := guarded.Load(url)
 	if !known {
 		return ""
 	}
-	file := access.In(data.(string)).Seed(access.Operator)
+	file := folder.(access.Folder).Seed(access.Operator)
 	if _, err := os.Stat(file); err != nil { // that gateway is of a test that has ended, and another has its address
 		return ""
 	}
@@ -36,7 +36,7 @@ func withCredentials(settings []string) []string {
 		is[name] = value
 	}
 	if hub, data := is["SLUICE_HUB_LISTEN"], is["SLUICE_DATA"]; hub != "" && data != "" {
-		Guarded("nats://"+hub, data)
+		Guarded("nats://"+hub, access.In(data))
 	}
 	if _, set := is["NATS_CREDS"]; !set && Credentials(is["NATS_URL"]) != "" {
 		return append(settings, "NATS_CREDS="+Credentials(is["NATS_URL"]))
