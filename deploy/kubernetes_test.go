@@ -205,7 +205,6 @@ func TestTheConfigurationsAreThoseOfTheOthers(t *testing.T) {
 		as         func(string) string
 	}{
 		{"base/redis.conf", "redis.conf", same},
-		{"overlays/small/nats.conf", "nats.conf", same},
 		{"components/monitoring/rules.yaml", "prometheus/alerts.yml", operators},
 	} {
 		original, err := os.ReadFile(filepath.Join(rig.Root(t), "deploy", file.from))
