@@ -123,6 +123,7 @@ soak: deps ## take NATS away for ten minutes, in every way of the table, and cut
 	go test -count=1 -timeout 1h -v ./gateway -run OutlivesAPowerCut -powercuts 50
 	go test -count=1 -v ./gateway -run RenewedByItself -patient
 	go test -count=20 -timeout 1h ./gateway/journal -run PowerCut
+	go test -count=1 -v ./consumer -run Account -events 100000 -outage 2m
 	$(FAULTS) -run 'TestFaults/under_load/(NATS_killed|NATS_hangs|gateway_killed_while)' -away 10m
 	$(MAKE) alerts-test
 

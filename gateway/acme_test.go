@@ -30,7 +30,7 @@ const due = 50 * time.Second
 func (p *pebble) issued(name string, before *x509.Certificate) *x509.Certificate {
 	p.t.Helper()
 	var now *x509.Certificate
-	rig.Eventually(p.t, 30*time.Second, name+" has a new certificate", func() bool {
+	rig.Eventually(p.t, time.Minute, name+" has a new certificate", func() bool {
 		now = p.shown(name)
 		return now != nil && now.DNSNames[0] == name && (before == nil || now.SerialNumber.Cmp(before.SerialNumber) != 0)
 	})
@@ -48,7 +48,7 @@ func TestCertificatesAreIssuedAndRenewed(t *testing.T) {
 	if other := p.shown("stranger.test"); other == nil || other.DNSNames[0] != "hooks.test" {
 		t.Errorf("another name is shown %v", other)
 	}
-	rig.Eventually(t, 10*time.Second, "/readyz tells of both", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz tells of both", func() bool {
 		d := g.dependency("certificate")
 		return d.Status == telemetry.OK && strings.Contains(d.Detail, "hooks.test: valid until ") && strings.Contains(d.Detail, "second.test: valid until ") && strings.Contains(d.Detail, "renewed by itself")
 	})
@@ -111,7 +111,7 @@ func hints(t *testing.T, g *gateway, p *pebble) {
 	if answer.StatusCode != http.StatusBadRequest || string(text) != "This port takes no webhooks: send them to https://hooks.test/webhook\n" {
 		t.Errorf("%s %s", answer.Status, text)
 	}
-	g.WaitFor("a plain request came to SLUICE_TLS_HTTP", 5*time.Second)
+	g.WaitFor("a plain request came to SLUICE_TLS_HTTP", 20*time.Second)
 }
 
 // isPrivate checks that nobody else may read what is in a folder.
@@ -144,7 +144,7 @@ func TestEitherPortAnswersChallenges(t *testing.T) {
 				setting += filepath.Join(t.TempDir(), "webhooks.sock")
 			}
 			g := startGateway(t, append(p.settings("hooks.test"), setting)...)
-			rig.Eventually(t, 30*time.Second, "it has a certificate", func() bool { return g.dependency("certificate").Status == telemetry.OK })
+			rig.Eventually(t, time.Minute, "it has a certificate", func() bool { return g.dependency("certificate").Status == telemetry.OK })
 		})
 	}
 }
@@ -155,7 +155,7 @@ func TestTheACMEServerMayBeAway(t *testing.T) {
 	p := newPebble(t, due)
 	g := startGateway(t, p.settings("hooks.test")...)
 	g.address = p.https
-	rig.Eventually(t, 20*time.Second, "/readyz says why there is none", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz says why there is none", func() bool {
 		d := g.dependency("certificate")
 		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "hooks.test: there is none: handshakes fail: cannot reach the ACME server") && strings.Contains(d.Remedy, "SIGHUP")
 	})
@@ -165,9 +165,7 @@ func TestTheACMEServerMayBeAway(t *testing.T) {
 	if status, text := g.raw("GET / HTTP/1.1\r\nHost: x\r\n\r\n"); status != "400" || !strings.Contains(text, "HTTPS") {
 		t.Errorf("plain HTTP: %s %s", status, text)
 	}
-	if g.value(`sluice_tls_handshakes_total{result="no_certificate"}`) == 0 {
-		t.Error("a handshake without a certificate is not counted")
-	}
+	rig.Eventually(t, 20*time.Second, "a handshake without a certificate is counted", func() bool { return g.value(`sluice_tls_handshakes_total{result="no_certificate"}`) > 0 })
 
 	p.Start()
 	g.Signal(syscall.SIGHUP)
@@ -175,7 +173,7 @@ func TestTheACMEServerMayBeAway(t *testing.T) {
 	g.secured, g.client = true, p.client("hooks.test", true)
 	p.Kill()
 	g.Signal(syscall.SIGHUP)
-	rig.Eventually(t, 20*time.Second, "/readyz says that it is not renewed", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz says that it is not renewed", func() bool {
 		d := g.dependency("certificate")
 		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "cannot reach the ACME server") && !strings.Contains(d.Detail, "there is none")
 	})
@@ -187,11 +185,13 @@ func TestTheACMEServerMayBeAway(t *testing.T) {
 	}
 
 	p.Start() // a new one, which has never heard of the gateway's account: the first attempt finds that out
-	g.Signal(syscall.SIGHUP)
-	rig.Eventually(t, 20*time.Second, "a new account is made", func() bool { return strings.Count(g.Output(), "no certificate was issued") > 2 })
-	g.Signal(syscall.SIGHUP)
-	p.issued("hooks.test", first)
-	rig.Eventually(t, 10*time.Second, "/readyz says that all is well", func() bool { return g.dependency("certificate").Status == telemetry.OK })
+	rig.Eventually(t, time.Minute, "a new account gets a certificate", func() bool {
+		g.Signal(syscall.SIGHUP)
+		time.Sleep(time.Second)
+		now := p.shown("hooks.test")
+		return now != nil && now.SerialNumber.Cmp(first.SerialNumber) != 0
+	})
+	rig.Eventually(t, time.Minute, "/readyz says that all is well", func() bool { return g.dependency("certificate").Status == telemetry.OK })
 }
 
 // A server that wants to be left alone is, and the operator reads so.
@@ -201,7 +201,7 @@ func TestTheACMEServerMayLimitTheRate(t *testing.T) {
 	p.Start()
 	front := limited(t, p)
 	g := startGateway(t, append(p.settings("hooks.test"), "SLUICE_TLS_ACME_DIRECTORY=https://"+front.address+"/dir")...)
-	rig.Eventually(t, 20*time.Second, "/readyz says that the rate is limited", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz says that the rate is limited", func() bool {
 		d := g.dependency("certificate")
 		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "too many certificates already issued (rateLimited)") && strings.Contains(d.Remedy, "do not restart meanwhile")
 	})
@@ -259,7 +259,7 @@ func TestGatewaysThatShareAFolderAskOnce(t *testing.T) {
 	both := []*gateway{beginGateway(t, settings...), beginGateway(t, settings...)}
 	for _, g := range both {
 		g.ready()
-		rig.Eventually(t, 30*time.Second, "it has a certificate", func() bool { return g.dependency("certificate").Status == telemetry.OK })
+		rig.Eventually(t, time.Minute, "it has a certificate", func() bool { return g.dependency("certificate").Status == telemetry.OK })
 	}
 	said := func(what string) int { return strings.Count(both[0].Output()+both[1].Output(), what) }
 	rig.Eventually(t, 10*time.Second, "who asked says that it has one", func() bool { return said(`"a certificate was issued"`) > 0 })
@@ -298,7 +298,7 @@ func TestSettingsOfACMEThatCannotBeAreRefused(t *testing.T) {
 		"no folder to be": {[]string{"SLUICE_TLS_ACME=hooks..test"}, "use host names"},
 	} {
 		g := beginGateway(t, c.settings...)
-		if code := g.Wait(10 * time.Second); code != 1 || !strings.Contains(g.Output(), c.want) {
+		if code := g.Wait(30 * time.Second); code != 1 || !strings.Contains(g.Output(), c.want) {
 			t.Errorf("%s: exit code %d: %s", name, code, g.Output())
 		}
 	}

@@ -31,7 +31,7 @@ func TestABodyTakesMemoryAsItComes(t *testing.T) {
 	for range announced {
 		begin(t, g.from("127.0.0.1"), 1<<20, "{")
 	}
-	rig.Eventually(t, 10*time.Second, "all bodies have begun", func() bool { return g.value("sluice_requests_in_flight_bytes") >= announced<<12 })
+	rig.Eventually(t, 30*time.Second, "all bodies have begun", func() bool { return g.value("sluice_requests_in_flight_bytes") >= announced<<12 })
 	if grown := g.value("process_resident_memory_bytes") - before; grown > announced<<17 {
 		t.Errorf("%d bodies of 1 MiB that did not come take %.0f MB", announced, grown/1e6)
 	}
@@ -59,10 +59,10 @@ func TestBytesInsideAreBounded(t *testing.T) {
 		}
 	}
 	hold("127.0.0.1", 8)
-	rig.Eventually(t, 10*time.Second, "eight bodies are inside", func() bool { return g.value("sluice_requests_in_flight_bytes") == 8<<20 })
+	rig.Eventually(t, 30*time.Second, "eight bodies are inside", func() bool { return g.value("sluice_requests_in_flight_bytes") == 8<<20 })
 	over("127.0.0.1", "a ninth one of an address")
 	hold("127.0.0.2", 4)
-	rig.Eventually(t, 10*time.Second, "twelve bodies are inside", func() bool { return g.value("sluice_requests_in_flight_bytes") == 12<<20 })
+	rig.Eventually(t, 30*time.Second, "twelve bodies are inside", func() bool { return g.value("sluice_requests_in_flight_bytes") == 12<<20 })
 	over("127.0.0.3", "a thirteenth one")
 	for _, n := range []string{"1", "3"} {
 		if got := g.ask(g.from("127.0.0."+n), n); got != "200 OK" {
@@ -72,7 +72,7 @@ func TestBytesInsideAreBounded(t *testing.T) {
 	for _, conn := range held {
 		_ = conn.Close()
 	}
-	rig.Eventually(t, 10*time.Second, "nothing is inside", func() bool { return g.metric("sluice_requests_in_flight_bytes 0") })
+	rig.Eventually(t, 30*time.Second, "nothing is inside", func() bool { return g.metric("sluice_requests_in_flight_bytes 0") })
 	if got := g.send("pbx.call.hangup", "4", body("pbx.call.hangup", 1)); got != "200 OK" {
 		t.Errorf("afterwards: %s", got)
 	}

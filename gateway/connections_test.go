@@ -100,7 +100,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	g.inside("127.0.0.2")
 	g.inside("127.0.0.2")
-	rig.Eventually(t, 10*time.Second, "they are inside", func() bool { return g.metric("sluice_requests_in_flight 4") })
+	rig.Eventually(t, 20*time.Second, "they are inside", func() bool { return g.metric("sluice_requests_in_flight 4") })
 	for range 3 {
 		if got := refused(t, g.from("127.0.0.3")); got != "503 Service Unavailable: Too many connections" {
 			t.Errorf("a fifth one of all: %s", got)
@@ -111,10 +111,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Errorf("not in the metrics: %s", line)
 		}
 	}
-	g.WaitFor("SLUICE_MAX_CONNECTIONS_PER_IP", 5*time.Second)
+	g.WaitFor("SLUICE_MAX_CONNECTIONS_PER_IP", 20*time.Second)
 	_ = first.Close()
 	nats.Restart()
-	rig.Eventually(t, 20*time.Second, "the place of a closed connection is free", func() bool {
+	rig.Eventually(t, time.Minute, "the place of a closed connection is free", func() bool {
 		return strings.HasPrefix(g.ask(g.from("127.0.0.1"), "1"), "200 ")
 	})
 }
@@ -173,7 +173,7 @@ func TestIdleConnectionsMakePlace(t *testing.T) {
 	}
 	g.begun("127.0.0.3", "POST ")
 	var last net.Conn
-	rig.Eventually(t, 10*time.Second, "there is a place for one more", func() bool {
+	rig.Eventually(t, 20*time.Second, "there is a place for one more", func() bool {
 		last = g.from("127.0.0.4")
 		return g.ask(last, "more") == "200 OK"
 	})
@@ -198,7 +198,7 @@ func TestWhoComesAgainAtOnceLeavesPlaces(t *testing.T) {
 	for n := range 60 {
 		go g.comeAgain(fmt.Sprintf("127.0.0.%d", n%4+2))
 	}
-	rig.Eventually(t, 10*time.Second, "there is no place left", func() bool { return g.value(`sluice_requests_total{answer="too_many_connections"}`) > 200 })
+	rig.Eventually(t, 20*time.Second, "there is no place left", func() bool { return g.value(`sluice_requests_total{answer="too_many_connections"}`) > 200 })
 	const others = 20
 	answered := 0
 	for n := range others {
@@ -234,7 +234,7 @@ func (g *gateway) comeAgain(ip string) {
 // However few file descriptors there are, it is said, and the admin address has some.
 func TestFileDescriptorsAreKeptForTheRest(t *testing.T) {
 	g := beginGatewayBy(t, "/bin/sh", []string{"-c", "ulimit -n 256 && exec " + rig.Build(t, "./gateway")})
-	g.WaitFor("SLUICE_MAX_CONNECTIONS=16384: this process may have 256 file descriptors, and takes 128 connections", 10*time.Second)
+	g.WaitFor("SLUICE_MAX_CONNECTIONS=16384: this process may have 256 file descriptors, and takes 128 connections", 20*time.Second)
 	g.ready()
 	for n := range 400 {
 		g.from(fmt.Sprintf("127.0.0.%d", n%4+1))
@@ -242,5 +242,5 @@ func TestFileDescriptorsAreKeptForTheRest(t *testing.T) {
 	if !g.metric("sluice_requests_in_flight 0") {
 		t.Error("the admin address does not answer")
 	}
-	rig.Eventually(t, 10*time.Second, "an honest request is answered", func() bool { return g.ask(g.from("127.0.0.5"), "1") == "200 OK" })
+	rig.Eventually(t, 20*time.Second, "an honest request is answered", func() bool { return g.ask(g.from("127.0.0.5"), "1") == "200 OK" })
 }

@@ -37,10 +37,10 @@ func TestContract(t *testing.T) {
 		want string
 	}{
 		{"as it should be", func(http.Header, *[]byte) {}, "200 OK"},
-		{"299 s old", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(-299*time.Second)) }, "200 OK"},
+		{"290 s old", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(-290*time.Second)) }, "200 OK"},
 		{"298 s ahead", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(298*time.Second)) }, "200 OK"},
 		{"302 s old", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(-302*time.Second)) }, "400 Stale timestamp"},
-		{"302 s ahead", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(302*time.Second)) }, "400 Stale timestamp"},
+		{"310 s ahead", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, at(310*time.Second)) }, "400 Stale timestamp"},
 		{"no timestamp", func(h http.Header, _ *[]byte) { h.Del(zorio.HeaderTimestamp) }, "400 Stale timestamp"},
 		{"timestamp 0", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, "0") }, "400 Stale timestamp"},
 		{"timestamp is text", func(h http.Header, _ *[]byte) { h.Set(zorio.HeaderTimestamp, "now") }, "400 Stale timestamp"},
@@ -184,7 +184,7 @@ func TestSecretsAreRotatedWithoutARestart(t *testing.T) {
 	}
 	write(t, file, next+","+secret)
 	g.Signal(syscall.SIGHUP)
-	g.WaitFor("read the secrets again", 10*time.Second)
+	g.WaitFor("read the secrets again", 30*time.Second)
 	if a, b := signed(secret), signed(next); a != "200 OK" || b != "200 OK" {
 		t.Errorf("while rotating: %s, %s", a, b)
 	}
@@ -196,23 +196,24 @@ func TestSecretsAreRotatedWithoutARestart(t *testing.T) {
 	}
 	write(t, file, secret)
 	g.Signal(syscall.SIGHUP)
-	rig.Eventually(t, 10*time.Second, "nothing is told of a secret that is not there any more", func() bool { return !g.metric(signature.ID(next)) })
+	rig.Eventually(t, 30*time.Second, "nothing is told of a secret that is not there any more", func() bool { return !g.metric(signature.ID(next)) })
 	if !counts(secret, 2) {
 		t.Error("the numbers of the secret that stayed are gone")
 	}
 	write(t, file, "short")
 	g.Signal(syscall.SIGHUP)
-	g.WaitFor("keeping the secrets as they were", 10*time.Second)
+	g.WaitFor("keeping the secrets as they were", 30*time.Second)
 	if got := signed(secret); got != "200 OK" {
 		t.Errorf("after a bad file: %s", got)
 	}
-	g.WaitFor("secret 1 has 5 characters, at least 16 are needed", 10*time.Second)
-	if r, code := g.readiness(); r.Status != "degraded" || code != http.StatusOK || !strings.Contains(fmt.Sprint(r), "a restart would fail") {
-		t.Errorf("/readyz after a bad file: %v", r)
-	}
+	g.WaitFor("secret 1 has 5 characters, at least 16 are needed", 30*time.Second)
+	rig.Eventually(t, 20*time.Second, "/readyz says what a bad file would do", func() bool {
+		r, code := g.readiness()
+		return r.Status == "degraded" && code == http.StatusOK && strings.Contains(fmt.Sprint(r), "a restart would fail")
+	})
 	write(t, file, secret)
 	g.Signal(syscall.SIGHUP)
-	rig.Eventually(t, 10*time.Second, "/readyz is well again", func() bool { r, _ := g.readiness(); return !strings.Contains(fmt.Sprint(r), "a restart would fail") })
+	rig.Eventually(t, 30*time.Second, "/readyz is well again", func() bool { r, _ := g.readiness(); return !strings.Contains(fmt.Sprint(r), "a restart would fail") })
 	if strings.Contains(g.Output(), next) || strings.Contains(g.Output(), secret) {
 		t.Error("a secret is in the log")
 	}
@@ -404,13 +405,18 @@ func TestOverloadIsRefusedWithoutReadingTheBody(t *testing.T) {
 	g := startGateway(t, "SLUICE_MAX_INFLIGHT=1", "SLUICE_JOURNAL=off", "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor)
 	nats.Signal(syscall.SIGSTOP) // so that the first one stays inside
 	first := make(chan string, 1)
-	go func() { first <- g.send("pbx.call.hangup", "1", body("pbx.call.hangup", 1)) }()
-	rig.Eventually(t, 5*time.Second, "one is inside", func() bool { return g.metric("sluice_requests_in_flight 1") })
-	if status, text := g.raw("POST /webhook HTTP/1.1\r\nHost: sluice\r\nContent-Length: 1000\r\n\r\n"); status != "503" || text != "Overloaded" {
-		t.Errorf("%s %s", status, text)
-	}
+	go func() { // again and again, where this takes longer than one stays
+		got := ""
+		for got = <-g.sending("1"); strings.HasPrefix(got, "503 "); got = <-g.sending("1") {
+		}
+		first <- got
+	}()
+	rig.Eventually(t, 30*time.Second, "one more is refused", func() bool {
+		status, text := g.raw("POST /webhook HTTP/1.1\r\nHost: sluice\r\nContent-Length: 1000\r\n\r\n")
+		return status == "503" && text == "Overloaded"
+	})
 	nats.Signal(syscall.SIGCONT)
-	if got := <-first; got != "200 OK" {
+	if got := <-first; got != "200 OK" && got != "200 Duplicate" { // one that was given up may be stored all the same
 		t.Errorf("the first one: %s", got)
 	}
 }

@@ -26,7 +26,7 @@ func (g *gateway) dependency(name string) (found telemetry.Dependency) {
 func (g *gateway) worth(status telemetry.Status, detail, remedy string) {
 	g.t.Helper()
 	var d telemetry.Dependency
-	rig.Eventually(g.t, 30*time.Second, "/readyz says that a 200 is "+detail, func() bool {
+	rig.Eventually(g.t, time.Minute, "/readyz says that a 200 is "+detail, func() bool {
 		d = g.dependency("durability")
 		return strings.HasPrefix(d.Detail, detail)
 	})
@@ -39,14 +39,14 @@ func TestA200OfTheEmbeddedNATSIsWorthWhatItsFolderIs(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t)
 	want := durability.OnThisMachine("SLUICE_DATA", g.data) // a disk, or where the tests of this machine have their folders
-	rig.Eventually(t, 10*time.Second, "/readyz says "+want.Detail, func() bool { return g.dependency("durability").Detail == want.Detail })
+	rig.Eventually(t, 30*time.Second, "/readyz says "+want.Detail, func() bool { return g.dependency("durability").Detail == want.Detail })
 	if want.Kept == durability.Synced && want.Detail != "synced on this disk" || !g.metric(`sluice_durability_info{kept="`+string(want.Kept)+`"} 1`) {
 		t.Errorf("%+v", want)
 	}
 	memory := rig.SmallDisk(t, 64*mebi)
 	g = startGateway(t, "SLUICE_DATA="+memory.Path)
 	g.worth(telemetry.Degraded, "in memory of this machine: SLUICE_DATA="+memory.Path+" is tmpfs", "set SLUICE_DATA to a folder on a disk")
-	g.WaitFor(`"level":"WARN","msg":"what a 200 is worth: in memory of this machine`, 10*time.Second)
+	g.WaitFor(`"level":"WARN","msg":"what a 200 is worth: in memory of this machine`, 30*time.Second)
 	if !g.metric(`sluice_durability_info{kept="memory"} 1`) {
 		t.Error("the metric says something else")
 	}
@@ -79,10 +79,10 @@ func TestA200FromTheJournalIsWorthWhatItsFolderIs(t *testing.T) {
 		t.Fatal(got)
 	}
 	want := durability.InJournal("SLUICE_DATA", g.data)
-	rig.Eventually(t, 10*time.Second, "/readyz says "+want.Detail, func() bool {
+	rig.Eventually(t, 30*time.Second, "/readyz says "+want.Detail, func() bool {
 		return g.dependency("durability").Detail == want.Detail && g.metric(`sluice_durability_info{kept="`+string(want.Kept)+`"} 1`)
 	})
-	g.WaitFor(`"msg":"what a 200 is worth: in the journal until NATS is back: `, 5*time.Second)
+	g.WaitFor(`"msg":"what a 200 is worth: in the journal until NATS is back: `, 30*time.Second)
 	n.Restart()
 	g.worth(telemetry.OK, "synced on the disk of one server", "")
 }

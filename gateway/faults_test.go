@@ -167,6 +167,7 @@ func (l *load) killGateway(t *testing.T) {
 }
 
 func TestA2xxMeansStored(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	l := g.load()
 	l.killGateway(t)
@@ -174,6 +175,7 @@ func TestA2xxMeansStored(t *testing.T) {
 }
 
 func TestA2xxMeansStoredWithRedisAndNATSOutside(t *testing.T) {
+	t.Parallel()
 	g, _, nats := startWithEngines(t)
 	l := g.load()
 	l.killGateway(t)
@@ -187,15 +189,13 @@ func TestRedisNeverFailsARequest(t *testing.T) {
 	l.more(t, 300)
 	redis.Signal(syscall.SIGSTOP)
 	l.more(t, 300)
-	if !g.metric("sluice_redis_away 1") {
-		t.Error("the breaker is not to be seen")
-	}
+	rig.Eventually(t, 20*time.Second, "Redis is seen to be away", func() bool { return g.metric("sluice_redis_away 1") })
 	redis.Signal(syscall.SIGCONT)
 	l.more(t, 300)
 	redis.Kill()
 	l.more(t, 300)
 	redis.Restart()
-	rig.Eventually(t, 10*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
+	rig.Eventually(t, 30*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
 	l.more(t, 300)
 	redis.Command("flushall")
 	l.more(t, 300)
@@ -219,13 +219,13 @@ func TestABlackHoleForRedisCostsOneGroupItsDeadline(t *testing.T) {
 		l.more(t, 100)
 		darken()
 		l.more(t, 300)
-		rig.Eventually(t, 5*time.Second, "Redis is seen to be away", func() bool { return g.metric("sluice_redis_away 1") })
+		rig.Eventually(t, 20*time.Second, "Redis is seen to be away", func() bool { return g.metric("sluice_redis_away 1") })
 		l.more(t, 300)
 		if batches := way.Swallowed("zorio:delivery:"); batches > 3 {
 			t.Errorf("%s: %d batches were sent into it, and not a look-up, marks and one of a refill alone", name, batches)
 		}
 		way.Open()
-		rig.Eventually(t, 10*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
+		rig.Eventually(t, 30*time.Second, "Redis is asked again", func() bool { return g.metric("sluice_redis_away 0") })
 	}
 	l.more(t, 100)
 	l.balance(t, nats.URL())
@@ -272,6 +272,7 @@ func TestTheStreamSettlesWhatNoMemoryKnows(t *testing.T) {
 // Without a journal NATS may be killed, hang and be restarted: what is answered 200 is stored once, and 503 asks for the
 // rest again.
 func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	g, _, nats := startWithEngines(t, "SLUICE_JOURNAL=off")
 	l := g.load()
 	for range 2 {
@@ -280,10 +281,10 @@ func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
 		nats.Restart()
 		l.more(t, 300)
 		nats.Signal(syscall.SIGSTOP)
-		rig.Eventually(t, 20*time.Second, "deliveries are refused", func() bool { return l.refused.Load() > 0 })
+		rig.Eventually(t, time.Minute, "deliveries are refused", func() bool { return l.refused.Load() > 0 })
 		nats.Signal(syscall.SIGCONT)
 		l.more(t, 300)
-		nats.Stop(10 * time.Second)
+		nats.Stop(30 * time.Second)
 		nats.Restart()
 	}
 	l.more(t, 300)
@@ -292,6 +293,7 @@ func TestNATSAwayRefusesAndLosesNothing(t *testing.T) {
 
 // A request that the stream cannot store is answered within the sender's five seconds, and asked for again.
 func TestWithoutNATSTheAnswerIsTryAgain(t *testing.T) {
+	t.Parallel()
 	nats := rig.StartNats(t, "")
 	g := startGateway(t, "NATS_URL="+nats.URL(), "SLUICE_NATS_MONITOR=http://"+nats.Monitor, "SLUICE_JOURNAL=off")
 	nats.Kill()
@@ -307,7 +309,7 @@ func TestWithoutNATSTheAnswerIsTryAgain(t *testing.T) {
 	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "30" || time.Since(begin) > 5*time.Second {
 		t.Errorf("%d, Retry-After %q, after %s", answer.StatusCode, answer.Header.Get("Retry-After"), time.Since(begin))
 	}
-	rig.Eventually(t, 10*time.Second, "/readyz says so", func() bool {
+	rig.Eventually(t, 30*time.Second, "/readyz says so", func() bool {
 		ready, err := g.client.Get("http://" + g.admin + "/readyz")
 		if err != nil {
 			return false

@@ -11,7 +11,10 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-const mebi = 1 << 20
+const (
+	mebi   = 1 << 20
+	atOnce = 3 * time.Second // on a busy machine: who waits for the store waits for [ingest.Budget]
+)
 
 // sendUntil sends one delivery after the other until one is answered as wanted.
 func (g *gateway) sendUntil(want string, within time.Duration) {
@@ -37,21 +40,21 @@ func TestAFullDiskIsToldAnsweredAtOnceAndOutlived(t *testing.T) {
 	disk := rig.SmallDisk(t, 64*mebi)
 	g := startGateway(t, "SLUICE_DATA="+disk.Path)
 	disk.Fill(6 * mebi)
-	rig.Eventually(t, 5*time.Second, "/readyz warns", func() bool {
+	rig.Eventually(t, 20*time.Second, "/readyz warns", func() bool {
 		nats, code := g.nats()
 		return nats.Status == telemetry.Degraded && code == http.StatusOK && strings.Contains(nats.Remedy, "SLUICE_EVENTS_MAX_BYTES")
 	})
 	disk.Fill(1 * mebi)
-	rig.Eventually(t, 5*time.Second, "/readyz says so", func() bool {
+	rig.Eventually(t, 20*time.Second, "/readyz says so", func() bool {
 		nats, code := g.nats()
 		return nats.Status == telemetry.Down && code == http.StatusServiceUnavailable && strings.Contains(nats.Detail, "too little room")
 	})
 	begin := time.Now()
-	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Not stored, try again" || time.Since(begin) > time.Second {
+	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Not stored, try again" || time.Since(begin) > atOnce {
 		t.Errorf("%s after %s", got, time.Since(begin))
 	}
 	disk.Empty()
-	g.sendUntil("200 OK", 5*time.Second)
+	g.sendUntil("200 OK", 20*time.Second)
 	g.ready()
 }
 
@@ -65,14 +68,14 @@ func TestTheStoreStartsAgainAfterADiskThatWasFullToItsLastByte(t *testing.T) {
 	l.more(t, 100)
 	nc := g.js("nats://" + g.hub).Conn()
 	disk.Fill(0)
-	rig.Eventually(t, 10*time.Second, "a write has failed", func() bool {
+	rig.Eventually(t, 20*time.Second, "a write has failed", func() bool {
 		_ = nc.Publish("quarantine.zorio.late", make([]byte, 64<<10))
 		return strings.Contains(g.Output(), "critical write error")
 	})
 	disk.Empty()
 	l.more(t, 300)
 	g.ready()
-	g.WaitFor("restarted its store", 5*time.Second)
+	g.WaitFor("restarted its store", 20*time.Second)
 	l.balance(t, "nats://"+g.hub)
 }
 
@@ -98,18 +101,18 @@ func TestAStartOnADiskThatWasFilledAnswersAtOnce(t *testing.T) {
 	t.Parallel()
 	disk := rig.SmallDisk(t, 64*mebi)
 	g := startGateway(t, "SLUICE_DATA="+disk.Path)
-	g.sendUntil("200 OK", 5*time.Second)
+	g.sendUntil("200 OK", 20*time.Second)
 	disk.Fill(0)
 	g.Stop(10 * time.Second)
 	g.Start()
 	g.waits(t, "too little room on the disk")
 	begin := time.Now()
-	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Not stored, try again" || time.Since(begin) > 2*time.Second {
+	if got := g.send("pbx.call.hangup", "full", body("pbx.call.hangup", 1)); got != "503 Not stored, try again" || time.Since(begin) > atOnce {
 		t.Errorf("%s after %s", got, time.Since(begin))
 	}
 	disk.Empty()
 	g.ready()
-	g.sendUntil("200 OK", 5*time.Second)
+	g.sendUntil("200 OK", 20*time.Second)
 }
 
 // As many events are kept as there is room for, and the oldest are dropped first: without a bound that anybody set.

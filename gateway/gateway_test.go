@@ -67,7 +67,7 @@ func beginGatewayBy(t testing.TB, program string, args []string, settings ...str
 func (g *gateway) ready() {
 	g.t.Helper()
 	g.Listening(g.admin)
-	rig.Eventually(g.t, 20*time.Second, "the gateway is ready", func() bool {
+	rig.Eventually(g.t, time.Minute, "the gateway is ready", func() bool {
 		if !g.Running() {
 			g.t.Fatalf("the gateway has ended:\n%s", g.Output())
 		}
@@ -89,7 +89,7 @@ func (g *gateway) ready() {
 // drained waits until what the journal has kept is in NATS; a gateway that has ended has seen to it.
 func (g *gateway) drained() {
 	g.t.Helper()
-	rig.Eventually(g.t, 30*time.Second, "the journal is drained", func() bool {
+	rig.Eventually(g.t, 90*time.Second, "the journal is drained", func() bool {
 		answer, err := http.Get("http://" + g.admin + "/metrics")
 		if err != nil {
 			return !g.Running()

@@ -108,7 +108,7 @@ func (s *steady) end(t *testing.T, moments time.Duration) {
 	close(s.stop)
 	s.active.Wait()
 	for _, a := range s.attempts {
-		if a.took > 6*time.Second || a.failed() && !strings.HasPrefix(a.answer, "503 ") && a.begin.Before(stopping) {
+		if a.took > 8*time.Second || a.failed() && !strings.HasPrefix(a.answer, "503 ") && a.begin.Before(stopping) {
 			t.Errorf("delivery %s: %s after %s", a.id, a.answer, a.took)
 		}
 	}
@@ -126,14 +126,11 @@ func TestAHangingNATSKeepsNobodyWaiting(t *testing.T) {
 	s := g.steady(200, 16<<10, 0)
 	lasts(time.Second)
 	nats.Signal(syscall.SIGSTOP)
-	lasts(7 * time.Second)
-	if failed := len(s.failures(time.Time{})); failed < 100 {
-		t.Errorf("%d deliveries failed: NATS did not hang", failed)
-	}
+	rig.Eventually(t, 30*time.Second, "deliveries are refused, because NATS hangs", func() bool { return len(s.failures(time.Time{})) > 100 })
 	begin := time.Now()
 	g.Signal(syscall.SIGTERM)
 	s.end(t, time.Second)
-	g.Wait(10 * time.Second)
+	g.Wait(20 * time.Second)
 	t.Logf("stopped within %s", time.Since(begin))
 }
 
@@ -149,11 +146,11 @@ func TestAHangingServerOfAClusterIsLeft(t *testing.T) {
 	lasts(time.Second)
 	hung.Signal(syscall.SIGSTOP)
 	begin := time.Now()
-	rig.Eventually(t, 10*time.Second, "the gateway is back", func() bool { return strings.Contains(g.Output(), "NATS is back") })
+	rig.Eventually(t, 30*time.Second, "the gateway is back", func() bool { return strings.Contains(g.Output(), "NATS is back") })
 	left := time.Since(begin)
-	lasts(5 * time.Second)
+	lasts(2 * time.Second)
 	s.end(t, 0)
-	if left > 3*time.Second { // two, and a busy machine
+	if left > 6*time.Second { // two, and a busy machine; by itself the client would take minutes
 		t.Errorf("the server that hangs is left after %s", left)
 	}
 	if failed := s.failures(time.Time{}); len(failed) > 20 {

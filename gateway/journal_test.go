@@ -74,7 +74,7 @@ func TestAGatewayWithoutNATSKeepsWhatComes(t *testing.T) {
 	g.Kill()
 	g.Start()
 	g.Listening(g.admin)
-	rig.Eventually(t, 10*time.Second, "/readyz says what waits", func() bool {
+	rig.Eventually(t, 30*time.Second, "/readyz says what waits", func() bool {
 		r, code := g.readiness()
 		return code == http.StatusOK && r.Status == "degraded" && strings.Contains(fmt.Sprint(r.Dependencies), "3 deliveries are in the journal")
 	})
@@ -106,7 +106,7 @@ func TestAKillWhileItSpillsOrDrainsLosesNothing(t *testing.T) {
 	}
 	l.more(t, 1000)
 	nats.Restart()
-	rig.Eventually(t, 30*time.Second, "it drains", func() bool { return g.value("sluice_journal_drained_total") > 0 })
+	rig.Eventually(t, time.Minute, "it drains", func() bool { return g.value("sluice_journal_drained_total") > 0 })
 	g.Kill()
 	g.Start()
 	l.more(t, 300)
@@ -132,11 +132,11 @@ func TestAJournalThatWasLeftIsDrainedByTheNextGateway(t *testing.T) {
 	first.Kill()
 	nats.Restart()
 	next.ready()
-	rig.Eventually(t, 40*time.Second, "both are stored", func() bool {
+	rig.Eventually(t, 90*time.Second, "both are stored", func() bool {
 		copies := stored(t, next.js(nats.URL()))
 		return copies["left"] == 1 && copies["own"] == 1
 	})
-	rig.Eventually(t, 10*time.Second, "the empty journal is removed", func() bool { return !isThere(first.data + "/journal/01") })
+	rig.Eventually(t, 30*time.Second, "the empty journal is removed", func() bool { return !isThere(first.data + "/journal/01") })
 }
 
 // A journal that is full asks the sender to come back, says so, and takes deliveries again when there is room.
@@ -172,7 +172,7 @@ func TestAFullJournalAsksTheSenderToComeBack(t *testing.T) {
 		t.Errorf("%d %+v", code, r)
 	}
 	nats.Restart()
-	rig.Eventually(t, 30*time.Second, "deliveries are taken again", func() bool { status, _ := send(1000); return status == http.StatusOK })
+	rig.Eventually(t, time.Minute, "deliveries are taken again", func() bool { status, _ := send(1000); return status == http.StatusOK })
 	g.drained()
 	if copies := stored(t, g.js(nats.URL())); len(copies) != taken+1 {
 		t.Errorf("%d are stored, %d were answered 200", len(copies), taken+1)

@@ -118,7 +118,7 @@ func (p *pebble) shown(name string) *x509.Certificate {
 // client trusts it, and keeps its connections or does not.
 func (p *pebble) client(name string, fresh bool) *http.Client {
 	p.t.Helper()
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: p.trust(name), DisableKeepAlives: fresh, MaxIdleConnsPerHost: 64}, Timeout: 5 * time.Second}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: p.trust(name), DisableKeepAlives: fresh, MaxIdleConnsPerHost: 64}, Timeout: patience}
 }
 
 // loopbackDNS is a server that leads every name to 127.0.0.1. Pebble asks by TCP.

@@ -56,12 +56,12 @@ func TestTheSenderBehindATrustedProxyIsKnown(t *testing.T) {
 	if said := g.through(proxy, stranger, "1", "X-Forwarded-For", "9.9.9.9, 203.0.113.9", "X-Forwarded-For", "10.0.0.4"); !strings.HasPrefix(said, "401") {
 		t.Error(said)
 	}
-	g.WaitFor(`"peer":"203.0.113.9"`, 10*time.Second)
+	g.WaitFor(`"peer":"203.0.113.9"`, 20*time.Second)
 
 	// One sender has one request at a time, over whatever connections of the proxy's.
 	part := g.written(secret, "2", "X-Forwarded-For", "203.0.113.9")
 	slow := g.begun("127.0.0.2", string(part[:len(part)-5]))
-	rig.Eventually(t, 10*time.Second, "its body is awaited", func() bool { return g.value("sluice_requests_in_flight_bytes") > 0 })
+	rig.Eventually(t, 20*time.Second, "its body is awaited", func() bool { return g.value("sluice_requests_in_flight_bytes") > 0 })
 	if said := g.through(g.from("127.0.0.2"), secret, "3", "X-Forwarded-For", "203.0.113.9"); said != "429 Too many connections" {
 		t.Errorf("the sender's second request: %s", said)
 	}
@@ -101,7 +101,7 @@ func TestTheSenderIsKnownByThePROXYProtocol(t *testing.T) {
 	if said := g.through(g.from("127.0.0.2"), secret, "nothing"); said != "400 Bad request" {
 		t.Errorf("no header: %s", said)
 	}
-	g.WaitFor("SLUICE_PROXY_PROTOCOL=true expects", 10*time.Second)
+	g.WaitFor("SLUICE_PROXY_PROTOCOL=true expects", 20*time.Second)
 	for name, c := range map[string]struct{ from, header, secret, want string }{
 		"version 1":          {"127.0.0.2", "PROXY TCP4 203.0.113.20 127.0.0.1 40000 443\r\n", secret, "200 OK"},
 		"version 2":          {"127.0.0.2", sender(21), secret, "200 OK"},
@@ -116,7 +116,7 @@ func TestTheSenderIsKnownByThePROXYProtocol(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, said, c.want)
 		}
 	}
-	g.WaitFor(`"peer":"203.0.113.24:40000"`, 10*time.Second)
+	g.WaitFor(`"peer":"203.0.113.24:40000"`, 20*time.Second)
 
 	open := g.begun("127.0.0.2", sender(25))
 	if said := g.through(open, secret, "open"); said != "200 OK" {

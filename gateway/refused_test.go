@@ -36,14 +36,14 @@ func TestARotationOnOneSideIsADegradedGateway(t *testing.T) {
 	if h := g.dependency("sender"); !strings.HasPrefix(h.Detail, want) || !strings.Contains(h.Remedy, "ZORIO_WEBHOOK_SECRET") {
 		t.Errorf("%+v", h)
 	}
-	g.WaitFor(`"level":"ERROR","msg":"the sender's deliveries fail","source":"zorio"`, 10*time.Second) // of how many depends on when it looked
-	g.WaitFor(`"answer":"invalid","reason":"no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console","peer":"127.0.0.1:`, time.Second)
-	g.WaitFor(`"delivery":"late-0"`, time.Second)
+	g.WaitFor(`"level":"ERROR","msg":"the sender's deliveries fail","source":"zorio"`, 20*time.Second) // of how many depends on when it looked
+	g.WaitFor(`"answer":"invalid","reason":"no secret made this signature: compare ZORIO_WEBHOOK_SECRET with the sender's console","peer":"127.0.0.1:`, 20*time.Second)
+	g.WaitFor(`"delivery":"late-0"`, 20*time.Second)
 	g.send("pbx.call.hangup", "right", body("pbx.call.hangup", 61))
 	if h := g.dependency("sender"); h.Status != telemetry.OK || !strings.Contains(h.Detail, "failures in a row: 0 now, 60 at most, at 2") {
 		t.Errorf("after a right one: %+v", h)
 	}
-	g.WaitFor(`"level":"INFO","msg":"the sender's deliveries succeed again","source":"zorio","failures_in_a_row":60`, 5*time.Second)
+	g.WaitFor(`"level":"INFO","msg":"the sender's deliveries succeed again","source":"zorio","failures_in_a_row":60`, 20*time.Second)
 }
 
 // The last refused requests of each cause are kept to be looked at, without what may be a secret in them.
@@ -70,7 +70,7 @@ func TestRefusedRequestsAreKept(t *testing.T) {
 		"invalid":   {"401 Invalid signature", "POST /webhook HTTP/1.1", "cut, 100000 bytes came", string(large[:64<<10])},
 		"not_found": {"404 Not found", "POST /webhook2 HTTP/1.1", "not read", ""},
 	} {
-		rig.Eventually(t, 5*time.Second, cause+" is kept", func() bool { return g.kept(cause) == 1 })
+		rig.Eventually(t, 20*time.Second, cause+" is kept", func() bool { return g.kept(cause) == 1 })
 		m := g.last("REFUSED", "refused.zorio."+cause)
 		got := fmt.Sprint(m.Header.Get(event.HeaderAnswer), m.Header.Get(event.HeaderRequest), m.Header.Get(event.HeaderBody), string(m.Data))
 		if got != want.answer+want.line+want.state+want.body || !strings.HasPrefix(m.Header.Get(event.HeaderPeer), "127.0.0.1:") {
@@ -85,7 +85,7 @@ func TestRefusedRequestsAreKept(t *testing.T) {
 		"POST http://u:hunter2@sluice/webhook?a=b HTTP/1.1": {"malformed", "POST sluice/webhook HTTP/1.1"},
 		"POST /webhook": {"malformed", "not readable"}, // and not what the HTTP server takes for it
 	} {
-		rig.Eventually(t, 10*time.Second, fmt.Sprintf("%.50s is kept as %s", raw, want.line), func() bool {
+		rig.Eventually(t, 20*time.Second, fmt.Sprintf("%.50s is kept as %s", raw, want.line), func() bool {
 			_, _ = g.begun("127.0.0.1", raw+"\r\nHost: sluice\r\n\r\n").Read(make([]byte, 1)) // it is answered
 			return g.kept(want.cause) > 0 && g.last("REFUSED", "refused.zorio."+want.cause).Header.Get(event.HeaderRequest) == want.line
 		})

@@ -38,7 +38,7 @@ func TestACapturedRequestUnderNewIDsIsBounded(t *testing.T) {
 	if n := g.value(`sluice_quarantined_total{reason="replayed"}`); n != attempts-taken {
 		t.Errorf("%.0f are counted", n)
 	}
-	g.WaitFor("SLUICE_MAX_COPIES", 5*time.Second)
+	g.WaitFor("SLUICE_MAX_COPIES", 20*time.Second)
 	if got := g.send("pbx.call.hangup", "another", body("pbx.call.hangup", 2)); got != "200 OK" || g.count("EVENTS") != taken+1 {
 		t.Errorf("another body: %s", got)
 	}
@@ -55,8 +55,8 @@ func TestWhatIsNotStoredIsNoCopy(t *testing.T) {
 		t.Fatal(got)
 	}
 	nats.Restart()
-	rig.Eventually(t, 20*time.Second, "it is stored under another id", func() bool { return g.send("pbx.call.hangup", "second", b) == "200 OK" })
-	rig.Eventually(t, 10*time.Second, "it is marked", func() bool { return g.send("pbx.call.hangup", "second", b) == "200 Duplicate" })
+	rig.Eventually(t, time.Minute, "it is stored under another id", func() bool { return g.send("pbx.call.hangup", "second", b) == "200 OK" })
+	rig.Eventually(t, 20*time.Second, "it is marked", func() bool { return g.send("pbx.call.hangup", "second", b) == "200 Duplicate" })
 	if copies := stored(t, g.js(nats.URL())); copies["second"] != 1 {
 		t.Errorf("stored: %v", copies)
 	}

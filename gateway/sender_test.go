@@ -24,7 +24,7 @@ func TestARunOfFailuresIsCountedAsTheSenderDoes(t *testing.T) {
 	begin := time.Now()
 	for _, want := range []string{"10 failures in a row", "25 failures in a row"} {
 		level := map[bool]string{true: "WARN", false: "ERROR"}[want[0] == '1']
-		g.WaitFor(`"level":"`+level+`","msg":"the sender's deliveries fail","source":"zorio","error":"`+want+`, the last: Stale timestamp: is a clock wrong, or are these late retries?`, 5*time.Second)
+		g.WaitFor(`"level":"`+level+`","msg":"the sender's deliveries fail","source":"zorio","error":"`+want+`, the last: Stale timestamp: is a clock wrong, or are these late retries?`, 20*time.Second)
 	}
 	if d := g.dependency("sender"); d.Status != telemetry.Degraded || !strings.HasPrefix(d.Detail, "30 failures in a row, the last: Stale timestamp") || !strings.Contains(d.Remedy, "timedatectl") {
 		t.Errorf("%+v", d)
@@ -37,7 +37,7 @@ func TestARunOfFailuresIsCountedAsTheSenderDoes(t *testing.T) {
 	if d := g.dependency("sender"); d.Status != telemetry.OK || !strings.Contains(d.Detail, "failures in a row: 0 now, 30 at most, at 2") || g.value(run) != 0 || g.value(most) != 30 {
 		t.Errorf("after a success: %+v", d)
 	}
-	g.WaitFor(`"level":"INFO","msg":"the sender's deliveries succeed again","source":"zorio","failures_in_a_row":30`, 5*time.Second)
+	g.WaitFor(`"level":"INFO","msg":"the sender's deliveries succeed again","source":"zorio","failures_in_a_row":30`, 20*time.Second)
 }
 
 func TestAStormOfOneRefusalIsToldWithItsLikelyCause(t *testing.T) {
@@ -55,7 +55,7 @@ func TestAStormOfOneRefusalIsToldWithItsLikelyCause(t *testing.T) {
 	if d := g.dependency("sender"); d.Status != telemetry.OK || !strings.HasPrefix(d.Detail, want) {
 		t.Errorf("%+v, want that authentic deliveries come beside it, and %s", d, want)
 	}
-	g.WaitFor(`"level":"WARN","msg":"most answers are the same refusal","source":"zorio","error":"9`, 5*time.Second)
+	g.WaitFor(`"level":"WARN","msg":"most answers are the same refusal","source":"zorio","error":"9`, 20*time.Second)
 	if share := g.value(`sluice_recent_answers_ratio{answer="invalid",source="zorio"}`); share < 0.96 || share > 0.98 {
 		t.Errorf("the share is %v", share)
 	}
@@ -65,21 +65,21 @@ func TestSilenceIsToldAndItsEnd(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, "SLUICE_SILENCE=3s")
 	n := 0
-	rig.Eventually(t, 20*time.Second, "the usual gap is known", func() bool {
+	rig.Eventually(t, time.Minute, "the usual gap is known", func() bool {
 		n++
 		g.send("pbx.call.hangup", fmt.Sprint(n), body("pbx.call.hangup", n))
 		return g.value(`sluice_silence_limit_seconds{source="zorio"}`) < 1e9
 	})
-	rig.Eventually(t, 30*time.Second, "/readyz tells of silence", func() bool { return g.dependency("sender").Status == telemetry.Degraded })
+	rig.Eventually(t, time.Minute, "/readyz tells of silence", func() bool { return g.dependency("sender").Status == telemetry.Degraded })
 	if d := g.dependency("sender"); !strings.HasPrefix(d.Detail, "no verified event for ") || !strings.Contains(d.Detail, "the usual gap is ") || !strings.Contains(d.Remedy, "suspended") {
 		t.Errorf("%+v", d)
 	}
-	g.WaitFor(`"level":"WARN","msg":"the sender is silent","source":"zorio","error":"no verified event for`, 5*time.Second)
+	g.WaitFor(`"level":"WARN","msg":"the sender is silent","source":"zorio","error":"no verified event for`, 20*time.Second)
 	g.send("pbx.call.hangup", "again", body("pbx.call.hangup", 0))
 	if d := g.dependency("sender"); d.Status != telemetry.OK || g.value(`sluice_silence_seconds{source="zorio"}`) != 0 {
 		t.Errorf("%+v", d)
 	}
-	g.WaitFor(`"level":"INFO","msg":"verified events come again","source":"zorio","after":"`, 5*time.Second)
+	g.WaitFor(`"level":"INFO","msg":"verified events come again","source":"zorio","after":"`, 20*time.Second)
 }
 
 // A gateway that starts again knows from the stream how often events come.
@@ -90,11 +90,12 @@ func TestSilenceAfterARestartIsTold(t *testing.T) {
 		g.send("pbx.call.hangup", fmt.Sprint(n), body("pbx.call.hangup", n))
 	}
 	rig.Eventually(t, 10*time.Second, "all are stored", func() bool { return g.count("EVENTS") == 20 })
-	g.Stop(10 * time.Second)
+	g.Stop(30 * time.Second)
 	g.Start()
 	g.ready()
-	g.WaitFor(`"level":"WARN","msg":"the sender is silent","source":"zorio","error":"no verified event for`, 30*time.Second)
-	if d := g.dependency("sender"); d.Status != telemetry.Degraded || !strings.HasPrefix(d.Detail, "no verified event for ") {
-		t.Errorf("%+v", d)
-	}
+	g.WaitFor(`"level":"WARN","msg":"the sender is silent","source":"zorio","error":"no verified event for`, time.Minute)
+	rig.Eventually(t, 20*time.Second, "/readyz tells of silence", func() bool {
+		d := g.dependency("sender")
+		return d.Status == telemetry.Degraded && strings.HasPrefix(d.Detail, "no verified event for ")
+	})
 }

@@ -30,13 +30,13 @@ func TestAShardOfRedisThatComesBackEmptyIsRefilled(t *testing.T) {
 	if stored := sendAll(); stored != count {
 		t.Fatalf("%d of %d are stored", stored, count)
 	}
-	rig.Eventually(t, 10*time.Second, "all is marked", func() bool { return marked(nodes[0])+marked(nodes[1])+marked(nodes[2]) == count })
+	rig.Eventually(t, 30*time.Second, "all is marked", func() bool { return marked(nodes[0])+marked(nodes[1])+marked(nodes[2]) == count })
 	before := marked(nodes[0])
 
 	nodes[0].Kill()
-	rig.Eventually(t, 10*time.Second, "the shard is away", func() bool { return g.value("sluice_redis_away") == 1 })
+	rig.Eventually(t, 30*time.Second, "the shard is away", func() bool { return g.value("sluice_redis_away") == 1 })
 	failures := g.value("sluice_seen_failures_total")
-	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); {
+	for until := time.Now().Add(2 * time.Second); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 		if r, code := g.readiness(); code != 200 || r.Status != "degraded" || !strings.Contains(fmt.Sprint(r), nodes[0].Address) {
 			t.Fatalf("/readyz says nothing of the shard that is away: %d %+v", code, r)
 		}
@@ -44,9 +44,9 @@ func TestAShardOfRedisThatComesBackEmptyIsRefilled(t *testing.T) {
 	if stored := sendAll(); stored > 0 {
 		t.Errorf("%d are stored again", stored)
 	}
-	if unknown := g.value("sluice_seen_failures_total") - failures; unknown == 0 || unknown > count/2 { // a busy machine may be late now and then
+	if unknown := g.value("sluice_seen_failures_total") - failures; unknown == 0 || unknown > count*3/4 { // a busy machine may be late now and then
 		t.Errorf("of %d look-ups %.0f were not answered, %d deliveries lie in the shard", count, unknown, before)
 	}
 	nodes[0].Restart()
-	rig.Eventually(t, 20*time.Second, "what the shard knew is marked again", func() bool { return marked(nodes[0]) == before && g.value("sluice_redis_away") == 0 })
+	rig.Eventually(t, time.Minute, "what the shard knew is marked again", func() bool { return marked(nodes[0]) == before && g.value("sluice_redis_away") == 0 })
 }

@@ -27,6 +27,7 @@ func write(t *testing.T, file, text string) {
 
 // Every start that cannot work ends with one line that names the remedy.
 func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
+	t.Parallel()
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +70,7 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 			environment := rig.Environment("ZORIO_WEBHOOK_SECRET="+secret, "SLUICE_LISTEN="+rig.Address(t), "SLUICE_ADMIN="+rig.Address(t),
 				"SLUICE_HUB_LISTEN="+rig.Address(t), "SLUICE_DATA="+t.TempDir(), c.setting)
 			p := rig.Start(t, rig.Build(t, "./gateway"), nil, environment)
-			if code := p.Wait(40 * time.Second); code != 1 {
+			if code := p.Wait(90 * time.Second); code != 1 {
 				t.Errorf("exit code %d", code)
 			}
 			lines := strings.Split(strings.TrimSpace(p.Output()), "\n")
@@ -86,7 +87,7 @@ func TestAStartThatCannotWorkNamesTheRemedy(t *testing.T) {
 func TestAStartSaysWhatHolds(t *testing.T) {
 	n := rig.StartNats(t, "")
 	g := startGateway(t, "NATS_URL="+strings.Replace(n.URL(), "nats://", "nats://user:hunter2@", 1), "SLUICE_NATS_MONITOR=http://"+n.Monitor)
-	g.WaitFor("listening", 10*time.Second)
+	g.WaitFor("listening", 30*time.Second)
 	for _, want := range []string{"SLUICE_LATE ", "quarantine", "SLUICE_LISTEN", g.address} {
 		if !strings.Contains(g.Output(), want) {
 			t.Errorf("%q is not in the output", want)
@@ -101,14 +102,15 @@ func TestAStartSaysWhatHolds(t *testing.T) {
 
 // A NATS as it comes: it syncs every two minutes, and takes messages of 1 MB.
 func TestAServerThatIsNotConfiguredForItIsNamed(t *testing.T) {
+	t.Parallel()
 	n := rig.StartNats(t, "")
 	n.Kill()
 	n.AsItComes()
 	n.Restart()
 	g := startGateway(t, "NATS_URL="+n.URL(), "SLUICE_NATS_MONITOR=http://"+n.Monitor)
 	g.worth(telemetry.Degraded, "in memory of one server until it syncs: a power cut loses the last 2 minutes", "set sync_interval: always")
-	g.WaitFor(`"msg":"what a 200 is worth: in memory of one server`, 10*time.Second)
-	g.WaitFor("set max_payload: 2MB", 10*time.Second)
+	g.WaitFor(`"msg":"what a 200 is worth: in memory of one server`, 30*time.Second)
+	g.WaitFor("set max_payload: 2MB", 30*time.Second)
 	if got := g.send("pbx.call.hangup", "1", bytes.Repeat([]byte("x"), 1<<20)); got != "413 Body too large" {
 		t.Errorf("a body that NATS cannot take: %s", got)
 	}
@@ -133,10 +135,11 @@ func TestSIGTERMAnswersWhatIsInsideAndEndsWithZero(t *testing.T) {
 	g, redis, nats, answer := inside(t)
 	g.from("127.0.0.1") // one that says nothing holds up nobody
 	g.Signal(syscall.SIGTERM)
-	g.WaitFor("stopping", 5*time.Second)
-	if r, code := g.readiness(); r.Status != "stopping" || code != http.StatusServiceUnavailable {
-		t.Errorf("/readyz: %d %s", code, r.Status)
-	}
+	g.WaitFor("stopping", 20*time.Second)
+	rig.Eventually(t, 3*time.Second, "/readyz says that it is stopping", func() bool {
+		r, code := g.readiness()
+		return r.Status == "stopping" && code == http.StatusServiceUnavailable
+	})
 	rig.Eventually(t, 3*time.Second, "it takes no more in", func() bool {
 		conn, err := net.Dial("tcp", g.address)
 		if err == nil {
@@ -148,7 +151,7 @@ func TestSIGTERMAnswersWhatIsInsideAndEndsWithZero(t *testing.T) {
 	if got := <-answer; got != "200 OK<nil>" {
 		t.Errorf("what was inside: %s", got)
 	}
-	if code := g.Wait(10 * time.Second); code != 0 {
+	if code := g.Wait(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if mark := redis.Command("get", "zorio:delivery:inside"); !strings.Contains(mark, ":1@") {
@@ -158,11 +161,12 @@ func TestSIGTERMAnswersWhatIsInsideAndEndsWithZero(t *testing.T) {
 
 // A stop under load ends within its time, whatever is going on.
 func TestSIGTERMUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
 	g := startGateway(t)
 	l := g.load()
 	for range 2 {
 		l.more(t, 300)
-		if code := g.Stop(10 * time.Second); code != 0 {
+		if code := g.Stop(30 * time.Second); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 		g.Start()
@@ -175,9 +179,9 @@ func TestASecondSignalEndsItAtOnce(t *testing.T) {
 	g, _, nats, answer := inside(t)
 	defer nats.Signal(syscall.SIGCONT)
 	g.Signal(syscall.SIGTERM)
-	g.WaitFor("stopping", 5*time.Second)
+	g.WaitFor("stopping", 20*time.Second)
 	g.Signal(syscall.SIGINT)
-	if code := g.Wait(3 * time.Second); code != 1 {
+	if code := g.Wait(20 * time.Second); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
 	<-answer

@@ -21,7 +21,7 @@ func TestAWipedStoreIsMadeAgainAndNothingInItIsADuplicate(t *testing.T) {
 				if got := g.send("pbx.call.hangup", "1", b); got != "200 OK" {
 					t.Errorf("after %d wipes, of which the store knows nothing: %s", again, got)
 				}
-				rig.Eventually(t, 5*time.Second, "it is remembered", func() bool { return g.send("pbx.call.hangup", "1", b) == "200 Duplicate" })
+				rig.Eventually(t, 20*time.Second, "it is remembered", func() bool { return g.send("pbx.call.hangup", "1", b) == "200 Duplicate" })
 				if copies := stored(t, js); copies["1"] != 1 {
 					t.Errorf("after %d wipes it is stored %d times", again, copies["1"])
 				}
@@ -30,12 +30,12 @@ func TestAWipedStoreIsMadeAgainAndNothingInItIsADuplicate(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				rig.Eventually(t, 10*time.Second, "all streams are there again", func() bool {
+				rig.Eventually(t, 30*time.Second, "all streams are there again", func() bool {
 					absent, err := stream.Absent(t.Context(), js)
 					return err == nil && len(absent) == 0
 				})
 			}
-			g.WaitFor("streams were removed from NATS", time.Second)
+			g.WaitFor("streams were removed from NATS", 20*time.Second)
 			g.ready()
 		})
 	}

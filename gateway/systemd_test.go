@@ -37,7 +37,7 @@ func manage(t *testing.T) (setting string, said func() []string) {
 // heard waits until a message that begins so has come after the first so many, and returns how many there are then.
 func heard(t *testing.T, said func() []string, after int, begins string) (upTo int) {
 	t.Helper()
-	rig.Eventually(t, 20*time.Second, "the gateway says "+begins, func() bool {
+	rig.Eventually(t, time.Minute, "the gateway says "+begins, func() bool {
 		for i, message := range said() {
 			if i >= after && strings.HasPrefix(message, begins) {
 				upTo = i + 1
@@ -85,7 +85,7 @@ func TestSystemdIsToldHowTheGatewayIs(t *testing.T) {
 
 	g.Signal(syscall.SIGTERM)
 	heard(t, said, n, "STOPPING=1\nSTATUS=stopping")
-	if code := g.Wait(10 * time.Second); code != 0 {
+	if code := g.Wait(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	for _, message := range said() {

@@ -27,13 +27,13 @@ func (g *gateway) forged(delivery string, body []byte) string {
 
 func TestMetricsSayWhatHappened(t *testing.T) {
 	g, _, _ := startWithEngines(t)
-	rig.Eventually(t, 10*time.Second, "the levels are told", func() bool {
+	rig.Eventually(t, 30*time.Second, "the levels are told", func() bool {
 		return g.metric(`sluice_stream_messages{stream="DEAD"} 0`) && g.metric("sluice_store_limit_bytes +Inf")
 	})
 	b := body("pbx.call.hangup", 1)
 	begin := time.Now().Unix()
 	g.send("pbx.call.hangup", "1", b)
-	rig.Eventually(t, 5*time.Second, "it is marked", func() bool { return g.value(`sluice_seen_duration_seconds_count{op="mark"}`) == 1 })
+	rig.Eventually(t, 20*time.Second, "it is marked", func() bool { return g.value(`sluice_seen_duration_seconds_count{op="mark"}`) == 1 })
 	g.send("pbx.call.hangup", "1", b)
 	g.stale("2", b)
 	g.forged("3", b)
@@ -48,9 +48,7 @@ func TestMetricsSayWhatHappened(t *testing.T) {
 		`sluice_marks_missed_total`: 0, `sluice_publish_resent_total`: 0, `sluice_requests_in_flight`: 0,
 		series: 4, `sluice_dependency_status{dependency="nats",status="ok"}`: 1, `sluice_dependency_status{dependency="redis",status="down"}`: 0,
 	} {
-		if got := g.value(series); got != want {
-			t.Errorf("%s %v, want %v", series, got, want)
-		}
+		rig.Eventually(t, 20*time.Second, fmt.Sprint(series, " is ", want), func() bool { return g.value(series) == want })
 	}
 	if last := int64(g.value(strings.Replace(series, "matches_total", "last_match_timestamp_seconds", 1))); last < begin || last > time.Now().Unix() {
 		t.Errorf("the secret matched last at %d", last)
@@ -72,11 +70,12 @@ func (g *gateway) readiness() (r telemetry.Readiness, code int) {
 
 // /readyz says of each dependency how it is, since when, and what to do about it.
 func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
+	t.Parallel()
 	begin := time.Now()
 	g, redis, nats := startWithEngines(t)
 	expect := func(code int, status string, want map[string]telemetry.Health) {
 		t.Helper()
-		rig.Eventually(t, 15*time.Second, "/readyz is "+status, func() bool { r, _ := g.readiness(); return r.Status == status && g.metric("sluice_durability_info") })
+		rig.Eventually(t, time.Minute, "/readyz is "+status, func() bool { r, _ := g.readiness(); return r.Status == status && g.metric("sluice_durability_info") })
 		r, got := g.readiness()
 		if got != code || len(r.Dependencies) != len(want) {
 			t.Errorf("%d %+v, want %d %+v", got, r, code, want)
@@ -99,7 +98,7 @@ func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
 	redis.Kill()
 	expect(200, "degraded", all(ok, noRedis))
 	nats.Kill()
-	rig.Eventually(t, 15*time.Second, "/readyz misses NATS", func() bool { nats, _ := g.nats(); return nats.Status != telemetry.OK })
+	rig.Eventually(t, time.Minute, "/readyz misses NATS", func() bool { nats, _ := g.nats(); return nats.Status != telemetry.OK })
 	expect(200, "degraded", all(noNATS, noRedis))
 	begin = time.Now()
 	nats.Restart()
@@ -123,7 +122,7 @@ func TestReadinessTellsWhatIsWrongWithRedis(t *testing.T) {
 			t.Parallel()
 			redis := rig.StartRedis(t, argument, "1")
 			g := startGateway(t, "REDIS_URL="+redis.URL())
-			rig.Eventually(t, 20*time.Second, "/readyz says "+want, func() bool {
+			rig.Eventually(t, time.Minute, "/readyz says "+want, func() bool {
 				g.send("pbx.call.hangup", fmt.Sprint(time.Now().UnixNano()), body("pbx.call.hangup", 1))
 				r, _ := g.readiness()
 				for _, d := range r.Dependencies {
@@ -159,6 +158,7 @@ func (g *gateway) lines() (lines []said) {
 
 // A line an event at debug, one a cause for refusals, and neither secrets nor what was sent.
 func TestTheLogSaysEnoughAndNotTooMuch(t *testing.T) {
+	t.Parallel()
 	const private = "+81-90-0000-0000"
 	for level, stored := range map[string]int{"info": 0, "debug": 7} {
 		g := startGateway(t, "SLUICE_LOG="+level)
@@ -169,7 +169,7 @@ func TestTheLogSaysEnoughAndNotTooMuch(t *testing.T) {
 			g.forged(fmt.Sprint("id-", n), b)
 		}
 		g.send("pbx.call.hangup", "broken", fmt.Appendf(nil, `{"event":"pbx.call.hangup","data":{%q:!}}`, private))
-		g.Stop(10 * time.Second)
+		g.Stop(30 * time.Second)
 		count := map[string]int{}
 		for _, line := range g.lines() {
 			count[line.Level+" "+line.Msg+" "+line.Answer]++

@@ -54,7 +54,8 @@ func TestEveryExampleRuns(t *testing.T) {
 			continue
 		}
 		t.Run(strings.ReplaceAll(c.CommandPath(), " ", "_"), func(t *testing.T) {
-			g := newStage(t)
+			t.Parallel()
+			g := newStageBeside(t)
 			g.fill()
 			g.captured()
 			gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,7 +90,10 @@ func (g *stage) shell(line, gateway string) {
 		line += " --admin " + strings.TrimPrefix(gateway, "http://")
 	}
 	c := exec.Command("sh", "-c", line)
-	c.Env = append(os.Environ(), "PATH="+filepath.Dir(rig.Build(g.t, "./sluicectl"))+":"+os.Getenv("PATH"))
+	c.Dir, c.Env = g.dir, append(os.Environ(), "PATH="+filepath.Dir(rig.Build(g.t, "./sluicectl"))+":"+os.Getenv("PATH"))
+	for name, value := range g.env {
+		c.Env = append(c.Env, name+"="+value)
+	}
 	c.Stdin = strings.NewReader("y\n")
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
@@ -101,8 +105,8 @@ func (g *stage) shell(line, gateway string) {
 	if strings.HasSuffix(line, "-o json") && !strings.Contains(line, " tail ") && !json.Valid(stdout) {
 		g.t.Errorf("%s: no JSON\n%s", line, stdout)
 	}
-	_ = os.RemoveAll("nats")     // the folder that an example names
-	left, err := os.ReadDir(".") // a pattern without quotes would be a redirection
+	_ = os.RemoveAll(filepath.Join(g.dir, "nats")) // the folder that an example names
+	left, err := os.ReadDir(g.dir)                 // a pattern without quotes would be a redirection
 	if err != nil || len(left) != 2 {
 		g.t.Errorf("%s: leaves %v: %v", line, left, err)
 	}
@@ -298,7 +302,8 @@ func shownLines(t *testing.T) []string {
 func TestTheCommandsShownRun(t *testing.T) {
 	for _, line := range shownLines(t) {
 		t.Run(line, func(t *testing.T) {
-			g := newStage(t)
+			t.Parallel()
+			g := newStageBeside(t)
 			g.fill()
 			g.captured()
 			g.shell("sluicectl "+line, "")

@@ -67,6 +67,7 @@ func TestWhatCommandsPrint(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.captured()
+	t.Chdir(g.dir)
 	if err := os.Symlink(testdata, "testdata"); err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func TestAReplayThatIsKilledGoesOnWhereItWas(t *testing.T) {
 	g := newStage(t)
 	g.many(events)
 	environment := rig.Environment("NATS_URL="+os.Getenv("NATS_URL"), "SLUICE_DATA="+dataFolder())
-	killed := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 200 --yes"), environment)
+	killed := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 500 --yes"), environment)
 	rig.Eventually(t, 20*time.Second, "a third is replayed", func() bool { return g.theReplay().Progress.Replayed > events/3 })
 	killed.Kill()
 
@@ -96,7 +96,7 @@ func TestAReplayOutlivesNATS(t *testing.T) {
 	const events = 1500
 	server := rig.StartNats(t, "")
 	js := server.Declared()
-	g := &stage{t, js}
+	g := &stage{t: t, js: js}
 	g.many(events)
 	environment := rig.Environment("NATS_URL="+server.URL(), "SLUICE_DATA="+t.TempDir())
 	replaying := rig.Start(t, rig.Build(t, "./sluicectl"), strings.Fields("replay --team pbx --from 1 --rate 1000 --yes"), environment)

@@ -38,35 +38,55 @@ const (
 // stage is a NATS with something of everything in it: events, two teams, dead letters, entries in quarantine, a replay
 // that was interrupted.
 type stage struct {
-	t  *testing.T
-	js jetstream.JetStream
+	t    *testing.T
+	js   jetstream.JetStream
+	data string            // SLUICE_DATA
+	env  map[string]string // of the commands
+	dir  string            // where they are typed; empty: where the test is
 }
 
+// newStage is one whose commands run in this process, with its environment.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	js := embeddedHub(t, stream.Settings{})
-	for name, value := range map[string]string{"NATS_URL": js.Conn().ConnectedUrl(), "REDIS_URL": "", "DATABASE_URL": "",
-		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "127.0.0.1:1", "SUDO_USER": ""} {
+	g := newStageBeside(t)
+	for name, value := range g.env {
 		t.Setenv(name, value)
 	}
-	return &stage{t, js}
+	return g
+}
+
+// newStageBeside is one whose commands are processes: several may be at the same time.
+func newStageBeside(t *testing.T) *stage {
+	t.Helper()
+	g := &stage{t: t}
+	g.js, g.data = hubOf(t, stream.Settings{})
+	g.env = map[string]string{"NATS_URL": g.js.Conn().ConnectedUrl(), "NATS_CREDS": "", "REDIS_URL": "", "DATABASE_URL": "", "SLUICE_DATA": g.data,
+		secretVariable: stageSecret, secretVariable + "_FILE": "", "SLUICE_ADMIN": "127.0.0.1:1", "SUDO_USER": ""}
+	return g
 }
 
 // embeddedHub is the NATS of a gateway on this machine with the streams declared, and a connection to it.
 func embeddedHub(t *testing.T, s stream.Settings) jetstream.JetStream {
 	t.Helper()
-	dir := t.TempDir()
-	server, err := embedded.Start(embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
+	js, data := hubOf(t, s)
+	t.Setenv("SLUICE_DATA", data) // where the credentials are found
+	t.Setenv("NATS_CREDS", "")
+	return js
+}
+
+// hubOf is such a NATS, and its data folder.
+func hubOf(t *testing.T, s stream.Settings) (js jetstream.JetStream, data string) {
+	t.Helper()
+	data = t.TempDir()
+	server, err := embedded.Start(embedded.Options{Dir: data, Listen: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	rig.Guarded(server.URL(), access.In(dir))
-	t.Setenv("SLUICE_DATA", dir) // where the credentials are found
-	t.Setenv("NATS_CREDS", "")
-	js := rig.JetStream(t, server.URL())
+	rig.Guarded(server.URL(), access.In(data))
+	js = rig.JetStream(t, server.URL())
 	rig.Declare(t, js, s)
-	return js
+	return js, data
 }
 
 // fill puts something of everything into it.
@@ -167,7 +187,7 @@ func (g *stage) stored(sequence uint64) *event.Event {
 // handled puts events into a team's inbox.
 func (g *stage) handled(team string, sequences ...uint64) {
 	g.t.Helper()
-	in, err := inbox.Open(g.t.Context(), team, inbox.Settings{Data: dataFolder()})
+	in, err := inbox.Open(g.t.Context(), team, inbox.Settings{Data: g.data})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -240,18 +260,17 @@ func (g *stage) interrupted() {
 	}
 }
 
-// captured writes a webhook's headers and body into the working folder.
+// captured writes a webhook's headers and body into a folder of its own, where the commands are typed from then on.
 func (g *stage) captured() {
 	g.t.Helper()
-	rig.Build(g.t, "./sluicectl") // while this is in the module
-	g.t.Chdir(g.t.TempDir())
+	g.dir = g.t.TempDir()
 	body := []byte(`{"event":"pbx.call.hangup"}`)
 	var text strings.Builder
 	for name, values := range zorio.Headers(stageSecret, "pbx.call.hangup", stageDelivery, time.Date(2026, 1, 31, 8, 0, 0, 0, time.UTC), body) {
 		fmt.Fprintf(&text, "%s: %s\r\n", name, values[0])
 	}
 	for name, content := range map[string][]byte{"headers.txt": []byte(text.String()), "body.json": body} {
-		if err := os.WriteFile(filepath.Join(".", name), content, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(g.dir, name), content, 0o600); err != nil {
 			g.t.Fatal(err)
 		}
 	}

@@ -69,7 +69,7 @@ func (h *hub) start(more ...string) *rig.Process {
 // says waits until /readyz has a dependency like this.
 func says(t *testing.T, admin, name string, is func(telemetry.Dependency) bool) {
 	t.Helper()
-	rig.Eventually(t, 20*time.Second, "/readyz says how "+name+" is", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz says how "+name+" is", func() bool {
 		for _, d := range readiness(t, admin).Dependencies {
 			if d.Name == name && time.Since(d.Since) < time.Minute && is(d) {
 				return true
@@ -103,7 +103,7 @@ func newCounter(t *testing.T, answer http.HandlerFunc) *counter {
 
 func (c *counter) has(t *testing.T, deliveries ...string) {
 	t.Helper()
-	rig.Eventually(t, 20*time.Second, fmt.Sprintf("it was given %v", deliveries), func() bool { return slices.Equal(c.given(), deliveries) })
+	rig.Eventually(t, time.Minute, fmt.Sprintf("it was given %v", deliveries), func() bool { return slices.Equal(c.given(), deliveries) })
 }
 
 func (c *counter) given() []string {
@@ -113,6 +113,7 @@ func (c *counter) given() []string {
 }
 
 func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	same, moves, moved, leaves := newCounter(t, nil), newCounter(t, nil), newCounter(t, nil), newCounter(t, nil)
 	h.write(map[string]string{"same": same.URL, "moves": moves.URL, "leaves": leaves.URL})
@@ -125,7 +126,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 
 	h.write(map[string]string{"same": "ftp://nowhere"})
 	forward.Signal(syscall.SIGHUP)
-	forward.WaitFor("keeping the previous targets", 20*time.Second)
+	forward.WaitFor("keeping the previous targets", time.Minute)
 	if !strings.Contains(forward.Output(), `:2: target \"same\": url ftp://nowhere: use http:// or https://`) {
 		t.Errorf("the log does not say what is wrong:\n%s", forward.Output())
 	}
@@ -139,9 +140,9 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 
 	h.write(map[string]string{"same": same.URL, "moves": moved.URL})
 	forward.Signal(syscall.SIGHUP)
-	forward.WaitFor("reloaded the targets", 20*time.Second)
-	forward.WaitFor("a target was removed", 20*time.Second)
-	forward.WaitFor("sluicectl teams remove forward-leaves", 20*time.Second)
+	forward.WaitFor("reloaded the targets", time.Minute)
+	forward.WaitFor("a target was removed", time.Minute)
+	forward.WaitFor("sluicectl teams remove forward-leaves", time.Minute)
 	says(t, admin, "targets", func(d telemetry.Dependency) bool { return d.Status == telemetry.OK })
 	h.publish("3")
 	same.has(t, "1", "2", "3")
@@ -154,7 +155,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 	h.write(map[string]string{"same": same.URL, "leaves": leaves.URL})
 	forward.Signal(syscall.SIGHUP)
 	leaves.has(t, "1", "2", "3") // it goes on where it was
-	if code := forward.Stop(10 * time.Second); code != 0 {
+	if code := forward.Stop(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if strings.Contains(forward.Output(), targetSecret) {
@@ -163,6 +164,7 @@ func TestTargetsAreReloadedOnSIGHUP(t *testing.T) {
 }
 
 func TestRetryAfterIsObeyed(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	var mu sync.Mutex
 	var times []time.Time
@@ -188,6 +190,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 
 // A name in NATS that somebody else took is one target's trouble; when no target can work, the process says why.
 func TestATargetThatCannotWorkIsPausedAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	if _, err := h.js.CreateConsumer(t.Context(), stream.Events, jetstream.ConsumerConfig{Durable: "forward-taken", AckPolicy: jetstream.AckNonePolicy}); err != nil {
 		t.Fatal(err)
@@ -195,18 +198,19 @@ func TestATargetThatCannotWorkIsPausedAndTheOthersGoOn(t *testing.T) {
 	good := newCounter(t, nil)
 	h.write(map[string]string{"good": good.URL, "taken": good.URL})
 	forward := h.start()
-	forward.WaitFor("a target is paused", 20*time.Second)
+	forward.WaitFor("a target is paused", time.Minute)
 	h.publish("1")
 	good.has(t, "1")
 	h.write(map[string]string{"taken": good.URL})
 	forward.Signal(syscall.SIGHUP)
-	if code := forward.Wait(20 * time.Second); code != 1 || !strings.Contains(forward.Output(), "forward: the consumer forward-taken") {
+	if code := forward.Wait(time.Minute); code != 1 || !strings.Contains(forward.Output(), "forward: the consumer forward-taken") {
 		t.Errorf("exit code %d", code)
 	}
 }
 
 // A receiver that asks to be left alone gets no more than what was on its way, and /readyz names it.
 func TestAReceiverThatAsksToBeLeftAloneIs(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	busy := newCounter(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "3600")
@@ -230,6 +234,7 @@ func TestAReceiverThatAsksToBeLeftAloneIs(t *testing.T) {
 
 // One attempt is all that an event has, while the file changes and the process stops and starts.
 func TestReloadsAndRestartsUseUpNoAttempts(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	slow := newCounter(t, func(http.ResponseWriter, *http.Request) { time.Sleep(30 * time.Millisecond) })
 	write := func(n int) {
@@ -252,21 +257,21 @@ func TestReloadsAndRestartsUseUpNoAttempts(t *testing.T) {
 	forward := h.start()
 	for n := range 3 {
 		at := len(slow.given())
-		rig.Eventually(t, 20*time.Second, "it posts", func() bool { return len(slow.given()) > at+10 })
+		rig.Eventually(t, time.Minute, "it posts", func() bool { return len(slow.given()) > at+10 })
 		write(2 + n%2)
 		forward.Signal(syscall.SIGHUP)
 		at = len(slow.given())
-		rig.Eventually(t, 20*time.Second, "it posts", func() bool { return len(slow.given()) > at+10 })
-		if code := forward.Stop(15 * time.Second); code != 0 {
+		rig.Eventually(t, time.Minute, "it posts", func() bool { return len(slow.given()) > at+10 })
+		if code := forward.Stop(30 * time.Second); code != 0 {
 			t.Errorf("exit code %d", code)
 		}
 		forward = h.start()
 	}
-	forward.WaitFor(`"working"`, 20*time.Second)
+	forward.WaitFor(`"working"`, time.Minute)
 	write(16)
 	forward.Signal(syscall.SIGHUP)
 	<-published
-	rig.Eventually(t, 30*time.Second, "every event was posted", func() bool {
+	rig.Eventually(t, time.Minute, "every event was posted", func() bool {
 		given := slices.Sorted(slices.Values(slow.given()))
 		return len(slices.Compact(given)) == count
 	})
@@ -279,13 +284,14 @@ func TestReloadsAndRestartsUseUpNoAttempts(t *testing.T) {
 // The contract's answer to what the receiver had before is kept in the event's history, so that a replay to it tells what
 // it came to.
 func TestADuplicateIsToldOf(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	again := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("Duplicate\n")) }))
 	t.Cleanup(again.Close)
 	h.publish("d-1")
 	h.write(map[string]string{"crm": again.URL})
 	h.start()
-	rig.Eventually(t, 30*time.Second, "the history says Duplicate", func() bool {
+	rig.Eventually(t, time.Minute, "the history says Duplicate", func() bool {
 		told, err := history.Of(t.Context(), h.js, 1)
 		return err == nil && len(told) == 1 && told[0].Outcome == history.Processed && told[0].Note == "Duplicate"
 	})

@@ -144,6 +144,7 @@ func (e *edge) messages(name string) uint64 {
 }
 
 func TestTheFourSampleReceiversWorkBehindForwardUnchanged(t *testing.T) {
+	t.Parallel()
 	redis, gateway := rig.StartRedis(t), startGateway(t)
 	var receivers []*receiver
 	var entries []string
@@ -154,7 +155,7 @@ func TestTheFourSampleReceiversWorkBehindForwardUnchanged(t *testing.T) {
 	gateway.startForward("", entries...)
 	gateway.send(1)
 	for _, r := range receivers {
-		rig.Eventually(t, 30*time.Second, r.name+" has one of each kind", func() bool { return r.count() == len(zorio.Names()) })
+		rig.Eventually(t, time.Minute, r.name+" has one of each kind", func() bool { return r.count() == len(zorio.Names()) })
 		if _, events := r.took(); len(events) != len(zorio.Names()) {
 			t.Errorf("%s took %v", r.name, events)
 		}
@@ -162,9 +163,9 @@ func TestTheFourSampleReceiversWorkBehindForwardUnchanged(t *testing.T) {
 
 	gateway.sendLarge(150_000)
 	for _, r := range receivers[1:] {
-		rig.Eventually(t, 30*time.Second, r.name+" has the large one", func() bool { return r.count() == len(zorio.Names())+1 })
+		rig.Eventually(t, time.Minute, r.name+" has the large one", func() bool { return r.count() == len(zorio.Names())+1 })
 	}
-	rig.Eventually(t, 30*time.Second, "what is too large for Node is a dead letter", func() bool { return gateway.messages(stream.Dead) == 1 })
+	rig.Eventually(t, time.Minute, "what is too large for Node is a dead letter", func() bool { return gateway.messages(stream.Dead) == 1 })
 	letter, err := stream.Get(t.Context(), rig.JetStream(t, gateway.nats), stream.Dead, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -194,6 +195,7 @@ func (e *edge) sendLarge(size int) {
 }
 
 func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
+	t.Parallel()
 	const events = 240
 	redis, gateway := rig.StartRedis(t), startGateway(t)
 	gone := filepath.Join(t.TempDir(), "gone")
@@ -212,12 +214,12 @@ func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
 	gateway.send(events)
 
 	for _, r := range []*receiver{node, audit} {
-		rig.Eventually(t, 30*time.Second, r.name+" has all", func() bool { return r.count() == events })
+		rig.Eventually(t, time.Minute, r.name+" has all", func() bool { return r.count() == events })
 	}
 	if dead.count() != 0 || leaving.count() != 0 {
 		t.Errorf("dead took %d, gone took %d", dead.count(), leaving.count())
 	}
-	rig.Eventually(t, 20*time.Second, "/readyz and /metrics say how they are", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz and /metrics say how they are", func() bool {
 		ready, scraped := readiness(t, admin), rig.Get(t, "http://"+admin+"/metrics")
 		return ready.Status == "degraded" && strings.Contains(fmt.Sprint(ready), "go is paused: it answered 410 Gone") && strings.Contains(fmt.Sprint(ready), "SIGHUP") &&
 			strings.Contains(scraped, `sluice_forward_paused{target="go"} 1`) && strings.Contains(scraped, `sluice_forward_paused{target="node"} 0`) &&
@@ -225,7 +227,7 @@ func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
 	})
 
 	js := rig.JetStream(t, gateway.nats)
-	rig.Eventually(t, 20*time.Second, "who looks at the teams sees that it is blocked, and that a process runs", func() bool {
+	rig.Eventually(t, time.Minute, "who looks at the teams sees that it is blocked, and that a process runs", func() bool {
 		all, err := team.Statuses(t.Context(), js, 0)
 		at := slices.IndexFunc(all, func(s *team.Status) bool { return s.Team == "forward-go" })
 		return err == nil && at >= 0 && all[at].State == team.Blocked && all[at].Runs && strings.Contains(all[at].Why, "410 Gone")
@@ -237,19 +239,19 @@ func TestADeadASlowAndAGoneTargetDelayNobodyElseAndLoseNothing(t *testing.T) {
 	}
 	forward.Signal(syscall.SIGHUP)
 	for _, r := range all {
-		rig.Eventually(t, 60*time.Second, r.name+" has all", func() bool { return r.count() == events })
+		rig.Eventually(t, 2*time.Minute, r.name+" has all", func() bool { return r.count() == events })
 		for delivery, times := range first(r.took()) {
 			if times != 1 && r.remembers {
 				t.Errorf("%s took %s %d times", r.name, delivery, times)
 			}
 		}
 	}
-	rig.Eventually(t, 20*time.Second, "nothing waits any more", func() bool { return gateway.messages(stream.Retry) == 0 })
+	rig.Eventually(t, time.Minute, "nothing waits any more", func() bool { return gateway.messages(stream.Retry) == 0 })
 	if n := gateway.messages(stream.Dead); n != 0 {
 		t.Errorf("%d dead letters", n)
 	}
-	rig.Eventually(t, 20*time.Second, "/readyz says that all is well", func() bool { return readiness(t, admin).Status == "ready" })
-	if code := forward.Stop(10 * time.Second); code != 0 {
+	rig.Eventually(t, time.Minute, "/readyz says that all is well", func() bool { return readiness(t, admin).Status == "ready" })
+	if code := forward.Stop(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if strings.Contains(forward.Output(), targetSecret) {

@@ -118,5 +118,5 @@ func (a *Authority) Trust() *tls.Config {
 
 // Client is an HTTP client that knows this authority alone. With fresh it opens a connection for each request.
 func (a *Authority) Client(fresh bool) *http.Client {
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: a.Trust(), DisableKeepAlives: fresh, MaxIdleConnsPerHost: 64}, Timeout: 5 * time.Second}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: a.Trust(), DisableKeepAlives: fresh, MaxIdleConnsPerHost: 64}, Timeout: 30 * time.Second}
 }

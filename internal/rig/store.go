@@ -2,6 +2,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -30,14 +31,18 @@ func Store(t testing.TB, js jetstream.JetStream, count int, names ...string) {
 	<-js.PublishAsyncComplete()
 }
 
-// Messages is how many messages are in a stream.
+// Messages is how many messages are in a stream. A NATS that has just started, or is busy, has a while to say so.
 func Messages(t testing.TB, js jetstream.JetStream, stream string) uint64 {
 	t.Helper()
-	s, err := js.Stream(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		s, err := js.Stream(t.Context(), stream)
+		switch {
+		case err == nil:
+			return s.CachedInfo().State.Msgs
+		case errors.Is(err, jetstream.ErrStreamNotFound) || time.Now().After(deadline):
+			t.Fatal(err)
+		}
 	}
-	return s.CachedInfo().State.Msgs
 }
 
 // silence is how long nothing may come while a stream is read: NATS may lose a request while it elects a leader.
