@@ -31,7 +31,7 @@ type subject struct {
 	address string
 	pids    []int           // itself, and where it has them its Redis and its NATS
 	admin   string          // of a gateway whose journal must be empty again before a round is over; empty where that is nothing
-	hub     string          // where its embedded NATS listens; empty where it has none
+	hub     []string        // settings of a consumer of its embedded NATS; none where it has none
 	rounds  map[int][]round // by connections
 }
 

@@ -46,7 +46,7 @@ func (b *bench) memory() error {
 	return b.backlog(alone, stored)
 }
 
-// idle opens connections on which nothing comes, from addresses of their own where a port range ends.
+// idle opens connections on which nothing comes. One address has too few ports for all.
 func (b *bench) idle(s *subject) error {
 	time.Sleep(2 * quiet)
 	before := resident(s.pids[0])
@@ -76,7 +76,7 @@ func (b *bench) backlog(s *subject, waiting int64) error {
 		return fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	admin := free()
-	c, err := b.run(admin, []string{"NATS_URL=" + s.hub, "SLUICE_ADMIN=" + admin, "SLUICE_LOG=error", "SLUICE_DATA=" + filepath.Join(b.dir, "pbx-data")}, filepath.Join(b.dir, "pbx"))
+	c, err := b.run(admin, append(s.hub, "SLUICE_ADMIN="+admin, "SLUICE_LOG=error", "SLUICE_DATA="+filepath.Join(b.dir, "pbx-data")), filepath.Join(b.dir, "pbx"))
 	if err != nil {
 		return err
 	}

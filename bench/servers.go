@@ -117,7 +117,7 @@ func (b *bench) embedded(settings ...string) (*subject, error) {
 		return nil, err
 	}
 	s := newSubject("Sluice alone: embedded NATS, all synced", address, g)
-	s.admin, s.hub = admin, "nats://"+hub
+	s.admin, s.hub = admin, []string{"NATS_URL=nats://" + hub, "NATS_CREDS=" + filepath.Join(dir, "data", "nats", "users", "operator.nk")}
 	return s, nil
 }
 
