@@ -14,7 +14,7 @@ import (
 
 // functions are what templates have beside those of html/template.
 var functions = template.FuncMap{
-	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate,
+	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate, "chart": chart,
 }
 
 // plain is a text of a stranger as it can be shown: what is no letter, sign, space or line stands escaped. Templates
@@ -117,29 +117,13 @@ const (
 
 // spark draws values as a line over equal steps; NaN is a gap. What names it for those who do not see it.
 func spark(what string, values []float64) template.HTML {
-	most, last := 0.0, math.NaN()
-	for _, v := range values {
-		if !math.IsNaN(v) {
-			most, last = max(most, v), v
-		}
-	}
-	if math.IsNaN(last) {
+	line, most, last := path(values, sparkWidth, sparkHeight)
+	if line == "" {
 		return `<span class="spark none"></span>`
-	}
-	var line strings.Builder
-	pen := "M"
-	for i, v := range values {
-		if math.IsNaN(v) {
-			pen = "M"
-			continue
-		}
-		x, y := float64(i)*sparkWidth/float64(max(len(values)-1, 1)), sparkHeight-1-v/max(most, 1e-9)*(sparkHeight-2)
-		fmt.Fprintf(&line, "%s%.1f %.1f", pen, x, y)
-		pen = "L"
 	}
 	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, now %s", what, brief(most), brief(last)))
 	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s"><title>%s</title><path d="%s"/></svg>`,
-		sparkWidth, sparkHeight, label, label, line.String()))
+		sparkWidth, sparkHeight, label, label, line))
 }
 
 // brief is a number with as many digits as it is worth.
@@ -159,4 +143,49 @@ func rate(r *float64) string {
 		return fmt.Sprintf("%.1f/min", 60**r)
 	}
 	return brief(*r) + "/s"
+}
+
+// Size of a chart, in its own units; labels stand beside it.
+const (
+	chartWidth  = 960
+	chartHeight = 160
+)
+
+// chart draws the values of the last hour with its greatest value and its ends named.
+func chart(what string, values []float64) template.HTML {
+	line, most, last := path(values, chartWidth, chartHeight)
+	if line == "" {
+		return `<p class="empty">Nothing is known yet: the console draws what it has seen since it started.</p>`
+	}
+	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, now %s", what, brief(most), brief(last)))
+	return template.HTML(fmt.Sprintf(`<figure class="chart"><svg viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s"><title>%s</title><path d="%s"/></svg>`+
+		`<figcaption><span>an hour ago</span><span>at most %s</span><span>now %s</span></figcaption></figure>`, chartWidth, chartHeight, label, label, line, brief(most), brief(last)))
+}
+
+// path is a line through values at equal steps, empty where there are none, with the greatest and the last of them.
+func path(values []float64, width, height float64) (line string, most, last float64) {
+	last = math.NaN()
+	for _, v := range values {
+		if !math.IsNaN(v) {
+			most, last = max(most, v), v
+		}
+	}
+	if math.IsNaN(last) {
+		return "", 0, 0
+	}
+	var text strings.Builder
+	pen := "M"
+	for i, v := range values {
+		if math.IsNaN(v) {
+			pen = "M"
+			continue
+		}
+		x, y := float64(i)*width/float64(max(len(values)-1, 1)), height-1-v/max(most, 1e-9)*(height-2)
+		if pen == "M" { // a point alone is seen too
+			fmt.Fprintf(&text, "M%.1f %.1fh.1", x, y)
+		}
+		fmt.Fprintf(&text, "L%.1f %.1f", x, y)
+		pen = "L"
+	}
+	return text.String(), most, last
 }

@@ -40,7 +40,12 @@ type stage struct {
 // newStage starts one. Its live parts are looked at more often than usual.
 func newStage(t *testing.T, settings Settings) *stage {
 	t.Helper()
-	js := rig.Hub(t, stream.Settings{})
+	return stageOn(t, settings, rig.Hub(t, stream.Settings{}))
+}
+
+// stageOn starts one on a NATS that is there.
+func stageOn(t *testing.T, settings Settings, js jetstream.JetStream) *stage {
+	t.Helper()
 	settings.NATSURL = js.Conn().ConnectedUrl()
 	if err := settings.Check(); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -156,12 +157,17 @@ const (
 // Scan calls take for each message that lies on a subject, which may have wildcards, in the order of the stream, and
 // ends with its first error. It takes part in no consumer, and so works on the streams that are work queues.
 func Scan(ctx context.Context, js jetstream.JetStream, name, subject string, take func(*jetstream.RawStreamMsg) error) error {
+	return ScanLast(ctx, js, name, subject, math.MaxUint64, take)
+}
+
+// ScanLast is [Scan] of the last sequences of a stream, so many at most, whatever lies on them.
+func ScanLast(ctx context.Context, js jetstream.JetStream, name, subject string, sequences uint64, take func(*jetstream.RawStreamMsg) error) error {
 	s, err := js.Stream(ctx, name)
 	if err != nil {
 		return explain(name, err)
 	}
 	last := s.CachedInfo().State.LastSeq
-	for from := uint64(1); from <= last; {
+	for from := last - min(last, sequences) + 1; from <= last; {
 		page, err := jetstreamext.GetBatch(ctx, js, name, scanPage, jetstreamext.GetBatchSeq(from),
 			jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(scanPageBytes))
 		if err != nil {

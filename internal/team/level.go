@@ -43,7 +43,7 @@ func Levels(ctx context.Context, js jetstream.JetStream) ([]Level, error) {
 	all := make([]Level, len(teams))
 	for i, t := range teams {
 		of := processes[t.Name]
-		alive := slices.DeleteFunc(slices.Clone(of), func(p *Process) bool { return !p.alive(t.info.TimeStamp) })
+		alive := slices.DeleteFunc(slices.Clone(of), func(p *Process) bool { return !p.Alive(t.info.TimeStamp) })
 		all[i] = Level{Team: t.Name, State: t.judge(of).State, Processes: len(alive), Lag: t.Lag(), Dead: dead[t.Name]}
 		if all[i].Oldest, all[i].DroppedIn, err = t.first(ctx, js); err != nil {
 			return nil, err

@@ -123,4 +123,5 @@ func isPaused(info *jetstream.ConsumerInfo) (by string, since *time.Time, paused
 	return by, since, true
 }
 
-func (t *Team) paused() (by string, since *time.Time, paused bool) { return isPaused(t.info) }
+// Paused reports whether the team is held, "by" whom and since when, as far as that is known.
+func (t *Team) Paused() (by string, since *time.Time, paused bool) { return isPaused(t.info) }

@@ -65,7 +65,7 @@ func Processes(ctx context.Context, js jetstream.JetStream) (map[string][]*Proce
 	return all, err
 }
 
-// alive reports whether a process reported lately, and has not stopped.
-func (p *Process) alive(now time.Time) bool {
+// Alive reports whether a process reported lately, and has not stopped.
+func (p *Process) Alive(now time.Time) bool {
 	return p.State != Stopped && now.Sub(p.Said) < silentAfter
 }

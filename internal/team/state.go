@@ -49,12 +49,12 @@ func Conditions(ctx context.Context, js jetstream.JetStream, teams []*Team) (map
 // not report, and show only when they ask for events.
 func (t *Team) judge(processes []*Process) Condition {
 	now := t.info.TimeStamp
-	if by, since, paused := t.paused(); paused {
+	if by, since, paused := t.Paused(); paused {
 		return Condition{Paused, by, since}
 	}
 	var alive, hung, blocked []*Process
 	for _, p := range processes {
-		if !p.alive(now) {
+		if !p.Alive(now) {
 			continue
 		}
 		alive = append(alive, p)
@@ -78,7 +78,7 @@ func (t *Team) judge(processes []*Process) Condition {
 
 // runs reports whether a process reported lately, or asks for events.
 func (t *Team) runs(processes []*Process) bool {
-	return t.info.NumWaiting > 0 || slices.ContainsFunc(processes, func(p *Process) bool { return p.alive(t.info.TimeStamp) })
+	return t.info.NumWaiting > 0 || slices.ContainsFunc(processes, func(p *Process) bool { return p.Alive(t.info.TimeStamp) })
 }
 
 func gone(processes []*Process) Condition {

@@ -139,7 +139,7 @@ func TestAPausedTeamGetsNothingUntilItIsResumed(t *testing.T) {
 	if _, err := pbx.Next(jetstream.FetchMaxWait(10 * time.Second)); err != nil {
 		t.Errorf("a team that was resumed gets nothing: %v", err)
 	}
-	if by, _, paused := find().paused(); paused || by != "" || find().info.Config.Metadata[pausedBy] != "" {
+	if by, _, paused := find().Paused(); paused || by != "" || find().info.Config.Metadata[pausedBy] != "" {
 		t.Error("something of the pause is left")
 	}
 }

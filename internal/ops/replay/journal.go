@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -15,7 +16,10 @@ import (
 )
 
 // Journal keeps an [Entry] for each replay, for more than a year, as durably as the streams.
-type Journal struct{ bucket jetstream.KeyValue }
+type Journal struct {
+	js     jetstream.JetStream
+	bucket jetstream.KeyValue
+}
 
 // ErrNotFound says that there is no replay of that id.
 var ErrNotFound = errors.New("no such replay")
@@ -31,7 +35,7 @@ func OpenJournal(ctx context.Context, js jetstream.JetStream) (*Journal, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &Journal{bucket}, nil
+	return &Journal{js, bucket}, nil
 }
 
 // Get returns one entry, or [ErrNotFound].
@@ -58,27 +62,21 @@ func (j *Journal) get(ctx context.Context, id string) (*Entry, uint64, error) {
 
 // List returns every entry, the newest first; one that nobody can read is [Unreadable].
 func (j *Journal) List(ctx context.Context) (entries []*Entry, err error) {
-	keys, err := j.bucket.Keys(ctx)
-	if errors.Is(err, jetstream.ErrNoKeysFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range keys {
-		e, _, err := j.get(ctx, id)
-		switch {
-		case errors.Is(err, ErrNotFound): // gone meanwhile
-			continue
-		case errors.Is(err, errUnreadable):
-			e = &Entry{ID: id, State: Unreadable, Error: err.Error()}
-		case err != nil:
-			return nil, err
+	const keys = "$KV." + stream.Replays + "."
+	err = stream.Scan(ctx, j.js, "KV_"+stream.Replays, keys+">", func(m *jetstream.RawStreamMsg) error {
+		e := &Entry{ID: strings.TrimPrefix(m.Subject, keys)}
+		if m.Header.Get("KV-Operation") != "" { // it was removed
+			return nil
 		}
-		entries = append(entries, e)
-	}
+		if err := json.Unmarshal(m.Data, e); err != nil {
+			e.State, e.Error = Unreadable, fmt.Errorf("%w of %s: %w", errUnreadable, e.ID, err).Error()
+		}
+		e.ID = strings.TrimPrefix(m.Subject, keys)
+		entries = append(entries, e.lookAlive(time.Now()))
+		return nil
+	})
 	slices.SortFunc(entries, func(a, b *Entry) int { return -cmp.Compare(a.ID, b.ID) })
-	return entries, nil
+	return entries, err
 }
 
 // Begin enters a replay as running. It gives it its id.
