@@ -206,8 +206,10 @@ func TestAGatewayMayPublishAndNoMore(t *testing.T) {
 	h := newHouse(t, "pbx")
 	js := h.as(access.Gateway, "_INBOX_gw")
 	h.must(stream.Declare(t.Context(), js, stream.Settings{MaxAge: 100 * time.Hour}))
-	_, err := js.Publish(t.Context(), "events.zorio.good", nil)
-	h.must(err)
+	for _, subject := range []string{"events.zorio.good", "quarantine.zorio.late", "refused.zorio.invalid"} {
+		_, err := js.Publish(t.Context(), subject, nil)
+		h.must(err)
+	}
 	read := 0
 	h.must(stream.Read(t.Context(), js, stream.Events, stream.Range{HeadersOnly: true}, func(*jetstream.RawStreamMsg) error { read++; return nil }))
 	if levels, err := team.Levels(t.Context(), js); err != nil || read != 1 || len(levels) != 1 || levels[0].Lag != 1 {
