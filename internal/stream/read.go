@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -157,7 +156,8 @@ const (
 // Scan calls take for each message that lies on a subject, which may have wildcards, in the order of the stream, and
 // ends with its first error. It takes part in no consumer, and so works on the streams that are work queues.
 func Scan(ctx context.Context, js jetstream.JetStream, name, subject string, take func(*jetstream.RawStreamMsg) error) error {
-	return ScanLast(ctx, js, name, subject, math.MaxUint64, take)
+	_, err := ScanSome(ctx, js, name, subject, 1, Bound{}, take)
+	return err
 }
 
 // ScanLast is [Scan] of the last sequences of a stream, so many at most, whatever lies on them.
@@ -167,34 +167,51 @@ func ScanLast(ctx context.Context, js jetstream.JetStream, name, subject string,
 		return explain(name, err)
 	}
 	last := s.CachedInfo().State.LastSeq
-	for from := last - min(last, sequences) + 1; from <= last; {
+	_, err = ScanSome(ctx, js, name, subject, last-min(last, sequences)+1, Bound{}, take)
+	return err
+}
+
+// Bound ends a scan early. Zero is no bound.
+type Bound struct{ Messages, Bytes int }
+
+// ScanSome is [Scan] from a sequence on, within a bound. More says that there may be messages behind it.
+func ScanSome(ctx context.Context, js jetstream.JetStream, name, subject string, from uint64, bound Bound, take func(*jetstream.RawStreamMsg) error) (more bool, err error) {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return false, explain(name, err)
+	}
+	last, messages, bytes := s.CachedInfo().State.LastSeq, 0, 0
+	for from = max(from, 1); from <= last; {
 		page, err := jetstreamext.GetBatch(ctx, js, name, scanPage, jetstreamext.GetBatchSeq(from),
 			jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchMaxBytes(scanPageBytes))
 		if err != nil {
-			return fmt.Errorf("stream %s: %w", name, err)
+			return false, fmt.Errorf("stream %s: %w", name, err)
 		}
 		before := from
 		for m, err := range page {
 			if errors.Is(err, jetstreamext.ErrNoMessages) {
-				return nil
+				return false, nil
 			}
 			if err != nil {
-				return fmt.Errorf("stream %s: %w", name, err)
+				return false, fmt.Errorf("stream %s: %w", name, err)
 			}
 			if m.Sequence > last {
-				return nil
+				return false, nil
+			}
+			if bound.Messages > 0 && messages == bound.Messages || bound.Bytes > 0 && bytes >= bound.Bytes {
+				return true, nil
 			}
 			strip(m)
 			if err := take(m); err != nil {
-				return err
+				return false, err
 			}
-			from = m.Sequence + 1
+			from, messages, bytes = m.Sequence+1, messages+1, bytes+len(m.Data)
 		}
 		if from == before {
-			return fmt.Errorf("stream %s: NATS did not answer in time", name)
+			return false, fmt.Errorf("stream %s: NATS did not answer in time", name)
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // Get returns one message, or [jetstream.ErrMsgNotFound].

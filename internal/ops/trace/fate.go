@@ -148,7 +148,7 @@ func (f *Fate) own() State {
 		switch { // copies of replays say nothing about the event itself
 		case c.Replay == "" && c.Stream == stream.Dead:
 			return Dead
-		case c.Replay == "" && (c.Stream == stream.Retry || c.Stream == stream.Replay):
+		case c.Replay == "": // RETRY, the team's own stream of retries, or REPLAY
 			return Retrying
 		}
 	}
@@ -187,7 +187,12 @@ const (
 
 // waiting collects copies from a work queue. What is no copy of an event is skipped.
 func (s *Search) waiting(ctx context.Context, js jetstream.JetStream, name string, all *[]found) error {
-	return stream.Scan(ctx, js, name, strings.ToLower(name)+".>", func(m *jetstream.RawStreamMsg) error {
+	return stream.Scan(ctx, js, name, ">", s.copied(name, all))
+}
+
+// copied takes a message for a copy of the event, if it is one.
+func (s *Search) copied(name string, all *[]found) func(*jetstream.RawStreamMsg) error {
+	return func(m *jetstream.RawStreamMsg) error {
 		subject := m.Subject
 		if target := m.Header.Get(headerTarget); target != "" {
 			subject = target
@@ -200,9 +205,12 @@ func (s *Search) waiting(ctx context.Context, js jetstream.JetStream, name strin
 		if at, err := time.Parse(time.RFC3339Nano, strings.TrimPrefix(m.Header.Get(headerSchedule), "@at ")); err == nil {
 			c.Next = &at
 		}
+		if name == stream.Dead {
+			c.Reason = m.Header.Get(event.HeaderReason)
+		}
 		*all = append(*all, found{c, strings.Split(m.Subject, ".")[1], e})
 		return nil
-	})
+	}
 }
 
 // adopt adds the events that are found through a copy alone.

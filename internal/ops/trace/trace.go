@@ -23,7 +23,8 @@ type Life struct {
 
 	Replayed map[string]string `json:"replayed,omitempty"` // who started the replays that are named below, by their ids
 
-	Untold error `json:"-"` // why there is no history
+	Untold error    `json:"-"` // why there is no history
+	Partly []string `json:"-"` // streams of which not everything was looked at
 }
 
 // Event is one event of the delivery id, as it is stored in EVENTS.
@@ -84,13 +85,18 @@ func Find(ctx context.Context, js jetstream.JetStream, s Search) (*Life, error) 
 		}
 		e.judge(teams, copies, told)
 	}
-	if conditions, err := team.Conditions(ctx, js, teams); err == nil { // without, less is told
-		for _, e := range life.Events {
+	life.explain(ctx, js, teams)
+	return life, nil
+}
+
+// explain adds what is only a help. Where it cannot be found, less is told.
+func (l *Life) explain(ctx context.Context, js jetstream.JetStream, teams []*team.Team) {
+	if conditions, err := team.Conditions(ctx, js, teams); err == nil {
+		for _, e := range l.Events {
 			e.tellWaits(conditions)
 		}
 	}
-	life.nameReplays(ctx, js)
-	return life, nil
+	l.nameReplays(ctx, js)
 }
 
 func (s *Search) events(ctx context.Context, js jetstream.JetStream, life *Life) error {

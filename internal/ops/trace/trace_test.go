@@ -1,8 +1,12 @@
 package trace
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -66,7 +70,7 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 	e := stored(t, js, "id-1/0123456789abcdef")
 	other := stored(t, js, "id-1/another_body_xxx")
 	stored(t, js, "id-2/0123456789abcdef")
-	for _, name := range []string{"done", "retrying", "dead"} {
+	for _, name := range []string{"done", "retrying", "own", "dead"} {
 		acknowledge(t, durable(t, js, name))
 	}
 	durable(t, js, "waiting")
@@ -80,6 +84,12 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 	wait["Nats-Schedule"] = []string{"@at " + due.Format(time.RFC3339Nano)}
 	wait["Nats-Schedule-Target"] = []string{event.RetrySubject("retrying", "zorio", e.Name)}
 	publish(t, js, event.WaitSubject("retrying", "EVENTS.1.dp8wz1mvp8g"), wait)
+	if err := stream.MakeRetry(t.Context(), js, "own"); err != nil {
+		t.Fatal(err)
+	}
+	own := maps.Clone(wait)
+	own["Nats-Schedule-Target"] = []string{event.AgainSubject("own", "zorio", e.Name)}
+	publish(t, js, event.AgainWaitSubject("own", "EVENTS.1.dp8wz1mvp8g"), own)
 	letter := failed.Copy()
 	letter[event.HeaderReason] = []string{"permanent"}
 	publish(t, js, event.DeadSubject("dead", "zorio", e.Name), letter)
@@ -92,7 +102,7 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 	if err != nil || len(life.Events) != 2 || len(life.Quarantine) != 1 {
 		t.Fatalf("%+v %v", life, err)
 	}
-	want := map[string]State{"done": Acknowledged, "retrying": Retrying, "dead": Dead, "waiting": Waiting, "flying": InFlight}
+	want := map[string]State{"done": Acknowledged, "retrying": Retrying, "own": Retrying, "dead": Dead, "waiting": Waiting, "flying": InFlight}
 	for _, fate := range life.Events[0].Teams {
 		if fate.State != want[fate.Team] {
 			t.Errorf("%s: %s, want %s", fate.Team, fate.State, want[fate.Team])
@@ -100,7 +110,7 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 		delete(want, fate.Team)
 		for _, c := range fate.Copies {
 			switch {
-			case fate.Team == "retrying" && (c.Next == nil || !c.Next.Equal(due) || c.Attempts != 1 || c.Failures[0].Error != "no such table"),
+			case (fate.Team == "retrying" || fate.Team == "own") && (c.Next == nil || !c.Next.Equal(due) || c.Attempts != 1 || c.Failures[0].Error != "no such table"),
 				fate.Team == "dead" && c.Reason != "permanent", fate.Team == "done" && c.Replay != "r1":
 				t.Errorf("%s: %+v", fate.Team, c)
 			}
@@ -111,6 +121,34 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 	}
 	if second := life.Events[1]; second.Sequence != other.Sequence || second.Teams[0].State != Waiting {
 		t.Errorf("%+v", second)
+	}
+	m, err := stream.Get(t.Context(), js, stream.Events, e.Sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := One(t.Context(), js, m)
+	if err != nil || len(one.Partly) > 0 || one.Untold != nil || !reflect.DeepEqual(one.Events[0], life.Events[0]) {
+		t.Errorf("one by its sequence: %v\n%+v\n%+v", err, one.Events[0], life.Events[0])
+	}
+}
+
+// A page is bounded, whatever lies in the streams, and says where it did not look at everything.
+func TestOneLooksAtNoMoreThanItsBound(t *testing.T) {
+	js := rig.Hub(t, stream.Settings{})
+	e := stored(t, js, "id-1/0123456789abcdef")
+	before := bound
+	t.Cleanup(func() { bound = before })
+	bound.Messages = 10
+	for range 11 {
+		publish(t, js, event.DeadSubject("pbx", "zorio", e.Name), stored(t, js, rand.Text()+"/x").Failed(time.Now(), errors.New("poison")).Copy())
+	}
+	m, err := stream.Get(t.Context(), js, stream.Events, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := One(t.Context(), js, m)
+	if err != nil || !slices.Equal(one.Partly, []string{stream.Dead}) {
+		t.Errorf("%v %v", err, one.Partly)
 	}
 }
 
