@@ -77,8 +77,11 @@ type podSpec struct {
 }
 
 type projection struct {
-	ConfigMap struct{ Name string }
-	Secret    struct {
+	ConfigMap struct {
+		Name  string
+		Items []struct{ Key, Path string }
+	}
+	Secret struct {
 		Name     string
 		Optional bool
 	}
@@ -104,6 +107,7 @@ type container struct {
 type probe struct {
 	HTTPGet   struct{ Path, Port string }
 	TCPSocket struct{ Port string }
+	Exec      struct{ Command []string }
 }
 
 // certificate is a Secret that others make: cert-manager, or whoever runs the cluster.
@@ -294,7 +298,11 @@ func (c cluster) files(t *testing.T, p *pod) string {
 		for _, source := range v.Projected.Sources {
 			if o := c.find("ConfigMap", source.ConfigMap.Name); o != nil {
 				for name, text := range o.Data {
-					put(t, filepath.Join(dir, name), text)
+					file := source.at(dir, name)
+					if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+						t.Fatal(err)
+					}
+					put(t, file, text)
 				}
 			}
 			if source.Secret.Name == certificate {
@@ -315,6 +323,16 @@ func (c cluster) files(t *testing.T, p *pod) string {
 		}
 	}
 	return dir
+}
+
+// at is where a key of a ConfigMap is in the folder.
+func (p projection) at(dir, key string) string {
+	for _, item := range p.ConfigMap.Items {
+		if item.Key == key {
+			key = item.Path
+		}
+	}
+	return filepath.Join(dir, key)
 }
 
 func link(t *testing.T, from, to string) {

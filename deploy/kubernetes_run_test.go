@@ -36,6 +36,7 @@ func TestTheGatewayOfKubernetesStoresOnThreeDisksAndAnswersItsProbes(t *testing.
 		ready, err := telemetry.Ask(t.Context(), admin, secrets["admin_token"])
 		return err == nil && ready.Status == "ready" && strings.Contains(fmt.Sprint(ready.Dependencies), "on 3 disks, synced")
 	})
+	startOperator(t, c, names)
 	send := exec.Command(rig.Build(t, "./sluicectl"), "send", "pbx.call.hangup", "--url", "http://"+listen+"/webhook")
 	send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET=" + webhookSecret)
 	if output, err := send.CombinedOutput(); err != nil {
@@ -61,7 +62,7 @@ func startRedis(t *testing.T, c cluster, address string) {
 // first is monitored.
 func startNats(t *testing.T, c cluster) (names []string, monitor string) {
 	t.Helper()
-	container := c.find("StatefulSet", "nats").pod().Containers[0]
+	pod := c.find("StatefulSet", "nats").pod()
 	var clients, monitors []string
 	for n := range 3 {
 		client, peer := rig.Address(t), rig.Address(t)
@@ -69,21 +70,38 @@ func startNats(t *testing.T, c cluster) (names []string, monitor string) {
 		host := fmt.Sprintf("nats-%d.nats-pods", n)
 		names = append(names, host+":4222", client, host+":6222", peer, host+":8222", monitors[n])
 	}
-	var configuration string
-	for _, o := range c {
-		if o.Kind == "ConfigMap" && strings.HasPrefix(o.Metadata.Name, "nats-") {
-			configuration = o.Data["nats.conf"]
-		}
-	}
 	for n := range 3 {
-		dir := t.TempDir()
-		file, own := filepath.Join(dir, "nats.conf"), fmt.Sprintf("nats-%d.nats-pods", n)
-		ports := append([]string{"/data", dir, "0.0.0.0:4222", clients[n], "0.0.0.0:8222", monitors[n], "0.0.0.0:6222", strings.NewReplacer(names...).Replace(own + ":6222")}, names...)
-		put(t, file, strings.NewReplacer(ports...).Replace(configuration))
-		arguments := strings.Fields(strings.Replace(strings.Join(container.Command[1:], " "), "/etc/nats/nats.conf", file, 1))
+		files, own := c.files(t, pod), fmt.Sprintf("nats-%d.nats-pods", n)
+		ports := append([]string{"/data", t.TempDir(), "0.0.0.0:4222", clients[n], "0.0.0.0:8222", monitors[n], "0.0.0.0:6222", strings.NewReplacer(names...).Replace(own + ":6222")}, names...)
+		for _, name := range []string{"nats.conf", "routes.conf"} {
+			file := filepath.Join(files, name)
+			put(t, file, strings.NewReplacer(ports...).Replace(content(t, file)))
+		}
+		arguments := strings.Fields(strings.ReplaceAll(strings.Join(pod.Containers[0].Command[1:], " "), "/etc/nats", files))
 		rig.Start(t, rig.NatsServer(t), arguments, append(os.Environ(), fmt.Sprintf("POD_NAME=nats-%d", n)))
 	}
 	return names, monitors[0]
+}
+
+// startOperator starts the Deployment that makes the teams' places, and waits until its probe says that they are made.
+func startOperator(t *testing.T, c cluster, names []string) {
+	t.Helper()
+	pod := c.find("Deployment", "operator").pod()
+	container, files := pod.Containers[0], c.files(t, pod)
+	environment := rig.Environment()
+	for _, v := range container.Env {
+		environment = append(environment, v.Name+"="+strings.NewReplacer(names...).Replace(here(v.Value, files, "")))
+	}
+	words := func(command []string) []string {
+		return strings.Fields(strings.ReplaceAll(strings.Join(command[1:], " "), "/etc/sluice", files))
+	}
+	operator := rig.Start(t, rig.Build(t, "./sluicectl"), words(container.Command), environment)
+	rig.Eventually(t, 60*time.Second, "the probe finds every team's place", func() bool {
+		probe := exec.Command(rig.Build(t, "./sluicectl"), words(container.ReadinessProbe.Exec.Command)...)
+		probe.Env = environment
+		return probe.Run() == nil
+	})
+	operator.WaitFor("autocall: takes autocall.>", 20*time.Second)
 }
 
 // answers fails the test where a probe of the container is not answered 200.

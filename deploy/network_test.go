@@ -151,7 +151,7 @@ func TestThePoliciesAllowWhatIsNeededAndNothingElse(t *testing.T) {
 		return all
 	}
 	always := "gateway>nats:4222 gateway>nats:8222 gateway>redis:6379 nats>nats:6222 pbx>nats:4222 telesales>nats:4222 autocall>nats:4222" +
-		" gateway>dns:53 nats>dns:53 redis>dns:53 pbx>dns:53 telesales>dns:53 autocall>dns:53"
+		" operator>nats:4222 operator>dns:53 gateway>dns:53 nats>dns:53 redis>dns:53 pbx>dns:53 telesales>dns:53 autocall>dns:53"
 	inside := always + " archive>dns:53 archive>nats:4222" +
 		every("archive", "any:443") + every("pbx", "any:5432") + every("telesales", "any:5432") + every("autocall", "any:5432") +
 		" prometheus>gateway:3001 prometheus>pbx:3001 prometheus>telesales:3001 prometheus>autocall:3001 prometheus>archive:3001"
