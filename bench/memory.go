@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,60 +19,73 @@ const (
 	memoryLooks  = 20 // at a consumer, with half a second between
 )
 
-// memory prints what the gateway has in memory after many events, and with many connections that do nothing, and what a
-// consumer has while all of these events wait for it.
+// memory prints what the gateway has in memory after many events, and with many connections that do nothing, with and
+// without a Redis and a NATS beside it, and what a consumer has while all of these events wait for it.
 func (b *bench) memory() error {
-	alone, err := b.embedded("SLUICE_MAX_CONNECTIONS=32768")
+	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 2 * memoryIdle, Max: 2 * memoryIdle}) // what is started has it too; else an error will say so
+	const limit = "SLUICE_MAX_CONNECTIONS=32768"
+	if _, err := b.gateway("the gateway, Redis and NATS beside it", "", limit); err != nil {
+		return err
+	}
+	alone, err := b.embedded(limit)
 	if err != nil {
 		return err
 	}
+	b.subjects = append(b.subjects, alone)
 	time.Sleep(warmUp)
-	fresh := resident(alone.pids[0])
-	stored := int64(0)
+	fmt.Println("\nResident memory")
+	for _, s := range b.subjects {
+		if err := b.grown(s); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	return b.backlog(alone)
+}
+
+// grown is one gateway's.
+func (b *bench) grown(s *subject) error {
+	fresh, stored := resident(s.pids[0]), int64(0)
 	for stored < memoryEvents {
-		n, err := load(alone.address, 512, window)
+		n, err := load(s.address, 512, window)
 		if err != nil {
 			return err
 		}
 		stored += n
 	}
-	loaded := resident(alone.pids[0])
-	if err := alone.drained(); err != nil {
+	loaded := resident(s.pids[0])
+	if err := s.drained(); err != nil {
 		return err
 	}
-	fmt.Printf("\nResident memory\nthe gateway with its NATS, started: %.0f MB; with 512 connections, %d events later: %.0f MB\n", fresh, stored, loaded)
-	if err := b.idle(alone); err != nil {
-		return err
-	}
-	return b.backlog(alone, stored)
-}
-
-// idle opens connections on which nothing comes. One address has too few ports for all.
-func (b *bench) idle(s *subject) error {
 	time.Sleep(2 * quiet)
-	before := resident(s.pids[0])
-	var conns []net.Conn
+	after := resident(s.pids[0])
+	conns, err := idle(s.address)
 	defer func() {
 		for _, c := range conns {
 			_ = c.Close()
 		}
 	}()
+	fmt.Printf("%-42s started: %.0f MB; with 512 connections, %d events later: %.0f MB; %s after the load: %.0f MB; with %d idle connections: %.0f MB\n",
+		s.name, fresh, stored, loaded, 2*quiet, after, len(conns), resident(s.pids[0]))
+	return err
+}
+
+// idle opens connections on which nothing comes. One address has too few ports for all.
+func idle(address string) (conns []net.Conn, err error) {
 	for i := range memoryIdle {
-		from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/10_000))}
-		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", s.address)
+		from := &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i/5000))}
+		conn, err := (&net.Dialer{LocalAddr: from}).Dial("tcp", address)
 		if err != nil {
-			return fmt.Errorf("connection %d: %w: raise the limit of open files (ulimit -n)", i, err)
+			return conns, fmt.Errorf("connection %d: %w: raise the limit of open files (ulimit -n)", i, err)
 		}
 		conns = append(conns, conn)
 	}
-	fmt.Printf("a while after the load: %.0f MB; and with %d idle connections: %.0f MB\n", before, memoryIdle, resident(s.pids[0]))
-	return nil
+	return conns, nil
 }
 
 const quiet = 4 * time.Second // after so long without garbage the gateway gives memory back
 
 // backlog starts a consumer for which all of it waits.
-func (b *bench) backlog(s *subject, waiting int64) error {
+func (b *bench) backlog(s *subject) error {
 	if output, err := exec.Command("go", "build", "-o", b.dir+"/", "./consumer/pbx").CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, output)
 	}
@@ -85,7 +99,7 @@ func (b *bench) backlog(s *subject, waiting int64) error {
 		time.Sleep(500 * time.Millisecond)
 		most = max(most, resident(c.Process.Pid))
 	}
-	fmt.Printf("a consumer for which %d events wait, with its SQLite: at most %.0f MB\n", waiting, most)
+	fmt.Printf("a consumer for which all of that waits, with its SQLite: at most %.0f MB\n", most)
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (b *bench) start() error {
 }
 
 // gateway starts a gateway with a Redis and a NATS of its own, and returns how that NATS is started.
-func (b *bench) gateway(name, sync string) (*hub, error) {
+func (b *bench) gateway(name, sync string, settings ...string) (*hub, error) {
 	redis, nats, address := free(), free(), free()
 	_, port, _ := net.SplitHostPort(redis)
 	dir, err := os.MkdirTemp(b.dir, "")
@@ -78,7 +78,8 @@ func (b *bench) gateway(name, sync string) (*hub, error) {
 		return nil, err
 	}
 	h.admin = free()
-	g, err := b.run(address, append(gatewaySettings(address, h.admin, dir), "REDIS_URL=redis://"+redis, "NATS_URL=nats://"+nats), filepath.Join(b.dir, "gateway"))
+	settings = append(append(gatewaySettings(address, h.admin, dir), "REDIS_URL=redis://"+redis, "NATS_URL=nats://"+nats), settings...)
+	g, err := b.run(address, settings, filepath.Join(b.dir, "gateway"))
 	if err != nil {
 		return nil, err
 	}
