@@ -145,6 +145,7 @@ func TestThePackageIsInstalledUpgradedRemovedAndPurged(t *testing.T) {
 	m.is(`[ "$(stat -c %A:%U:%G /etc/sluice /etc/sluice/gateway.env | tr '\n' ' ')" = 'drwxr-x---:root:sluice -rw-r-----:root:sluice ' ]`)
 	m.is(`[ -z "$(ls /etc/systemd/system/*.wants/sluice* 2>/dev/null)" ]`)
 	m.is(`[ -x "$(readlink -f /usr/bin/sluicectl)" ]`)
+	m.is(`grep -q access/accounts.conf /usr/share/doc/sluice/examples/single.conf && grep -q PASSWORD /usr/share/doc/sluice/examples/redis-users.acl`)
 	m.is(`printf 0123456789abcdefghijABCDEFGHIJ01 | install -m 0640 -g sluice /dev/stdin /etc/sluice/zorio_webhook_secret`)
 	m.is(`ZORIO_WEBHOOK_SECRET_FILE=/etc/sluice/zorio_webhook_secret setpriv --reuid=sluice --regid=sluice --clear-groups /opt/sluice/bin/gateway --check`)
 	m.is(`! setpriv --reuid=nobody --regid=nogroup --clear-groups cat /etc/sluice/zorio_webhook_secret`)

@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/nats-io/nkeys"
 )
@@ -223,7 +224,7 @@ func write(file, text string, mode os.FileMode) error {
 		return err
 	}
 	_, err = temporary.WriteString(text)
-	err = errors.Join(err, temporary.Chmod(mode), temporary.Sync(), temporary.Close())
+	err = errors.Join(err, temporary.Chmod(mode), give(temporary), temporary.Sync(), temporary.Close())
 	if err == nil {
 		err = os.Rename(temporary.Name(), file)
 	}
@@ -231,6 +232,22 @@ func write(file, text string, mode os.FileMode) error {
 		return errors.Join(err, os.Remove(temporary.Name()))
 	}
 	return settle(filepath.Dir(file))
+}
+
+// give gives a file that root makes to who has its folder: the user that a gateway or containers run as.
+func give(file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	folder, err := os.Stat(filepath.Dir(file.Name()))
+	if err != nil {
+		return err
+	}
+	owner, known := folder.Sys().(*syscall.Stat_t)
+	if !known {
+		return nil
+	}
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 // settle makes the names in a folder outlive a power cut, and those of the folders above it that may be new: whoever has a

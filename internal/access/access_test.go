@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -267,6 +269,18 @@ func TestCredentialsAreForTheirOwnerAloneAndStay(t *testing.T) {
 	for user, key := range keys {
 		if now, _ := os.ReadFile(folder.Seed(user)); string(now) != string(key) {
 			t.Errorf("%s has another key", user)
+		}
+	}
+	if os.Geteuid() == 0 { // as root, for a gateway that is another user
+		users := filepath.Dir(folder.Seed("late"))
+		if err := errors.Join(os.Chown(users, 65532, 65532), folder.Add(access.Team{Name: "late"}), os.Chown(users, 0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(folder.Seed("late")); err != nil || info.Sys().(*syscall.Stat_t).Uid != 65532 {
+			t.Errorf("the key that root has made is not that of its folder's owner: %v", err)
+		}
+		if err := folder.Remove("late"); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if err := folder.Leave("pbx"); err != nil {
