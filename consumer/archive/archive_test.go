@@ -70,7 +70,7 @@ func TestEachEventIsInOneFileAtWhateverStepTheArchiveDies(t *testing.T) {
 			go func() { defer close(dead); _ = a.run(ctx) }()
 			select {
 			case <-dead:
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("step %d was not reached", step)
 			}
 			cancel()
@@ -82,6 +82,7 @@ func TestEachEventIsInOneFileAtWhateverStepTheArchiveDies(t *testing.T) {
 }
 
 func TestABatchEndsByNumberByBytesAndByTime(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*Settings)
 		least  int // files of 30 events in one folder each, had there been one batch: 6
@@ -136,16 +137,17 @@ func (f *failing) write(ctx context.Context, name string, content []byte) error 
 }
 
 func TestWhileFilesCannotBeWrittenNothingIsAcknowledgedAndReadyzSaysSo(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	files := &failing{store: h.open()}
 	files.broken.Store(true)
 	a := h.archiverOf(files)
 	h.start(a)
 	h.publish(50)
-	rig.Eventually(t, 20*time.Second, "it says so", func() bool {
+	rig.Eventually(t, time.Minute, "it says so", func() bool {
 		return a.trouble.Load().Status == telemetry.Degraded && strings.Contains(a.trouble.Load().Detail, "no space left")
 	})
-	rig.Eventually(t, 20*time.Second, "it is known in NATS", func() bool {
+	rig.Eventually(t, time.Minute, "it is known in NATS", func() bool {
 		all, err := teams.Statuses(t.Context(), h.js, 0)
 		return err == nil && len(all) == 1 && all[0].State == teams.Blocked && strings.Contains(all[0].Why, "no space left")
 	})
@@ -155,12 +157,11 @@ func TestWhileFilesCannotBeWrittenNothingIsAcknowledgedAndReadyzSaysSo(t *testin
 	files.broken.Store(false)
 	h.done()
 	h.balance()
-	if status := a.trouble.Load().Status; status != telemetry.OK {
-		t.Errorf("status %s", status)
-	}
+	rig.Eventually(t, time.Minute, "it says that all is well", func() bool { return a.trouble.Load().Status == telemetry.OK })
 }
 
 func TestWhatWasNotKeptInProgressIsNotWritten(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	h.publish(1)
 	a := h.archiverOf(h.open())
@@ -179,6 +180,7 @@ func TestWhatWasNotKeptInProgressIsNotWritten(t *testing.T) {
 }
 
 func TestAnEventThatComesTwiceIntoABatchIsWrittenOnce(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	h.publish(3)
 	a := h.archiverOf(h.open())
@@ -202,10 +204,10 @@ func TestNATSKilledWhileEventsAreHeldPutsNoneIntoTwoFiles(t *testing.T) {
 	h.start(h.archiverOf(h.open(), func(s *Settings) { s.Every = 2 * time.Second; s.Events = 1000 }))
 	for range 2 {
 		h.publish(20)
-		rig.Eventually(t, 20*time.Second, "they are held", func() bool { return h.info().NumAckPending > 0 })
+		rig.Eventually(t, time.Minute, "they are held", func() bool { return h.info().NumAckPending > 0 })
 		h.nats.Kill()
 		h.nats.Restart()
-		rig.Eventually(t, 20*time.Second, "NATS is back", func() bool {
+		rig.Eventually(t, time.Minute, "NATS is back", func() bool {
 			_, err := h.js.Consumer(t.Context(), stream.Events, team)
 			return err == nil
 		})
@@ -220,7 +222,7 @@ func TestTheArchiveKilledUnderLoadHasEachEventInOneFile(t *testing.T) {
 	archive := h.binary("SLUICE_ARCHIVE_EVENTS=64", "SLUICE_ARCHIVE_EVERY=1s")
 	for kill := range 2 {
 		h.publish(1000)
-		rig.Eventually(t, 60*time.Second, "it works", func() bool { return h.info().AckFloor.Stream > uint64(kill)*500 })
+		rig.Eventually(t, 2*time.Minute, "it works", func() bool { return h.info().AckFloor.Stream > uint64(kill)*500 })
 		archive.Kill()
 		archive.Start()
 	}
@@ -229,13 +231,14 @@ func TestTheArchiveKilledUnderLoadHasEachEventInOneFile(t *testing.T) {
 }
 
 func TestAStopWritesWhatIsHeld(t *testing.T) {
+	t.Parallel()
 	h := newHub(t)
 	archive := h.binary("SLUICE_ARCHIVE_EVERY=1h")
-	archive.WaitFor("working", 20*time.Second)
+	archive.WaitFor("working", time.Minute)
 	h.publish(30)
-	rig.Eventually(t, 20*time.Second, "it holds them", func() bool { return h.info().NumAckPending == 30 })
+	rig.Eventually(t, time.Minute, "it holds them", func() bool { return h.info().NumAckPending == 30 })
 	archive.Signal(syscall.SIGTERM)
-	if code := archive.Wait(10 * time.Second); code != 0 {
+	if code := archive.Wait(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	h.done()
@@ -267,7 +270,7 @@ func TestTheArchiveGoesOnWhenItsPlaceWasRemoved(t *testing.T) {
 func (h *hub) eachOnce() {
 	h.t.Helper()
 	times := map[string]int{}
-	rig.Eventually(h.t, 20*time.Second, "every event is in a file", func() bool {
+	rig.Eventually(h.t, time.Minute, "every event is in a file", func() bool {
 		clear(times)
 		h.files(func(_ string, rows []row) {
 			for _, r := range rows {

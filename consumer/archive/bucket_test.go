@@ -19,14 +19,8 @@ import (
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
-// startS3 is an S3 service, with the credentials for it in the environment.
-func startS3(t *testing.T) *rig.S3 {
-	t.Helper()
-	s := rig.StartS3(t)
-	t.Setenv("AWS_ACCESS_KEY_ID", s.Access)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", s.Secret)
-	return s
-}
+// startS3 is an S3 service. The credentials for it are in the environment of all tests.
+func startS3(t *testing.T) *rig.S3 { t.Helper(); return rig.StartS3(t) }
 
 // place is the SLUICE_ARCHIVE of a bucket, reached at an address.
 func place(address string, s *rig.S3, folder ...string) string {
@@ -50,6 +44,7 @@ func TestABucketThatCannotBeUsedEndsTheStartWithARemedy(t *testing.T) {
 }
 
 func TestABucketThatIsAwayAtTheStartMayComeBack(t *testing.T) {
+	t.Parallel()
 	s3 := startS3(t)
 	s3.Kill()
 	b, err := openStore(t.Context(), place(s3.Address, s3))
@@ -147,6 +142,7 @@ func proxy(t *testing.T, s3 *rig.S3) (address string, now *atomic.Pointer[fault]
 
 // Whatever the service does, what it did not confirm is not taken for stored, and what it gives is whole.
 func TestABucketsFaultsAreErrorsAndNeverLieAboutAFile(t *testing.T) {
+	t.Parallel()
 	s3 := startS3(t)
 	address, now := proxy(t, s3)
 	b, err := openStore(t.Context(), place(address, s3))
@@ -177,6 +173,7 @@ func TestABucketsFaultsAreErrorsAndNeverLieAboutAFile(t *testing.T) {
 }
 
 func TestAListingThatIsCutShortIsAnError(t *testing.T) {
+	t.Parallel()
 	s3 := startS3(t)
 	address, now := proxy(t, s3)
 	b, err := openStore(t.Context(), place(address, s3))
@@ -194,6 +191,7 @@ func TestAListingThatIsCutShortIsAnError(t *testing.T) {
 
 // Events are in a bucket each once, whatever the service does meanwhile.
 func TestEventsAreInABucketOnceThroughItsFaults(t *testing.T) {
+	t.Parallel()
 	s3 := startS3(t)
 	address, now := proxy(t, s3)
 	h := newHub(t)
@@ -208,7 +206,7 @@ func TestEventsAreInABucketOnceThroughItsFaults(t *testing.T) {
 		now.Store(&f)
 		h.publish(7)
 		if failsWrites(what) {
-			rig.Eventually(t, 20*time.Second, what+": /readyz says so", func() bool { return a.trouble.Load().Status == telemetry.Degraded })
+			rig.Eventually(t, time.Minute, what+": /readyz says so", func() bool { return a.trouble.Load().Status == telemetry.Degraded })
 		}
 		now.Store(nil)
 		h.done()
@@ -216,7 +214,7 @@ func TestEventsAreInABucketOnceThroughItsFaults(t *testing.T) {
 	h.balance()
 	s3.RemoveBucket()
 	h.publish(7)
-	rig.Eventually(t, 20*time.Second, "/readyz says that the bucket is gone", func() bool {
+	rig.Eventually(t, time.Minute, "/readyz says that the bucket is gone", func() bool {
 		return strings.Contains(a.trouble.Load().Detail, "create it, or correct SLUICE_ARCHIVE")
 	})
 	s3.MakeBucket()

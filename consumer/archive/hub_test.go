@@ -23,7 +23,10 @@ import (
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
-func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
+func TestMain(m *testing.M) {
+	_, _ = os.Setenv("AWS_ACCESS_KEY_ID", rig.S3Access), os.Setenv("AWS_SECRET_ACCESS_KEY", rig.S3Secret)
+	os.Exit(rig.Main(m))
+}
 
 // hub is a NATS with the streams, and a folder for the files.
 type hub struct {
@@ -117,7 +120,7 @@ func (h *hub) info() *jetstream.ConsumerInfo {
 
 func (h *hub) done() {
 	h.t.Helper()
-	rig.Eventually(h.t, 90*time.Second, "every event is acknowledged", func() bool {
+	rig.Eventually(h.t, 3*time.Minute, "every event is acknowledged", func() bool {
 		info := h.info() // what is pending the server may count only later
 		return info.NumPending == 0 && info.NumAckPending == 0 && info.Delivered.Stream >= uint64(h.sent)
 	})

@@ -10,6 +10,7 @@ import (
 
 // Every store keeps the same promises.
 func TestStores(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	s3 := startS3(t)
 	for _, place := range []string{root, "file://" + filepath.Join(root, "deeper", "still"), place(s3.Address, s3), place(s3.Address, s3, "/of/a/team")} {

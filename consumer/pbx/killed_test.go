@@ -18,6 +18,7 @@ func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
 // The real consumer, killed with SIGKILL in the middle of its work and restarted: each event has its effect once.
 func TestAConsumerThatIsKilledHasEachEffectOnce(t *testing.T) {
+	t.Parallel()
 	const events = 3000
 	server := rig.StartNats(t, "")
 	js := server.Declared()
@@ -45,24 +46,24 @@ func TestAConsumerThatIsKilledHasEachEffectOnce(t *testing.T) {
 	}
 	consumer := rig.Start(t, rig.Build(t, "./consumer/pbx"), nil, rig.Environment("NATS_URL="+server.URL(), "SLUICE_DATA="+data))
 	for kill := 1; kill <= 4; kill++ {
-		rig.Eventually(t, 30*time.Second, "it works", func() bool { return count("calls") >= kill*events/8 })
+		rig.Eventually(t, time.Minute, "it works", func() bool { return count("calls") >= kill*events/8 })
 		consumer.Kill()
 		consumer.Start()
 	}
 	// What it held when it was killed is redelivered after 30 s.
-	rig.Eventually(t, 90*time.Second, "every event has its effect", func() bool { return count("calls") >= events })
+	rig.Eventually(t, 3*time.Minute, "every event has its effect", func() bool { return count("calls") >= events })
 	durable, err := js.Consumer(t.Context(), stream.Events, "pbx")
 	if err != nil {
 		t.Fatal(err)
 	}
-	rig.Eventually(t, 90*time.Second, "every event is acknowledged", func() bool {
+	rig.Eventually(t, 3*time.Minute, "every event is acknowledged", func() bool {
 		info, err := durable.Info(t.Context())
 		return err == nil && info.NumPending == 0 && info.NumAckPending == 0
 	})
 	if calls, handled := count("calls"), count("sluice_inbox"); calls != events || handled != events {
 		t.Errorf("%d calls and %d handled events of %d", calls, handled, events)
 	}
-	if code := consumer.Stop(10 * time.Second); code != 0 {
+	if code := consumer.Stop(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -15,10 +15,16 @@ type S3 struct {
 	root           string
 }
 
+// The credentials of every S3 service.
+const (
+	S3Access = "sluice-tests"
+	S3Secret = "a-secret-for-tests-alone"
+)
+
 // StartS3 starts an S3 service on a free port, whose buckets are folders of the test.
 func StartS3(t testing.TB) *S3 {
 	t.Helper()
-	s := &S3{Address: Address(t), Bucket: "archive", Access: "sluice-tests", Secret: "a-secret-for-tests-alone", root: t.TempDir()}
+	s := &S3{Address: Address(t), Bucket: "archive", Access: S3Access, Secret: S3Secret, root: t.TempDir()}
 	for _, dir := range []string{"buckets", "metadata"} {
 		if err := os.Mkdir(filepath.Join(s.root, dir), 0o750); err != nil {
 			t.Fatal(err)

@@ -27,6 +27,7 @@ func fateOf(t *testing.T, p *Publisher, m *Outgoing, settled <-chan fate) fate {
 
 // What can never be stored is told at once, and NATS is not blamed.
 func TestWhatCanNeverBeStoredIsGivenUpAtOnce(t *testing.T) {
+	t.Parallel()
 	nc, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
@@ -60,6 +61,7 @@ func TestWhatCanNeverBeStoredIsGivenUpAtOnce(t *testing.T) {
 
 // A stream that is full answers at once, and stores again once there is room.
 func TestAFullStreamRefusesAtOnce(t *testing.T) {
+	t.Parallel()
 	nc, js := served(t)
 	full := jetstream.StreamConfig{Name: "FULL", Subjects: []string{"events.>"}, MaxBytes: 2000, Discard: jetstream.DiscardNew}
 	if _, err := js.CreateStream(t.Context(), full); err != nil {
@@ -104,6 +106,7 @@ func TestAFullStreamRefusesAtOnce(t *testing.T) {
 
 // NATS tells the connection, and not the message, that its user may not publish there.
 func TestWhatThisUserMayNotPublishIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
 	s := StartNats(t, `authorization { users: [{ user: gw, password: secret, permissions: { publish: { deny: "events.>" } } }] }`)
 	heard := make(chan error, 1)
 	nc, err := nats.Connect(s.URL(), nats.UserInfo("gw", "secret"),

@@ -35,7 +35,7 @@ func TestNobodyWaitsForANATSThatHangs(t *testing.T) {
 		p.Outcome()
 		longest = max(longest, time.Since(begin))
 	}
-	if longest > 700*time.Millisecond { // the client waits for twice that
+	if longest > time.Second { // the client waits for more than that
 		t.Errorf("somebody waited for %s", longest)
 	}
 }

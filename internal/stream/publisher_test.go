@@ -45,6 +45,7 @@ func wait(t *testing.T, settled <-chan fate) fate {
 }
 
 func TestPublishSettlesEachAtItsOwnAcknowledgement(t *testing.T) {
+	t.Parallel()
 	nc, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
@@ -66,6 +67,7 @@ func TestPublishSettlesEachAtItsOwnAcknowledgement(t *testing.T) {
 }
 
 func TestPublishIsSentAgainUntilTheStreamIsThere(t *testing.T) {
+	t.Parallel()
 	nc, js := served(t)
 	p := publisher(t, nc)
 	m, settled := outgoing("early", time.Minute)
@@ -82,6 +84,7 @@ func TestPublishIsSentAgainUntilTheStreamIsThere(t *testing.T) {
 }
 
 func TestPublishGivesUpAtTheDeadlineAndSaysWhy(t *testing.T) {
+	t.Parallel()
 	nc, _ := served(t)
 	p := publisher(t, nc)
 	m, settled := outgoing("never", 200*time.Millisecond)
@@ -98,6 +101,7 @@ func TestPublishGivesUpAtTheDeadlineAndSaysWhy(t *testing.T) {
 }
 
 func TestPublishOutlivesARestartOfTheServer(t *testing.T) {
+	t.Parallel()
 	s := StartNats(t, "")
 	nc, js := connected(t, Options{URL: s.URL()})
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
@@ -114,6 +118,7 @@ func TestPublishOutlivesARestartOfTheServer(t *testing.T) {
 }
 
 func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
+	t.Parallel()
 	nc, _ := served(t)
 	p, err := NewPublisher(nc)
 	if err != nil {
@@ -128,6 +133,7 @@ func TestCloseGivesUpWhatIsWaiting(t *testing.T) {
 }
 
 func TestTheOutcomeIsThatOfTheLastPublishes(t *testing.T) {
+	t.Parallel()
 	nc, js := served(t)
 	p := publisher(t, nc)
 	if o := p.Outcome(); o.Err != nil || !o.Acked.IsZero() {

@@ -32,6 +32,7 @@ func into(all *[]uint64) func(*jetstream.RawStreamMsg) error {
 }
 
 func TestReadEndsWhereTheStreamEndedWhenItBegan(t *testing.T) {
+	t.Parallel()
 	_, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
@@ -82,6 +83,7 @@ func TestReadEndsWhereTheStreamEndedWhenItBegan(t *testing.T) {
 }
 
 func TestScanReadsAWorkQueueBesideItsConsumer(t *testing.T) {
+	t.Parallel()
 	_, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)
@@ -109,6 +111,7 @@ func TestScanReadsAWorkQueueBesideItsConsumer(t *testing.T) {
 }
 
 func TestReadOutlivesTheServer(t *testing.T) {
+	t.Parallel()
 	s := StartNats(t, "")
 	_, js := connected(t, Options{URL: s.URL()})
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
@@ -137,6 +140,7 @@ func TestReadOutlivesTheServer(t *testing.T) {
 }
 
 func TestReadSaysAtOnceWhatIsRefused(t *testing.T) {
+	t.Parallel()
 	_, js := served(t)
 	if err := Declare(t.Context(), js, Settings{}); err != nil {
 		t.Fatal(err)

@@ -58,6 +58,7 @@ const (
 
 // What JetStream calls a duplicate because we sent it twice was not there before.
 func TestOnlyTheFirstCopyCanBeADuplicate(t *testing.T) {
+	t.Parallel()
 	_, nc := act(t, func(id string, copy int) string {
 		if id == "sent twice" && copy == 1 {
 			return "" // the acknowledgement is lost
@@ -76,6 +77,7 @@ func TestOnlyTheFirstCopyCanBeADuplicate(t *testing.T) {
 
 // A copy that is refused says nothing of the one before it, which may be stored.
 func TestARefusalLeavesTheDoubtAboutAnotherCopy(t *testing.T) {
+	t.Parallel()
 	_, nc := act(t, func(_ string, copy int) string {
 		if copy == 1 {
 			return "" // the acknowledgement is lost
@@ -92,6 +94,7 @@ func TestARefusalLeavesTheDoubtAboutAnotherCopy(t *testing.T) {
 
 // What has somewhere else to go is sent once, whatever becomes of it.
 func TestWhatHasSomewhereElseToGoIsSentOnce(t *testing.T) {
+	t.Parallel()
 	a, nc := act(t, func(string, int) string { return "" })
 	p := publisher(t, nc)
 	m, settled := outgoing("sent once", 3*ackWait)
@@ -104,6 +107,7 @@ func TestWhatHasSomewhereElseToGoIsSentOnce(t *testing.T) {
 
 // An acknowledgement that comes after a message was given up is told once more.
 func TestALateAcknowledgementEndsTheDoubt(t *testing.T) {
+	t.Parallel()
 	var late *nats.Msg
 	_, nc := act(t, func(string, int) string { return "" })
 	heard, err := nc.SubscribeSync("events.>")
@@ -158,6 +162,7 @@ func publishMany(t *testing.T, p *Publisher, many int, budget time.Duration) map
 
 // While nothing is acknowledged, what waits is sent again at a trickle; a burst is for what is refused in a moment.
 func TestWhatWaitsIsSentAgainAtATrickle(t *testing.T) {
+	t.Parallel()
 	const waiting, budget = 200, 3 * time.Second
 	a, nc := act(t, func(string, int) string { return "" })
 	p := publisher(t, nc)
@@ -165,6 +170,8 @@ func TestWhatWaitsIsSentAgainAtATrickle(t *testing.T) {
 		if !errors.Is(err, ErrInDoubt) {
 			t.Fatalf("%s: %v", id, err)
 		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); uint64(a.sent()-waiting) != p.Resent() && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) { // the last ones are on their way
 	}
 	again, most := a.sent()-waiting, resendBurst+resendTrickle*int(budget/sweepEvery)
 	if again > most || again == 0 || p.Resent() != uint64(again) {
@@ -175,6 +182,7 @@ func TestWhatWaitsIsSentAgainAtATrickle(t *testing.T) {
 // A NATS that does not acknowledge is sent a window and no more, of the newest; the others were never sent, and are
 // told apart.
 func TestASilentNATSIsSentAWindowAndNoMore(t *testing.T) {
+	t.Parallel()
 	const waiting, budget = 3000, 1500 * time.Millisecond // less than lostAfter
 	a, nc := act(t, func(string, int) string { return "" })
 	all := publishMany(t, publisher(t, nc), waiting, budget)

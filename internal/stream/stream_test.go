@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	ManyAtOnce()
+	goleak.VerifyTestMain(m)
+}
 
 // NatsServer is a nats-server with JetStream, as package rig starts it.
 type NatsServer interface {
@@ -23,6 +27,9 @@ type NatsServer interface {
 // imports this one, so that the tests inside this one cannot import rig.
 var StartNats func(t testing.TB, config string) NatsServer
 
+// ManyAtOnce lets tests wait beside each other. It is package rig's too.
+var ManyAtOnce func()
+
 // served is a connection to a server of the test's.
 func served(t *testing.T) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
@@ -32,6 +39,9 @@ func served(t *testing.T) (*nats.Conn, jetstream.JetStream) {
 func connected(t *testing.T, o Options) (*nats.Conn, jetstream.JetStream) {
 	t.Helper()
 	nc, err := Connect(t.Context(), o)
+	for deadline := time.Now().Add(20 * time.Second); errors.Is(err, ErrUnreachable) && time.Now().Before(deadline); { // it may be too busy to answer
+		nc, err = Connect(t.Context(), o)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +54,7 @@ func connected(t *testing.T, o Options) (*nats.Conn, jetstream.JetStream) {
 }
 
 func TestDeclareMakesAndUpdatesTheStreams(t *testing.T) {
+	t.Parallel()
 	_, js := served(t)
 	for _, age := range []time.Duration{time.Hour, 2 * time.Hour} {
 		if err := Declare(t.Context(), js, Settings{MaxAge: age, MaxBytes: 1 << 20}); err != nil {
@@ -66,6 +77,7 @@ func TestDeclareMakesAndUpdatesTheStreams(t *testing.T) {
 
 // What is as it shall be is not written again: a gateway that starts again is ready sooner.
 func TestDeclareUpdatesOnlyWhatChanges(t *testing.T) {
+	t.Parallel()
 	nc, js := served(t)
 	updates, err := nc.SubscribeSync("$JS.API.STREAM.UPDATE.>")
 	if err != nil {
@@ -96,6 +108,7 @@ func TestDeclareUpdatesOnlyWhatChanges(t *testing.T) {
 }
 
 func TestDeclareLeavesSomebodyElsesStreamAlone(t *testing.T) {
+	t.Parallel()
 	_, js := served(t)
 	theirs := jetstream.StreamConfig{Name: Dead, Subjects: []string{"graves.>"}}
 	if _, err := js.CreateStream(t.Context(), theirs); err != nil {
@@ -111,6 +124,7 @@ func TestDeclareLeavesSomebodyElsesStreamAlone(t *testing.T) {
 }
 
 func TestConnectNamesTheRemedy(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"redis://127.0.0.1:6379":           "is not the address of a NATS server",
 		"localhost":                        "is not the address of a NATS server",

@@ -27,6 +27,7 @@ type Tables struct {
 
 // Every runs a test on each database.
 func Every(t *testing.T, team tables.Team, test func(t *testing.T, x *Tables)) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { test(t, OnSQLite(t, team)) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Open(t, team, inbox.Settings{DatabaseURL: rig.StartPostgres(t).URL()})) })
 }

@@ -26,6 +26,7 @@ const effects = `CREATE TABLE IF NOT EXISTS effects (identity TEXT, at TIMESTAMP
 
 // every runs a test on each database.
 func every(t *testing.T, test func(t *testing.T, s Settings)) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { test(t, Settings{Data: t.TempDir()}) })
 	t.Run("PostgreSQL", func(t *testing.T) { test(t, Settings{DatabaseURL: rig.StartPostgres(t).URL()}) })
 }

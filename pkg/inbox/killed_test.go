@@ -27,6 +27,7 @@ const (
 )
 
 func TestKilledAtAnyPointAnEffectIsThereExactlyOnce(t *testing.T) {
+	t.Parallel()
 	server := rig.StartNats(t, "")
 	js := server.Declared()
 	msg := nats.NewMsg(event.Subject("zorio", "pbx.call.hangup"))
@@ -50,7 +51,7 @@ func TestKilledAtAnyPointAnEffectIsThereExactlyOnce(t *testing.T) {
 					acknowledged(t, js, team)
 					child.Kill()
 				}
-				if code := child.Wait(30 * time.Second); code != -1 {
+				if code := child.Wait(90 * time.Second); code != -1 {
 					t.Fatalf("exit code %d instead of a death:\n%s", code, child.Output())
 				}
 				rig.Start(t, self, nil, environment)
@@ -66,7 +67,7 @@ func TestKilledAtAnyPointAnEffectIsThereExactlyOnce(t *testing.T) {
 
 func acknowledged(t *testing.T, js jetstream.JetStream, team string) {
 	t.Helper()
-	rig.Eventually(t, 60*time.Second, team+" has acknowledged the event", func() bool {
+	rig.Eventually(t, 2*time.Minute, team+" has acknowledged the event", func() bool {
 		durable, err := js.Consumer(t.Context(), stream.Events, team)
 		return err == nil && durable.CachedInfo().AckFloor.Stream == 1
 	})

@@ -108,12 +108,16 @@ func TestAnEventThatKillsItsProcessesIsSetApart(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
 		go func() { ended <- w.run(ctx) }()
-		settled := make(chan struct{})
-		go func() { h.settled("team"); close(settled) }()
-		select {
-		case <-killed:
-		case <-settled:
-		}
+		eventually(t, "it is killed, or nothing is left to do", func() bool {
+			select {
+			case <-killed:
+				return true
+			default:
+				_, killer := got.Load("killer")
+				_, held := got.Load("held")
+				return killer && held
+			}
+		})
 		cancel()
 		close(dying)
 		if err := <-ended; err != nil {

@@ -71,7 +71,7 @@ func (w *worker) take(ctx context.Context, in *intake) error {
 // fetch takes at most as many events as there are tokens reserved, and gives back the tokens it did not need.
 func (w *worker) fetch(ctx context.Context, in *intake, room int) error {
 	defer func() { in.release(room) }()
-	batch, err := in.place.Fetch(room, jetstream.FetchMaxWait(fetchWait))
+	batch, err := in.place.Fetch(room, jetstream.FetchMaxWait(w.fetchWait))
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func TestAStopDoesNotWaitForHandlersThatIgnoreIt(t *testing.T) {
 		eventually(t, "the places are taken", func() bool { return begun.Load() == 2 })
 		begin := time.Now()
 		stop()
-		if took := time.Since(begin); took > 5*time.Second { // of which a fetch may take one, and the machine the rest
+		if took := time.Since(begin); took > 15*time.Second { // on a busy machine; of the handlers none ever returns
 			t.Errorf("the stop took %s", took)
 		}
 	}
@@ -64,9 +64,7 @@ func TestHandlersThatGoOnAfterTheirTimeAreTold(t *testing.T) {
 		d := dependency(w, "handler")
 		return d.Status == telemetry.Degraded && strings.Contains(d.Detail, "2 of 2 handlers still run although their time limit is over") && d.Remedy == stuckRemedy && time.Since(d.Since) < time.Minute
 	})
-	if got := gauges(t, w); got["sluice_consumer_handlers_stuck"] != 2 {
-		t.Errorf("%v", got)
-	}
+	eventually(t, "the metric says so", func() bool { return gauges(t, w)["sluice_consumer_handlers_stuck"] == 2 })
 	close(release)
 	h.settled("team")
 	eventually(t, "/readyz says that all is well", func() bool { return dependency(w, "handler").Status == telemetry.OK })

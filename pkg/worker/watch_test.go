@@ -78,9 +78,7 @@ func TestTheBacklogIsMeasured(t *testing.T) {
 	}
 	close(release)
 	h.settled("pbx")
-	if got := gauges(t, w); got["sluice_consumer_attempts_total processed"] != 3 {
-		t.Errorf("%v", got)
-	}
+	eventually(t, "three are counted", func() bool { return gauges(t, w)["sluice_consumer_attempts_total processed"] == 3 })
 	cancel()
 	if err := <-ended; err != nil {
 		t.Error(err)

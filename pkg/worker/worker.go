@@ -142,10 +142,10 @@ type worker struct {
 
 // timing is what tests do sooner.
 type timing struct {
-	ackWait, watchEvery, grace, ignores, doubt time.Duration
+	ackWait, fetchWait, watchEvery, grace, ignores, doubt time.Duration
 }
 
-var timings = timing{ackWait: stream.AckWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: confirmWithin}
+var timings = timing{ackWait: stream.AckWait, fetchWait: fetchWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: confirmWithin}
 
 // run connects, takes events from the team's durables into their lanes until ctx ends, and empties the lanes.
 func (w *worker) run(ctx context.Context) (err error) {

@@ -90,7 +90,7 @@ func (h *hub) start(team Team, s Settings, handle Handler) (stop func()) {
 			if err != nil {
 				h.t.Errorf("team %s ended: %v", team.Name, err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			h.t.Errorf("team %s does not stop", team.Name)
 		}
 	})
@@ -99,7 +99,7 @@ func (h *hub) start(team Team, s Settings, handle Handler) (stop func()) {
 }
 
 // quick is what a test does not wait for as long as a team does.
-var quick = timing{ackWait: stream.AckWait, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: 200 * time.Millisecond}
+var quick = timing{ackWait: stream.AckWait, fetchWait: 250 * time.Millisecond, watchEvery: watchEvery, grace: grace, ignores: ignores, doubt: 200 * time.Millisecond}
 
 // quickly is a worker whose pauses are short.
 func quickly(url string, team Team, s Settings, handle Handler) *worker {
@@ -127,7 +127,7 @@ func quickly(url string, team Team, s Settings, handle Handler) *worker {
 // eventually waits for something to become true.
 func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
-	rig.Eventually(t, 20*time.Second, what, is)
+	rig.Eventually(t, time.Minute, what, is)
 }
 
 // settled waits until the team has nothing left to do.
