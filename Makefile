@@ -20,13 +20,13 @@ help: ## list the targets
 
 BUILD := go build -v -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/
 
-PROGRAMS := ./gateway ./consumer/... ./sluicectl
+PROGRAMS := ./gateway ./consumer/... ./sluicectl ./console
 
 build: ## build all binaries into bin/
 	@mkdir -p bin
 	@tools/build "all programs" $(BUILD) $(PROGRAMS)
 
-BUILT = bin/gateway bin/pbx bin/telesales bin/autocall bin/forward bin/archive bin/sluicectl
+BUILT = bin/gateway bin/pbx bin/telesales bin/autocall bin/forward bin/archive bin/sluicectl bin/console
 
 bill: build ## say what the programs are made of: a bill of materials and the licences, into dist/
 	@mkdir -p dist
@@ -50,9 +50,9 @@ dist-test: ## pack and unpack those for Linux, and run them
 	go test -count=1 -timeout 20m -v ./deploy -run TestDist -dist
 
 # What `sluicectl run` starts, and itself.
-RUN := ./gateway ./consumer/pbx ./consumer/telesales ./consumer/autocall ./sluicectl
+RUN := ./gateway ./consumer/pbx ./consumer/telesales ./consumer/autocall ./sluicectl ./console
 
-run: ## build, and run gateway and consumers together, with their data in ./data
+run: ## build, and run gateway, consumers and console together, with their data in ./data
 	@mkdir -p bin
 	@tools/build "$(words $(RUN)) programs" $(BUILD) $(RUN)
 	@exec bin/sluicectl run
@@ -66,7 +66,7 @@ APT := DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get -o DPkg::Lock::Timeout=300
 RECEIVERS := consumer/forward/testdata/receivers
 
 deps: ## install what the tests need and is missing: servers and languages (Debian packages), Express and ioredis (npm)
-	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node, nginx, Caddy, Prometheus"; missing=; \
+	@echo "looking for what the tests need: Redis, PostgreSQL, PHP, Python, Node, nginx, Caddy, Chromium, Prometheus"; missing=; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
@@ -76,6 +76,7 @@ deps: ## install what the tests need and is missing: servers and languages (Debi
 	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing="$$missing nginx"; \
 	[ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || missing="$$missing libnginx-mod-stream"; \
 	command -v caddy >/dev/null || missing="$$missing caddy"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	command -v wget >/dev/null || missing="$$missing wget"; \
 	[ -z "$$missing" ] || { echo "installing$$missing"; $(APT) update -q && $(APT) install -yq --no-install-recommends $$missing; }
 	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { echo "installing prometheus and promtool, without their service"; \
@@ -98,7 +99,7 @@ test: deps ## run all tests, against real servers
 # What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of
 # it anew would take longer than testing it.
 race: deps ## run the tests of what is concurrent with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./gateway/... ./internal/... ./otel/... ./pkg/... ./consumer/archive ./consumer/forward
+	CGO_ENABLED=1 go test -race ./gateway/... ./internal/... ./otel/... ./pkg/... ./console ./consumer/archive ./consumer/forward
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event
@@ -141,6 +142,12 @@ alerts-test: deps ## make each fault that has an alert, and see that one fire, t
 
 picture: deps ## run everything for five minutes while its parts fail, and draw the dashboard of that into docs/dashboard.svg
 	go test -count=1 -timeout 20m -v ./deploy -run TestTheDashboardShowsARun -picture docs/dashboard.svg
+
+console-test: deps ## what the console shows and does, in a browser, with a gateway and consumers
+	go test -count=1 -timeout 10m -v ./console -whole
+
+screenshots: deps ## take pictures of the console's pages: those of docs/, and all of them in a folder that it names
+	go test -count=1 -timeout 10m -v ./console -run TestScreenshots -write
 
 .PHONY: caddy
 caddy:

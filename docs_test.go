@@ -20,7 +20,7 @@ import (
 var update = flag.Bool("update", false, "write the tables of docs/ that are made from the code")
 
 // binaries are those that the environment configures.
-var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall", "./consumer/forward", "./consumer/archive"}
+var binaries = []string{"./gateway", "./consumer/pbx", "./consumer/telesales", "./consumer/autocall", "./consumer/forward", "./consumer/archive", "./console"}
 
 func TestMain(m *testing.M) { os.Exit(rig.Main(m)) }
 
@@ -157,8 +157,8 @@ func TestEverySettingAndMetricNamedExists(t *testing.T) {
 		if name := filepath.Base(pkg); !regexp.MustCompile(`<!-- settings of [a-z, ]*\b` + name + `\b`).MatchString(pages["docs/settings.md"]) {
 			t.Errorf("docs/settings.md has no table of %s", name)
 		}
-		for _, name := range setting.FindAllStringSubmatch(help(t, pkg), -1) {
-			known[name[1]] = true
+		for _, s := range described.FindAllStringSubmatch(help(t, pkg), -1) {
+			known[s[1]], known[s[2]] = true, true
 		}
 	}
 	for _, m := range metrics(t) {

@@ -51,11 +51,11 @@ func TestTheQuickStartFromAFreshClone(t *testing.T) {
 		t.Errorf("it does not say that it generated a secret:\n%s", run.Output())
 	}
 
-	if !regexp.MustCompile(`(?s)^checking modules\nbuilding 5 programs\n.*starting the gateway`).MatchString(run.Output()) {
+	if !regexp.MustCompile(`(?s)^checking modules\nbuilding 6 programs\n.*starting the gateway`).MatchString(run.Output()) {
 		t.Errorf("it does not say from the beginning what it does:\n%s", run.Output())
 	}
 	built, err := os.ReadDir(filepath.Join(dir, "bin"))
-	if err != nil || len(built) != 5 {
+	if err != nil || len(built) != 6 {
 		t.Errorf("it builds something else than what it runs: %v, %v", built, err)
 	}
 

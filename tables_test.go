@@ -45,8 +45,8 @@ func table(t *testing.T, what string) string {
 // settingsTable says what --help says.
 func settingsTable(t *testing.T, binary string) string {
 	pkg := "./consumer/" + binary
-	if binary == "gateway" {
-		pkg = "./gateway"
+	if binary == "gateway" || binary == "console" {
+		pkg = "./" + binary
 	}
 	rows := "| setting | default | |\n|---|---|---|\n"
 	all := described.FindAllStringSubmatch(help(t, pkg), -1)

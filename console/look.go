@@ -14,7 +14,7 @@ import (
 
 // functions are what templates have beside those of html/template.
 var functions = template.FuncMap{
-	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate, "chart": chart,
+	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate, "chart": chart, "sentence": sentence,
 }
 
 // plain is a text of a stranger as it can be shown: what is no letter, sign, space or line stands escaped. Templates
@@ -34,6 +34,19 @@ func plain(text string) string {
 		}
 	}
 	return safe.String()
+}
+
+// sentence begins with a capital letter and ends with a full stop.
+func sentence(text string) string {
+	first, width := utf8.DecodeRuneInString(text)
+	if text == "" || strings.HasPrefix(text, "sluicectl") {
+		return text
+	}
+	text = string(unicode.ToUpper(first)) + text[width:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
 
 // when is a time. The script shows it in the zone of who reads.

@@ -2,13 +2,17 @@ package main
 
 import (
 	"embed"
+	"encoding/json"
 	"html/template"
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/pkg/telemetry"
 )
 
 //go:embed templates static
@@ -69,8 +73,19 @@ func (s *server) handler() http.Handler {
 	}
 	s.mux.Handle("GET /static/", cached(http.StripPrefix("/static/", http.FileServerFS(static))))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNothing) })
 	return guarded(s.hosts(http.NewCrossOriginProtection().Handler(s.known(s.mux))))
+}
+
+// readyz says what /readyz of the other binaries says to those without a token. The console works without NATS: it says so.
+func (s *server) readyz(w http.ResponseWriter, _ *http.Request) {
+	said := telemetry.Readiness{Status: "ready", PID: os.Getpid(), Withheld: true, Dependencies: []telemetry.Dependency{}}
+	if !s.js.Conn().IsConnected() {
+		said.Status = "degraded"
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(said) // the client is gone, then
 }
 
 // cached lets browsers keep what belongs to this build of the console.

@@ -112,7 +112,7 @@ func (w *watch) count(g *team.Gateway, minute int64) {
 }
 
 // taken are the answers that refuse nothing.
-var taken = map[string]bool{"accepted": true, "duplicate": true, "quarantined": true}
+var taken = map[string]bool{"ok": true, "duplicate": true, "quarantined_unroutable": true, "quarantined_late": true, "quarantined_replayed": true}
 
 func refusals(answers map[string]uint64) (n uint64) {
 	for answer, count := range answers {

@@ -56,7 +56,7 @@ func (s *server) known(next http.Handler) http.Handler {
 
 // open are the paths that need no login.
 func open(path string) bool {
-	return path == "/login" || path == "/healthz" || strings.HasPrefix(path, "/static/")
+	return path == "/login" || path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, "/static/")
 }
 
 // identify reports who asks, and whether they may come in.

@@ -247,7 +247,7 @@ func (s *service) arguments() []string {
 func path(t testing.TB, program string) string {
 	t.Helper()
 	switch program {
-	case "/gateway", "/sluicectl":
+	case "/gateway", "/sluicectl", "/console":
 		return rig.Build(t, "."+program)
 	case "/pbx", "/telesales", "/autocall", "/archive", "/forward":
 		return rig.Build(t, "./consumer"+program)

@@ -114,7 +114,7 @@ func bill(t *testing.T) string {
 func stubs(t *testing.T) string {
 	t.Helper()
 	bin := t.TempDir()
-	for _, program := range []string{"gateway", "pbx", "telesales", "autocall", "forward", "archive", "sluicectl"} {
+	for _, program := range []string{"gateway", "pbx", "telesales", "autocall", "forward", "archive", "sluicectl", "console"} {
 		put(t, filepath.Join(bin, program), "a program")
 	}
 	return bin
@@ -155,14 +155,14 @@ func TestThePackageIsInstalledUpgradedRemovedAndPurged(t *testing.T) {
 
 	m.run(`mkdir -p /var/lib/sluice && echo events >/var/lib/sluice/events && echo SLUICE_LOG=debug >>/etc/sluice/gateway.env`)
 	m.run(`dpkg -i /second.deb`)
-	if asked := m.asked(); asked != "daemon-reload\ndaemon-reload\n--no-block try-restart sluice-gateway.service sluice-consumer@*.service" {
+	if asked := m.asked(); asked != "daemon-reload\ndaemon-reload\n--no-block try-restart sluice-gateway.service sluice-consumer@*.service sluice-console.service" {
 		t.Errorf("the upgrade asks systemd: %s", asked)
 	}
 	m.is(`grep -q SLUICE_LOG=debug /etc/sluice/gateway.env`)
 	m.is(`[ "$(dpkg-query -f '${Version}' -W sluice)" = 1.0.0+4.gabcdef ]`)
 
 	m.run(`dpkg --remove sluice`)
-	if asked := m.asked(); asked != "stop sluice-gateway.socket sluice-gateway.service sluice-consumer@*.service\ndaemon-reload" {
+	if asked := m.asked(); asked != "stop sluice-gateway.socket sluice-gateway.service sluice-consumer@*.service sluice-console.service\ndaemon-reload" {
 		t.Errorf("the removal asks systemd: %s", asked)
 	}
 	m.is(`[ ! -e /opt/sluice ] && [ ! -e /usr/bin/sluicectl ] && [ ! -e /usr/lib/systemd/system/sluice-gateway.socket ]`)

@@ -50,7 +50,7 @@ func TestDistHasWhatAMachineNeeds(t *testing.T) {
 		if said, err := exec.Command("dpkg-deb", "-f", filepath.Join(folder, "sluice_9.8.7_"+arch+".deb"), "Version", "Architecture").CombinedOutput(); err != nil || string(said) != "Version: 9.8.7\nArchitecture: "+arch+"\n" {
 			t.Errorf("the Debian package: %v\n%s", err, said)
 		}
-		for _, program := range []string{"gateway", "sluicectl", "pbx", "telesales", "autocall", "archive", "forward"} {
+		for _, program := range []string{"gateway", "sluicectl", "console", "pbx", "telesales", "autocall", "archive", "forward"} {
 			static(t, filepath.Join(folder, name, "bin", program), machine)
 			if arch == runtime.GOARCH {
 				said, err := exec.Command(filepath.Join(folder, name, "bin", program), "--version").CombinedOutput()

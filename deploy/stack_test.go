@@ -147,7 +147,7 @@ const clock = "15:04:05.000"
 
 // parts are replaced in this order. A server of NATS has caught up before the next one's turn.
 var parts = []string{
-	"nats-1", "gateway-1", "pbx", "redis", "nats-2", "telesales", "postgres", "gateway-2", "archive", "nats-3", "autocall", "forward", "prometheus", "operator",
+	"nats-1", "gateway-1", "pbx", "redis", "nats-2", "telesales", "postgres", "gateway-2", "archive", "nats-3", "autocall", "forward", "prometheus", "operator", "console",
 }
 
 // replaceEverything replaces each part while the load lasts. In the first half of it every other part is killed, and in the

@@ -47,7 +47,7 @@ func TestSystemdUnderstandsEveryLineOfTheUnits(t *testing.T) {
 		t.Fatal("systemd-analyze is not installed: `make deps` installs it")
 	}
 	bin := t.TempDir()
-	for name, pkg := range map[string]string{"gateway": "./gateway", "pbx": "./consumer/pbx"} {
+	for name, pkg := range map[string]string{"gateway": "./gateway", "pbx": "./consumer/pbx", "console": "./console"} {
 		if err := os.Symlink(rig.Build(t, pkg), filepath.Join(bin, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -40,6 +40,22 @@ func addressesFree() error {
 		strings.Join(taken, ", "))
 }
 
+// defaultConsole is where the console listens unless it is told otherwise.
+const defaultConsole = "127.0.0.1:3002"
+
+// consoleAddress is the one that is set, or the default, or any free one where that is in use or the gateway's is chosen.
+func consoleAddress() (string, error) {
+	if set := os.Getenv("SLUICE_CONSOLE_LISTEN"); set != "" {
+		return set, nil
+	}
+	if os.Getenv("SLUICE_ADMIN") == "" {
+		if probe, err := net.Listen("tcp", defaultConsole); err == nil {
+			return defaultConsole, probe.Close()
+		}
+	}
+	return freeAddress(0)
+}
+
 // firstConsumerAdmin is the port of the first consumer's admin address. The others follow it.
 const firstConsumerAdmin = 3011
 

@@ -25,7 +25,7 @@ var teams = []string{"pbx", "telesales", "autocall"}
 
 func runCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "run", Short: "Run the gateway and the consumers " + strings.Join(teams, ", ") + " together on this machine", Args: cobra.NoArgs,
+		Use: "run", Short: "Run the gateway, the consumers " + strings.Join(teams, ", ") + " and the console together on this machine", Args: cobra.NoArgs,
 		Example: "  sluicectl run",
 		RunE:    func(c *cobra.Command, _ []string) error { return run(c.Context(), c.OutOrStdout()) },
 	}
@@ -48,7 +48,7 @@ func run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 1+len(teams))}
+	r := &runner{bin: filepath.Dir(executable), out: out, ended: make(chan error, 2+len(teams))}
 	if err := r.everything(ctx, environment); ctx.Err() == nil {
 		return err
 	}
@@ -58,7 +58,7 @@ func run(ctx context.Context, out io.Writer) error {
 // everything starts the gateway, then the consumers, says where they are, and stops the consumers before the gateway, in
 // which NATS runs.
 func (r *runner) everything(ctx context.Context, environment []string) error {
-	r.say("starting the gateway, then the consumers " + strings.Join(teams, ", "))
+	r.say("starting the gateway, then the consumers " + strings.Join(teams, ", ") + ", and the console")
 	gateway, err := r.start("gateway", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), environment)
 	if err != nil {
 		return err
@@ -72,7 +72,12 @@ func (r *runner) everything(ctx context.Context, environment []string) error {
 	if err != nil {
 		return err
 	}
-	r.say(whereEverythingIs(append([]*child{gateway}, consumers...)))
+	console, err := r.startConsole(ctx, environment)
+	defer stopAll(console...)
+	if err != nil {
+		return err
+	}
+	r.say(whereEverythingIs(console[0], append([]*child{gateway}, consumers...)))
 	return r.wait(ctx)
 }
 
@@ -96,6 +101,19 @@ func (r *runner) startConsumers(ctx context.Context, environment []string) (star
 		}
 	}
 	return started, nil
+}
+
+// startConsole returns it, as far as it was started, and when it is ready.
+func (r *runner) startConsole(ctx context.Context, environment []string) (started []*child, err error) {
+	listen, err := consoleAddress()
+	if err != nil {
+		return nil, err
+	}
+	c, err := r.start("console", listen, append(slices.Clone(environment), "SLUICE_CONSOLE_LISTEN="+listen, "NATS_URL="+hubURL()))
+	if err != nil {
+		return nil, err
+	}
+	return []*child{c}, r.waitReady(ctx, c)
 }
 
 func sharedEnvironment(out io.Writer) ([]string, error) {

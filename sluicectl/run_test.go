@@ -42,6 +42,7 @@ func TestARunDoesNotJoinANATSThatIsThere(t *testing.T) {
 	there := rig.StartNats(t, "")
 	js := there.Declared()
 	rig.Build(t, "./gateway")
+	rig.Build(t, "./console")
 	for _, team := range teams {
 		rig.Build(t, "./consumer/"+team)
 	}

@@ -29,6 +29,7 @@ type everything struct {
 func runEverything(t *testing.T, settings ...string) *everything {
 	t.Helper()
 	rig.Build(t, "./gateway")
+	rig.Build(t, "./console")
 	for _, team := range teams {
 		rig.Build(t, "./consumer/"+team)
 	}
@@ -66,6 +67,7 @@ func TestANewcomerSeesAnEventHappen(t *testing.T) {
 		t.Error("it does not say that it made a secret")
 	}
 	e.saysWhereMetricsAre()
+	e.showsTheConsole()
 	fax := filepath.Join(t.TempDir(), "fax.json")
 	if err := os.WriteFile(fax, []byte(`{"event":"fax.page.received","timestamp":"2026-11-23T03:30:00Z","data":{}}`), 0o600); err != nil {
 		t.Fatal(err)
@@ -131,6 +133,18 @@ func (e *everything) saysWhereMetricsAre() {
 				e.t.Errorf("%s has no %s:\n%s", line[1+n], want, text)
 			}
 		}
+	}
+}
+
+// showsTheConsole asks the address of the console, which it names first.
+func (e *everything) showsTheConsole() {
+	e.t.Helper()
+	line := regexp.MustCompile(`(?m)^    console +(http://127\.0\.0\.1:\d+)$`).FindStringSubmatch(e.Output())
+	if line == nil {
+		e.t.Fatalf("it does not say where the console is:\n%s", e.Output())
+	}
+	if text := rig.Get(e.t, line[1]); !strings.Contains(text, "<h1>") {
+		e.t.Errorf("the console has:\n%s", text)
 	}
 }
 

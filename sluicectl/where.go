@@ -14,11 +14,12 @@ import (
 )
 
 // whereEverythingIs are the last lines of `sluicectl run`: the addresses, the files, and the next command to type.
-func whereEverythingIs(processes []*child) string {
+func whereEverythingIs(console *child, processes []*child) string {
 	var said strings.Builder
 	said.WriteString("\nSluice is up:\n\n")
 	table := tabwriter.NewWriter(&said, 0, 0, 3, ' ', 0)
 	row := func(what, where string) { fmt.Fprintf(table, "    %s\t%s\n", what, where) }
+	row("console", "http://"+reachable(console.admin))
 	row("webhooks", webhookURL())
 	row("secret", secretPlace())
 	row("NATS", mask.Address(hubURL()))
