@@ -171,7 +171,7 @@ func TestTheSmallStackTakesAnEventThrough(t *testing.T) {
 	url, nats := "http://"+c.services["gateway-1"].address+":3000/webhook", c.natsURL()
 	secret := filepath.Join(c.folder, "secrets", "zorio_webhook_secret")
 	for event, team := range map[string]string{"pbx.call.hangup": "pbx", "telesales.lead.created": "telesales", "autocall.dtmf.pressed": "autocall"} {
-		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", url, "--nats", nats, "--wait", "20s")
+		send := exec.Command(rig.Build(t, "./sluicectl"), "send", event, "--url", url, "--nats", nats, "--wait", "60s")
 		send.Env = rig.Environment("ZORIO_WEBHOOK_SECRET_FILE="+secret, "NATS_CREDS="+rig.Credentials(nats))
 		if output, err := send.CombinedOutput(); err != nil || !strings.Contains(string(output), "processed by "+team) {
 			t.Errorf("%v\n%s", err, output)

@@ -31,8 +31,8 @@ func TestTheGatewayOfKubernetesStoresOnThreeDisksAndAnswersItsProbes(t *testing.
 	}
 	monitors := strings.NewReplacer(names...).Replace("http://nats-0.nats-pods:8222,http://nats-1.nats-pods:8222,http://nats-2.nats-pods:8222")
 	gateway := rig.Start(t, rig.Build(t, "./gateway"), nil, rig.Environment(append(environment, "SLUICE_NATS_MONITOR="+monitors)...))
-	gateway.WaitFor("listening", 60*time.Second)
-	rig.Eventually(t, 30*time.Second, "all is well, and an event is on three disks", func() bool {
+	gateway.WaitFor("listening", 2*time.Minute)
+	rig.Eventually(t, 2*time.Minute, "all is well, and an event is on three disks", func() bool {
 		ready, err := telemetry.Ask(t.Context(), admin, secrets["admin_token"])
 		return err == nil && ready.Status == "ready" && strings.Contains(fmt.Sprint(ready.Dependencies), "on 3 disks, synced")
 	})
@@ -96,19 +96,19 @@ func startOperator(t *testing.T, c cluster, names []string) {
 		return strings.Fields(strings.ReplaceAll(strings.Join(command[1:], " "), "/etc/sluice", files))
 	}
 	operator := rig.Start(t, rig.Build(t, "./sluicectl"), words(container.Command), environment)
-	rig.Eventually(t, 60*time.Second, "the probe finds every team's place", func() bool {
+	rig.Eventually(t, 2*time.Minute, "the probe finds every team's place", func() bool {
 		probe := exec.Command(rig.Build(t, "./sluicectl"), words(container.ReadinessProbe.Exec.Command)...)
 		probe.Env = environment
 		return probe.Run() == nil
 	})
-	operator.WaitFor("autocall: takes autocall.>", 20*time.Second)
+	operator.WaitFor("autocall: takes autocall.>", time.Minute)
 }
 
 // answers fails the test where a probe of the container is not answered 200.
 func answers(t *testing.T, c container, address string) {
 	t.Helper()
 	for _, probe := range []*probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
-		rig.Eventually(t, 20*time.Second, c.Name+" answers "+probe.HTTPGet.Path+" with 200", func() bool {
+		rig.Eventually(t, time.Minute, c.Name+" answers "+probe.HTTPGet.Path+" with 200", func() bool {
 			answer, err := http.Get("http://" + address + probe.HTTPGet.Path)
 			if err != nil {
 				return false

@@ -113,7 +113,7 @@ func TestDeliveriesComeThroughProxies(t *testing.T) {
 					t.Errorf("%s: %s", delivery, answer)
 				}
 			}
-			g.WaitFor(`"peer":"127.0.0.2`, 10*time.Second)
+			g.WaitFor(`"peer":"127.0.0.2`, 30*time.Second)
 			p.survivesARestart(g)
 		})
 	}
@@ -125,7 +125,7 @@ func (p *proxied) survivesARestart(g *rig.Gateway) {
 	restarted := make(chan struct{})
 	go func() {
 		defer close(restarted)
-		g.Stop(20 * time.Second)
+		g.Stop(time.Minute)
 		g.Start()
 		g.Ready()
 	}()

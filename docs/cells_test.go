@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
@@ -29,9 +30,9 @@ func TestCellsShareTheLoad(t *testing.T) {
 	url := "http://" + proxy + "/webhook"
 	deliver(t, url, "200 OK", 0, 40)
 	deliver(t, url, "200 Duplicate", 0, 40)
-	a := rig.Messages(t, rig.JetStream(t, "nats://"+one.Hub), stream.Events)
-	b := rig.Messages(t, rig.JetStream(t, "nats://"+two.Hub), stream.Events)
-	if a == 0 || b == 0 || a+b != 40 {
-		t.Errorf("the cells have %d and %d events", a, b)
-	}
+	first, second := rig.JetStream(t, "nats://"+one.Hub), rig.JetStream(t, "nats://"+two.Hub)
+	rig.Eventually(t, 20*time.Second, "the cells have 40 events, each of them some", func() bool {
+		a, b := rig.Messages(t, first, stream.Events), rig.Messages(t, second, stream.Events)
+		return a > 0 && b > 0 && a+b == 40
+	})
 }

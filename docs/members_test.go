@@ -20,7 +20,7 @@ func TestAServerOfTheClusterIsReplacedUnderLoad(t *testing.T) {
 	js := c.Elected()
 	g := rig.StartGateway(t, rig.Launch{}, "NATS_URL="+c.URL(), "SLUICE_NATS_MONITOR="+c.Monitors(), "SLUICE_REPLICAS=3")
 	g.Ready()
-	rig.Eventually(t, 60*time.Second, "three servers have a copy of every stream", func() bool { return allOn(t, js, "n0", "n1", "n2") })
+	rig.Eventually(t, 2*time.Minute, "three servers have a copy of every stream", func() bool { return allOn(t, js, "n0", "n1", "n2") })
 	d := newDesk(t, []string{"NATS_URL=" + c[:2].URL(), "SYSTEM_PASSWORD=" + rig.SystemUser})
 
 	sender := rig.StartSender(t, rig.Sending{URL: g.URL(), Rate: 50, Scale: 60})
@@ -30,7 +30,7 @@ func TestAServerOfTheClusterIsReplacedUnderLoad(t *testing.T) {
 	for _, block := range rig.Shown(t, "docs/operate.md") {
 		d.types(block)
 	}
-	rig.Eventually(t, 60*time.Second, "the new server has a copy of every stream", func() bool { return allOn(t, js, "n0", "n1", "n3") })
+	rig.Eventually(t, 2*time.Minute, "the new server has a copy of every stream", func() bool { return allOn(t, js, "n0", "n1", "n3") })
 	sender.End()
 
 	for _, a := range sender.Attempts() {
@@ -39,7 +39,7 @@ func TestAServerOfTheClusterIsReplacedUnderLoad(t *testing.T) {
 		}
 	}
 	taken := sender.Taken()
-	rig.Eventually(t, 30*time.Second, "everything is stored", func() bool { return rig.Messages(t, js, stream.Events) >= uint64(len(taken)) })
+	rig.Eventually(t, time.Minute, "everything is stored", func() bool { return rig.Messages(t, js, stream.Events) >= uint64(len(taken)) })
 	once(t, js, taken)
 }
 
@@ -78,7 +78,7 @@ func once(t *testing.T, js jetstream.JetStream, deliveries map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch, err := consumer.Fetch(int(info.NumPending), jetstream.FetchMaxWait(20*time.Second))
+	batch, err := consumer.Fetch(int(info.NumPending), jetstream.FetchMaxWait(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

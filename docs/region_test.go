@@ -34,14 +34,14 @@ func TestASecondRegionTakesOver(t *testing.T) {
 	d.types(copies)
 	deliver(t, first.URL(), "200 OK", 40, 80)
 	js := rig.JetStream(t, two.url)
-	rig.Eventually(t, 30*time.Second, "the copy is complete", func() bool { return rig.Messages(t, js, stream.Events) == 80 })
+	rig.Eventually(t, time.Minute, "the copy is complete", func() bool { return rig.Messages(t, js, stream.Events) == 80 })
 
 	first.Kill()
 	one.Kill()
 	d.types(takes)
 	second := rig.StartGateway(t, rig.Launch{}, "NATS_URL="+two.url)
 	second.Ready()
-	rig.Eventually(t, 20*time.Second, "its memory is filled", func() bool {
+	rig.Eventually(t, time.Minute, "its memory is filled", func() bool {
 		return strings.Contains(rig.Get(t, "http://"+second.Admin+"/metrics"), "sluice_seen_entries 80")
 	})
 	deliver(t, second.URL(), "200 Duplicate", 0, 80)

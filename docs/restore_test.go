@@ -37,16 +37,16 @@ func TestStreamsAreRestoredWhileTheGatewayAnswers(t *testing.T) {
 	deliver(t, g.URL(), "200 OK", 80, 120)
 	n.StartAt(aside)
 	d.types(restore)
-	n.Stop(20 * time.Second)
+	n.Stop(time.Minute)
 	deliver(t, g.URL(), "200 Duplicate", 80, 120)
 	n.StartAt(n.Address)
 
 	js := rig.JetStream(t, n.URL())
-	rig.Eventually(t, 20*time.Second, "what was in the journal is stored", func() bool { return rig.Messages(t, js, stream.Events) == 80 })
+	rig.Eventually(t, time.Minute, "what was in the journal is stored", func() bool { return rig.Messages(t, js, stream.Events) == 80 })
 	deliver(t, g.URL(), "200 Duplicate", 0, 40)
-	rig.Eventually(t, 20*time.Second, "the gateway knows that what came after the backup is lost", func() bool { return answer(t, g.URL(), 40) == "200 OK" })
+	rig.Eventually(t, time.Minute, "the gateway knows that what came after the backup is lost", func() bool { return answer(t, g.URL(), 40) == "200 OK" })
 	deliver(t, g.URL(), "200 OK", 41, 80)
-	rig.Eventually(t, 20*time.Second, "Redis is refilled from the restored stream", func() bool {
+	rig.Eventually(t, time.Minute, "Redis is refilled from the restored stream", func() bool {
 		return redis.Command("keys", "zorio:delivery:call-39/*") != ""
 	})
 	deliver(t, g.URL(), "200 Duplicate", 0, 40)
@@ -64,7 +64,7 @@ func TestTheDataFolderIsABackup(t *testing.T) {
 	g.Ready()
 	backup, restore := theTwo(t, rig.Shown(t, "docs/operate.md"))
 	stopped := func(command string) {
-		g.Stop(20 * time.Second)
+		g.Stop(time.Minute)
 		d.types(command)
 		g.Start()
 		g.Ready()
@@ -76,7 +76,7 @@ func TestTheDataFolderIsABackup(t *testing.T) {
 	stopped(restore)
 	deliver(t, g.URL(), "200 OK", 20, 40)
 	for n := range 40 { // until what was stored before the start is known again, a repetition is answered OK, and stored once
-		rig.Eventually(t, 20*time.Second, fmt.Sprintf("call %d is a duplicate", n), func() bool { return answer(t, g.URL(), n) == "200 Duplicate" })
+		rig.Eventually(t, time.Minute, fmt.Sprintf("call %d is a duplicate", n), func() bool { return answer(t, g.URL(), n) == "200 Duplicate" })
 	}
 }
 
@@ -141,7 +141,7 @@ func (p *pbx) has(want int) {
 		p.t.Fatal(err)
 	}
 	defer tables.Close()
-	rig.Eventually(p.t, 30*time.Second, fmt.Sprintf("pbx has %d calls", want), func() bool {
+	rig.Eventually(p.t, time.Minute, fmt.Sprintf("pbx has %d calls", want), func() bool {
 		var calls int
 		err := tables.DB().QueryRowContext(p.t.Context(), `SELECT count(*) FROM calls`).Scan(&calls)
 		return err == nil && calls == want

@@ -102,8 +102,11 @@ func (r *result) measure(t *testing.T) {
 }
 
 func (r *result) lasting() time.Duration {
-	if r.lasts == untilBack {
+	switch {
+	case r.lasts == untilBack:
 		return *away
+	case !*all:
+		return min(r.lasts, 10*time.Second) // more than an election takes
 	}
 	return r.lasts
 }
