@@ -355,6 +355,30 @@ func TestHelpAndErrorsShowNoPassword(t *testing.T) {
 	}
 }
 
+func TestAnAddressWithAPasswordMayBeInAFile(t *testing.T) {
+	g := newStage(t)
+	g.fill()
+	file := filepath.Join(t.TempDir(), "url")
+	for _, c := range []struct{ variable, url, want, command string }{
+		{"REDIS_URL", "redis://127.0.0.1:1", "Redis does not answer", "trace " + deliveryID(2)},
+		{"REDIS_URL", "redis://127.0.0.1:1", "127.0.0.1:1", "doctor"},
+		{"REDIS_URL", "redis://127.0.0.1:1", "Redis", "quarantine release 1 --yes"},
+		{"DATABASE_URL", "postgres://u:p@127.0.0.1:1/pbx", "127.0.0.1:1", "replay --team pbx --from 1 --to 9 --only-missing --dry-run --rate 0"},
+	} {
+		if err := os.WriteFile(file, []byte(c.url+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for named, want := range map[string]string{file: c.want, "/nowhere": c.variable + "_FILE"} {
+			t.Setenv(c.variable+"_FILE", named)
+			stdout, stderr, code := g.ctl(t.Context(), "", strings.Fields(c.command)...)
+			if !strings.Contains(stdout+stderr, want) {
+				t.Errorf("%s with %s: %d %s%s", c.command, named, code, stdout, stderr)
+			}
+		}
+		t.Setenv(c.variable+"_FILE", "")
+	}
+}
+
 // A team is paused, resumed and removed by name; NATS holds it meanwhile, and the audit log says who did it.
 func TestATeamIsPausedResumedAndRemoved(t *testing.T) {
 	g := newStage(t)

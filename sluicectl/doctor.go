@@ -28,7 +28,7 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 	var redis string
 	var redisTLS secure.Redis
 	redisTLSFlags(c, &redisTLS)
-	addressFlag(c, &redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	redisFlag(c, &redis, "the gateway's Redis")
 	c.Flags().StringVar(&o.Data, "data", cmp.Or(os.Getenv("SLUICE_DATA"), "./data"), "the gateway's data folder (SLUICE_DATA)")
 	c.Flags().StringVar(&o.Admin, "admin", cmp.Or(os.Getenv("SLUICE_ADMIN"), defaultAdmin), "the gateway's admin address, host:port or unix:/path (SLUICE_ADMIN)")
 	c.Flags().StringVar(&o.URL, "url", registeredURL(), "URL that is registered with the sender, to examine its certificate from here (SLUICE_TLS_ACME)")
@@ -38,6 +38,9 @@ Run it with the gateway's environment. It changes nothing. It exits with 1 if so
 	c.RunE = func(c *cobra.Command, _ []string) (err error) {
 		s.attach(c)
 		if o.Token, err = adminToken(); err != nil {
+			return err
+		}
+		if redis, err = redisURL(redis); err != nil {
 			return err
 		}
 		o.NATSURL, o.Creds, o.TLS, o.Settings, o.Admin = s.url, s.creds, s.tls.Files(), madeSecret(), reachable(o.Admin)

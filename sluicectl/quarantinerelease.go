@@ -67,7 +67,7 @@ duplicate: it is only removed. An unroutable entry needs an event name: --as.`,
 	c.Flags().StringVar(&r.as, "as", "", "the event's name, for an unroutable entry")
 	c.Flags().StringVar(&r.identity, "identity", cmp.Or(os.Getenv("SLUICE_IDENTITY"), "delivery"), "which deliveries are duplicates, as set for the gateway (SLUICE_IDENTITY): delivery or body")
 	complete(c, "identity", cobra.FixedCompletions([]string{"delivery", "body"}, cobra.ShellCompDirectiveNoFileComp))
-	addressFlag(c, &r.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis, to mark the events as seen (REDIS_URL)")
+	redisFlag(c, &r.redis, "the gateway's Redis, to mark the events as seen")
 	redisTLSFlags(c, &r.tls)
 	return c
 }
@@ -84,8 +84,12 @@ func (r *releasing) do(ctx context.Context, s *session, ids []string) error {
 		return err
 	}
 	release := quarantine.Release{As: r.as, BodyIdentity: r.identity == "body"}
-	if r.redis != "" {
-		memory, err := seen.NewRedis(r.redis, r.tls.Files(), slog.New(slog.DiscardHandler))
+	url, err := redisURL(r.redis)
+	if err != nil {
+		return err
+	}
+	if url != "" {
+		memory, err := seen.NewRedis(url, r.tls.Files(), slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}

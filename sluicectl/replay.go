@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/inbox"
+	"github.com/sluicehq/sluice/pkg/settings"
 )
 
 // replaying is `sluicectl replay` with its flags.
@@ -67,7 +67,7 @@ func (r *replaying) flags(c *cobra.Command) {
 	f.StringArrayVar(&r.Events, "event", nil, "only events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
 	complete(c, "event", completeEvents)
 	f.StringVar(&r.Delivery, "delivery", "", "the event of this delivery id")
-	f.BoolVar(&r.onlyMissing, "only-missing", false, "skip events that the team has already processed (set its DATABASE_URL or SLUICE_DATA)")
+	f.BoolVar(&r.onlyMissing, "only-missing", false, "skip events that the team has already processed (set its DATABASE_URL, DATABASE_URL_FILE or SLUICE_DATA)")
 	f.Float64Var(&r.rate, "rate", defaultRate, "events per second to a team or a URL; 0: no limit")
 	f.StringVar(&r.url, "url", "", "replay to this URL")
 	f.StringVar(&r.secret, "secret", "", "secret to sign with for --url (default: "+secretVariable+", or the one that \"make run\" generated)")
@@ -168,15 +168,18 @@ func (r *replaying) openInbox(ctx context.Context, s *session) (*inbox.Reader, r
 	if r.team == "" {
 		return nil, nil, nil
 	}
-	settings := inbox.Settings{DatabaseURL: os.Getenv("DATABASE_URL"), Data: dataFolder()}
-	reader, err := inbox.OpenReader(ctx, r.team, settings)
+	var own inbox.Settings
+	if err := settings.Load(&own); err != nil {
+		return nil, nil, err
+	}
+	reader, err := inbox.OpenReader(ctx, r.team, own)
 	switch {
 	case err == nil:
 		return reader, reader.Missing, nil
 	case r.onlyMissing:
-		return nil, nil, fmt.Errorf("--only-missing: %w: set DATABASE_URL or SLUICE_DATA to where %s keeps its own", err, r.team)
+		return nil, nil, fmt.Errorf("--only-missing: %w: set DATABASE_URL, DATABASE_URL_FILE or SLUICE_DATA to where %s keeps its own", err, r.team)
 	}
-	fmt.Fprintf(s.err, "set the DATABASE_URL or SLUICE_DATA of %s to see what it has already processed\n", r.team)
+	fmt.Fprintf(s.err, "set the DATABASE_URL, DATABASE_URL_FILE or SLUICE_DATA of %s to see what it has already processed\n", r.team)
 	return nil, nil, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,12 +25,12 @@ func traceCommand() *cobra.Command {
 		Use: "trace <delivery id>", Short: "Show the whole life of a delivery", Args: cobra.ExactArgs(1),
 		Long: `Show the whole life of a delivery: when it was received and stored, and what each team did with it.
 
-With REDIS_URL, the delivery is found at once; if several bodies have this id, the first is. Without it, the headers of all
+With REDIS_URL or REDIS_URL_FILE, the delivery is found at once; if several bodies have this id, the first is. Without it, the headers of all
 events since --since are read.`,
 		Example: "  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55\n  sluicectl trace 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --since 72h -o json",
 	}, func(ctx context.Context, s *session, args []string) error { return t.do(ctx, s, args[0]) })
 	c.Flags().StringVar(&t.since, "since", "24h", "look at events stored since then: "+timeWords)
-	addressFlag(c, &t.redis, "redis", os.Getenv("REDIS_URL"), "the gateway's Redis (REDIS_URL)")
+	redisFlag(c, &t.redis, "the gateway's Redis")
 	redisTLSFlags(c, &t.tls)
 	return c
 }
@@ -46,6 +45,9 @@ func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
 	}
 	search := trace.Search{Delivery: delivery, Since: since}
 	remembered := ""
+	if t.redis, err = redisURL(t.redis); err != nil {
+		return err
+	}
 	if t.redis != "" {
 		if search.Sequence, remembered, err = t.ask(ctx, delivery); err != nil {
 			return err
