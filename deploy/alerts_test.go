@@ -31,6 +31,7 @@ var alarms = map[string]struct {
 	"retention drops what a team lacks": {atRisk, []string{"SluiceTeamAtRisk paused"}},
 	"disk":                              {diskFills, []string{"SluiceDiskFilling", "SluiceNotDurable"}}, // the small disk is in memory
 	"a certificate is not renewed":      {oldCertificate, []string{"SluiceCertificateExpires"}},
+	"a certificate is not valid yet":    {earlyCertificate, []string{"SluiceCertificateWrong"}},
 	"the gateway is killed":             {gatewayKilled, []string{"SluiceGatewayDown"}},
 	"a consumer is stopped":             {consumerStopped, []string{"SluiceTeamGone pbx"}},
 }
@@ -189,6 +190,14 @@ func diskFills(i *installation) {
 func oldCertificate(i *installation) {
 	a := rig.NewAuthority(i.T)
 	a.Issue("gateway", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(10 * 24 * time.Hour) })
+	i.start("SLUICE_TLS_CERT="+a.File("gateway"), "SLUICE_TLS_KEY="+a.File("gateway-key"))
+}
+
+func earlyCertificate(i *installation) {
+	a := rig.NewAuthority(i.T)
+	a.Issue("gateway", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(90*24*time.Hour)
+	})
 	i.start("SLUICE_TLS_CERT="+a.File("gateway"), "SLUICE_TLS_KEY="+a.File("gateway-key"))
 }
 

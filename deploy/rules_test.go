@@ -54,6 +54,11 @@ var thresholds = []struct{ series, at, fires string }{
 
 	{`sluice_certificate_expiry_timestamp_seconds{name="a"} 1209601x30`, "0m", ""}, // 14 days
 	{`sluice_certificate_expiry_timestamp_seconds{name="a"} 1209601x30`, "16m", "SluiceCertificateExpires"},
+	{`sluice_dependency_status{dependency="certificate", status="degraded"} 1x30`, "14m", ""}, // a first one is issued meanwhile
+	{`sluice_dependency_status{dependency="certificate", status="degraded"} 1x30`, "15m", "SluiceCertificateWrong"},
+	{"sluice_dependency_status{dependency=\"certificate\", status=\"degraded\"} 1x30\nsluice_certificate_expiry_timestamp_seconds{name=\"a\"} 7776000x30", "16m", "SluiceCertificateWrong"},
+	{"sluice_dependency_status{dependency=\"certificate\", status=\"degraded\"} 1x30\nsluice_certificate_expiry_timestamp_seconds{name=\"a\"} 604800x30", "20m", "SluiceCertificateExpires"},
+	{`sluice_dependency_status{dependency="certificate", status="degraded"} 0x30`, "30m", ""},
 
 	{`sluice_durability_info{kept="memory"} 1x20`, "15m", "SluiceNotDurable"},
 	{`sluice_durability_info{kept="synced"} 1x20`, "20m", ""},
