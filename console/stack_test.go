@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	whole = flag.Bool("real", false, "the console with a real gateway and consumers, in a browser")
+	whole = flag.Bool("whole", false, "the console with a real gateway and consumers, in a browser")
 	write = flag.Bool("write", false, "write the screenshots of docs/")
 )
 

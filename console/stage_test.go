@@ -43,6 +43,9 @@ func newStage(t *testing.T, settings Settings) *stage {
 	return stageOn(t, settings, rig.Hub(t, stream.Settings{}))
 }
 
+// asUsual is a stage whose console looks as often as one that is not tested.
+const asUsual = "as usual"
+
 // stageOn starts one on a NATS that is there.
 func stageOn(t *testing.T, settings Settings, js jetstream.JetStream) *stage {
 	t.Helper()
@@ -54,7 +57,11 @@ func stageOn(t *testing.T, settings Settings, js jetstream.JetStream) *stage {
 	s.every = 100 * time.Millisecond
 	ctx, cancel := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
-	watching.Go(func() { s.watch.run(ctx, s.every, func() bool { return true }) })
+	often, busy := s.every, func() bool { return true }
+	if settings.Log == asUsual {
+		s.every, often, busy = lookEvery, watchOften, s.busy
+	}
+	watching.Go(func() { s.watch.run(ctx, often, busy) })
 	t.Cleanup(func() { cancel(); watching.Wait() })
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)

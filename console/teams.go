@@ -59,7 +59,7 @@ func (s *server) teamPage(r *http.Request) (any, error) {
 			continue
 		}
 		v := teamView{teamLine: line, Now: now.At, Looked: failures.Looked}
-		if v.Errors, err = failures.Of(r.Context(), s.js, name); err != nil {
+		if v.Errors, err = s.watch.errorsOf(r.Context(), name); err != nil {
 			return nil, err
 		}
 		v.Replays, v.More, err = s.replaysOf(r, name)

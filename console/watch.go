@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/ops/doctor"
+	"github.com/sluicehq/sluice/internal/ops/failures"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/internal/team"
 )
@@ -24,6 +25,7 @@ type watch struct {
 	failed  error         // of the last look
 	series  map[string]*series
 	answers map[string]map[string]uint64 // of each gateway, when it reported last
+	errors  map[string]grouped           // of teams, as they were found last
 	day     uint64                       // first sequence of the last 24 hours
 	dayAt   time.Time                    // when that was asked for
 }
@@ -43,7 +45,7 @@ const (
 )
 
 func newWatch(js jetstream.JetStream) *watch {
-	return &watch{js: js, series: map[string]*series{}, answers: map[string]map[string]uint64{}}
+	return &watch{js: js, series: map[string]*series{}, answers: map[string]map[string]uint64{}, errors: map[string]grouped{}}
 }
 
 // run looks until ctx ends, often while busy reports that somebody is there.
@@ -187,6 +189,32 @@ func (w *watch) latest(ctx context.Context) (*doctor.Now, uint64, error) {
 		return nil, 0, err
 	}
 	return w.now()
+}
+
+// grouped are the errors of a team, as they were at a time.
+type grouped struct {
+	at     time.Time
+	groups []*failures.Group
+}
+
+// errorsFor is how long the errors of a team are shown as they were found: many browsers cost as much as one.
+const errorsFor = 5 * time.Second
+
+// errorsOf are the errors of a team, which are few seconds old at most.
+func (w *watch) errorsOf(ctx context.Context, name string) ([]*failures.Group, error) {
+	w.mu.Lock()
+	known := w.errors[name]
+	w.mu.Unlock()
+	if time.Since(known.at) < errorsFor {
+		return known.groups, nil
+	}
+	groups, err := failures.Of(ctx, w.js, name)
+	if err == nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.errors[name] = grouped{time.Now(), groups}
+	}
+	return groups, err
 }
 
 // hour are the values of a series of the last hour.

@@ -36,7 +36,11 @@ func Levels(ctx context.Context, js jetstream.JetStream) ([]Level, error) {
 	if err != nil {
 		return nil, err
 	}
-	dead, err := countIn(ctx, js, stream.Dead)
+	dead, err := countIn(ctx, js, stream.Dead, teams)
+	if err != nil {
+		return nil, err
+	}
+	events, err := js.Stream(ctx, stream.Events)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +49,7 @@ func Levels(ctx context.Context, js jetstream.JetStream) ([]Level, error) {
 		of := processes[t.Name]
 		alive := slices.DeleteFunc(slices.Clone(of), func(p *Process) bool { return !p.Alive(t.info.TimeStamp) })
 		all[i] = Level{Team: t.Name, State: t.judge(of).State, Processes: len(alive), Lag: t.Lag(), Dead: dead[t.Name]}
-		if all[i].Oldest, all[i].DroppedIn, err = t.first(ctx, js); err != nil {
+		if all[i].Oldest, all[i].DroppedIn, err = t.first(ctx, events); err != nil {
 			return nil, err
 		}
 	}
@@ -54,13 +58,9 @@ func Levels(ctx context.Context, js jetstream.JetStream) ([]Level, error) {
 
 // first is when the oldest event that the team has not processed was stored, and how long retention keeps it. Failed
 // events move to RETRY, so none of them holds back the durable's position.
-func (t *Team) first(ctx context.Context, js jetstream.JetStream) (stored time.Time, left time.Duration, err error) {
+func (t *Team) first(ctx context.Context, events jetstream.Stream) (stored time.Time, left time.Duration, err error) {
 	if t.Lag() == 0 {
 		return time.Time{}, math.MaxInt64, nil
-	}
-	events, err := js.Stream(ctx, stream.Events)
-	if err != nil {
-		return time.Time{}, 0, err
 	}
 	first, err := stream.FirstFrom(ctx, events, filters(t.info), t.info.AckFloor.Stream+1)
 	if errors.Is(err, jetstream.ErrMsgNotFound) { // settled meanwhile

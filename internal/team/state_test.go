@@ -158,7 +158,7 @@ func TestARemovedTeamLeavesItsDeadLettersOnly(t *testing.T) {
 	if err := team.Remove(t.Context(), js); err != nil {
 		t.Fatal(err)
 	}
-	counts, err := countTeams(t.Context(), js)
+	counts, err := countTeams(t.Context(), js, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,7 +43,7 @@ func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) 
 	if err != nil || len(teams) == 0 {
 		return nil, err
 	}
-	counts, err := countTeams(ctx, js)
+	counts, err := countTeams(ctx, js, teams)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +51,23 @@ func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) 
 	if err != nil {
 		return nil, err
 	}
+	events, err := js.Stream(ctx, stream.Events)
+	if err != nil {
+		return nil, err
+	}
+	replays, err := readers(ctx, js)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range teams {
-		s, err := t.status(ctx, js, counts)
+		s, err := t.status(ctx, events, counts)
 		if err != nil {
 			return nil, err
 		}
 		s.Processes = processes[t.Name]
 		s.Condition = t.judge(s.Processes)
 		s.Runs = t.runs(s.Processes)
+		s.NoReplays = !replays[t.Name]
 		all = append(all, s)
 	}
 	if while > 0 {
@@ -67,14 +76,26 @@ func Statuses(ctx context.Context, js jetstream.JetStream, while time.Duration) 
 	return all, err
 }
 
-func (t *Team) status(ctx context.Context, js jetstream.JetStream, counts map[string]map[string]uint64) (*Status, error) {
+// readers are the teams of which a process has ever read REPLAY.
+func readers(ctx context.Context, js jetstream.JetStream) (map[string]bool, error) {
+	s, err := js.Stream(ctx, stream.Replay)
+	if err != nil {
+		return nil, err
+	}
+	names, all := s.ConsumerNames(ctx), map[string]bool{}
+	for name := range names.Name() {
+		all[name] = true
+	}
+	return all, names.Err()
+}
+
+func (t *Team) status(ctx context.Context, events jetstream.Stream, counts map[string]map[string]uint64) (*Status, error) {
 	s := &Status{
 		Team: t.Name, Events: t.Events, Lag: t.Lag(), InFlight: t.info.NumAckPending,
 		Retrying: counts[stream.Retry][t.Name], Replaying: counts[stream.Replay][t.Name], Dead: counts[stream.Dead][t.Name],
 		Redelivered: t.info.NumRedelivered, Listening: t.info.NumWaiting > 0 || t.info.NumAckPending > 0, team: t,
 	}
-	s.NoReplays = !t.ReadsReplays(ctx, js)
-	stored, left, err := t.first(ctx, js)
+	stored, left, err := t.first(ctx, events)
 	if err != nil || stored.IsZero() {
 		return s, err
 	}
@@ -93,10 +114,10 @@ func (t *Team) ReadsReplays(ctx context.Context, js jetstream.JetStream) bool {
 }
 
 // countTeams counts the messages of each team in the streams that have some for each.
-func countTeams(ctx context.Context, js jetstream.JetStream) (counts map[string]map[string]uint64, err error) {
+func countTeams(ctx context.Context, js jetstream.JetStream, teams []*Team) (counts map[string]map[string]uint64, err error) {
 	counts = map[string]map[string]uint64{}
 	for _, name := range []string{stream.Retry, stream.Replay, stream.Dead} {
-		if counts[name], err = countIn(ctx, js, name); err != nil {
+		if counts[name], err = countIn(ctx, js, name, teams); err != nil {
 			return nil, err
 		}
 	}
@@ -105,7 +126,7 @@ func countTeams(ctx context.Context, js jetstream.JetStream) (counts map[string]
 		return nil, err
 	}
 	for _, name := range retries[1:] {
-		own, err := countIn(ctx, js, name)
+		own, err := countIn(ctx, js, name, teams)
 		if err != nil {
 			return nil, err
 		}
@@ -116,17 +137,32 @@ func countTeams(ctx context.Context, js jetstream.JetStream) (counts map[string]
 	return counts, nil
 }
 
+// manySubjects are more than NATS is asked to list: each event that waits for a retry has its own.
+const manySubjects = 1000
+
 // countIn counts the messages of each team in a stream in whose subjects the team is the second part.
-func countIn(ctx context.Context, js jetstream.JetStream, name string) (map[string]uint64, error) {
+func countIn(ctx context.Context, js jetstream.JetStream, name string, teams []*Team) (map[string]uint64, error) {
+	counts := map[string]uint64{}
 	s, err := js.Stream(ctx, name)
 	if err != nil {
 		return nil, err
+	}
+	switch n := s.CachedInfo().State.NumSubjects; {
+	case n == 0:
+		return counts, nil
+	case n > manySubjects && name != stream.Dead: // whose subjects have no ids
+		begin := strings.TrimSuffix(s.CachedInfo().Config.Subjects[0], ">")
+		for _, t := range teams {
+			if counts[t.Name], err = stream.Count(ctx, js, name, begin+t.Name+".>"); err != nil {
+				return nil, err
+			}
+		}
+		return counts, nil
 	}
 	info, err := s.Info(ctx, jetstream.WithSubjectFilter(">"))
 	if err != nil {
 		return nil, err
 	}
-	counts := map[string]uint64{}
 	for subject, n := range info.State.Subjects {
 		counts[strings.Split(subject, ".")[1]] += n
 	}

@@ -28,7 +28,7 @@ type Group struct {
 }
 
 // Looked is how many of the last messages of each stream are looked at, those of other teams among them.
-const Looked = 2000
+const Looked = 500
 
 const fewNames = 5
 
