@@ -15,6 +15,7 @@ import (
 // functions are what templates have beside those of html/template.
 var functions = template.FuncMap{
 	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate, "chart": chart, "sentence": sentence,
+	"list": func(words ...string) []string { return words }, "rowLink": rowLink, "hitLink": hitLink, "answerKind": answerKind, "answerWord": answerWord, "took": took, "quoted": quoted,
 }
 
 // plain is a text of a stranger as it can be shown: what is no letter, sign, space or line stands escaped. Templates

@@ -85,6 +85,9 @@ func (s *server) view(r *http.Request, p page) (v view, err error) {
 	if own, has := v.Data.(interface{ Title() string }); has {
 		v.Title = own.Title()
 	}
+	if searched, has := v.Data.(interface{ Searched() string }); has {
+		v.Search = searched.Searched()
+	}
 	return v, nil
 }
 

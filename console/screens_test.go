@@ -20,6 +20,10 @@ var screens = []struct {
 	{"teams", "/teams", false},
 	{"team", "/teams/pbx", true},
 	{"pause", "/teams/pbx/pause", false},
+	{"requests", "/requests", false},
+	{"event", "/events/65", false},
+	{"refused", "/refused/1", false},
+	{"search", "/search?q=pbx.call.hangup", false},
 }
 
 // TestScreenshots makes something of everything happen, and takes pictures of all pages, wide and narrow, light and dark.

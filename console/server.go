@@ -57,6 +57,9 @@ func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
 // routes are all pages, in the order of the menu.
 func (s *server) routes() {
 	s.overviewRoutes()
+	s.requestsRoutes()
+	s.deliveryRoutes()
+	s.searchRoutes()
 	s.teamsRoutes()
 }
 

@@ -23,6 +23,7 @@ type Settings struct {
 	NATSURL    string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds  string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	NATSTLS    secure.NATS
+	Secret     string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" help:"the gateway's webhook secrets, separated by commas; with them a page says which one signed a request; unset: it says what the gateway found"`
 	Log        string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged"`
 
 	proxies []netip.Prefix

@@ -42,13 +42,13 @@ type Page struct {
 // Bounds of one page.
 const (
 	mostLooked = 20_000                 // requests that are looked at
-	within     = 120 * time.Millisecond // after which no more are
+	within     = 100 * time.Millisecond // after which no more are, but for as many as fill a page
 )
 
 // List returns the requests at a position, at most so many. It looks at a bounded number of them, and for a bounded time:
 // where that was not enough, the page ends early and says how far it came.
 func List(ctx context.Context, js jetstream.JetStream, f Filter, at Position, most int) (*Page, error) {
-	l := &lister{js: js, filter: f, page: &Page{Next: at}, deadline: time.Now().Add(within)}
+	l := &lister{js: js, filter: f, page: &Page{Next: at}}
 	if err := l.open(ctx, at); err != nil {
 		return nil, err
 	}
@@ -57,12 +57,11 @@ func List(ctx context.Context, js jetstream.JetStream, f Filter, at Position, mo
 
 // lister merges two lanes by time.
 type lister struct {
-	js       jetstream.JetStream
-	filter   Filter
-	page     *Page
-	deadline time.Time
-	lanes    []lane
-	names    []string // of their streams
+	js     jetstream.JetStream
+	filter Filter
+	page   *Page
+	lanes  []lane
+	names  []string // of their streams
 }
 
 // open makes a lane of each stream that may have what is meant.
@@ -165,6 +164,7 @@ func matching(info *jetstream.StreamInfo, source, rest string) (subjects []strin
 
 // fill takes from the lane whose head is the newest until the page is full, or nothing is left.
 func (l *lister) fill(ctx context.Context, most int) error {
+	deadline := time.Now().Add(within)
 	for l.page.Looked < mostLooked {
 		at, m, err := l.newest(ctx)
 		if err != nil {
@@ -178,7 +178,7 @@ func (l *lister) fill(ctx context.Context, most int) error {
 			l.page.More = true
 			return nil
 		}
-		if time.Now().After(l.deadline) {
+		if l.page.Looked >= most && time.Now().After(deadline) { // as many as fill a page are looked at in any case
 			break
 		}
 		l.lanes[at].take()

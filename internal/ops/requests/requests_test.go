@@ -92,7 +92,7 @@ func (in *inbox) want(keep func(row string) bool) (rows []string) {
 }
 
 func TestEveryRequestIsOnExactlyOnePage(t *testing.T) {
-	in := newInbox(t, 333)
+	in := newInbox(t, 140)
 	has := func(part string) func(string) bool {
 		return func(row string) bool { return strings.Contains(row, part) }
 	}
@@ -111,7 +111,7 @@ func TestEveryRequestIsOnExactlyOnePage(t *testing.T) {
 		"other":     {Filter{Source: "stripe"}, has("stripe")},
 		"delivery":  {Filter{Delivery: "id-7"}, func(row string) bool { return strings.HasSuffix(row, " id-7") }},
 	} {
-		for _, most := range []int{7, 50} {
+		for _, most := range []int{13, 50} {
 			if got, want := in.pages(c.filter, most), in.want(c.keep); !slices.Equal(got, want) {
 				t.Errorf("%s, %d a page: %d rows instead of %d\n%.600q\n%.600q", name, most, len(got), len(want), got, want)
 			}

@@ -86,7 +86,7 @@ func (s *search) in(ctx context.Context, name string, before uint64) error {
 	if before == 0 || before > state.LastSeq {
 		before = state.LastSeq + 1
 	}
-	for before > max(state.FirstSeq, 1) && uint64(looked.Messages) < s.most && !s.found.Full && time.Now().Before(s.deadline) {
+	for begun := false; before > max(state.FirstSeq, 1) && uint64(looked.Messages) < s.most && !s.found.Full && (!begun || time.Now().Before(s.deadline)); begun = true {
 		step := min(searchStep, s.most-uint64(looked.Messages))
 		read, first, err := stream.Back(ctx, s.js, name, before, step)
 		if err != nil {

@@ -34,13 +34,29 @@ func Explain(r Request, secrets []string, now time.Time) (all finding.List, err 
 	if len(secrets) == 0 {
 		return nil, errors.New("no secret to verify with")
 	}
-	r.repeated(&all)
-	r.timestamp(&all, now)
-	r.signed(&all)
-	r.signature(&all, secrets)
-	r.delivery(&all)
-	r.name(&all)
-	return all, nil
+	return r.explain(now, func() { r.signature(&all, secrets) }, &all), nil
+}
+
+// Form is [Explain] for who knows no secret: of the signature only the form is looked at.
+func Form(r Request, now time.Time) (all finding.List) {
+	return r.explain(now, func() {
+		given := r.Headers.first(zorio.HeaderSignature)
+		if remedy := malformed(given); remedy != "" {
+			all.Fail("signature", fmt.Sprintf("%s is %q", zorio.HeaderSignature, cut(given)), remedy)
+			return
+		}
+		all.OK("signature", cut(given)+"… has the form of one")
+	}, &all)
+}
+
+func (r *Request) explain(now time.Time, signature func(), all *finding.List) finding.List {
+	r.repeated(all)
+	r.timestamp(all, now)
+	r.signed(all)
+	signature()
+	r.delivery(all)
+	r.name(all)
+	return *all
 }
 
 // repeated looks for headers that two readers could understand differently.
