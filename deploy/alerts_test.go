@@ -1,19 +1,25 @@
 package deploy
 
 import (
+	"context"
 	"crypto/x509"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/pkg/event"
+	"github.com/sluicehq/sluice/pkg/telemetry"
+	"github.com/sluicehq/sluice/pkg/worker"
 )
 
 // alarms are faults, each in an installation of its own, and the alerts that they set off: these and no other.
@@ -34,6 +40,10 @@ var alarms = map[string]struct {
 	"a certificate is not valid yet":    {earlyCertificate, []string{"SluiceCertificateWrong"}},
 	"the gateway is killed":             {gatewayKilled, []string{"SluiceGatewayDown"}},
 	"a consumer is stopped":             {consumerStopped, []string{"SluiceTeamGone pbx"}},
+	"a record of a journal is damaged":  {journalDamaged, []string{"SluiceJournalDamaged"}},
+	"the sender sends what is no event": {quarantined, []string{"SluiceQuarantine"}},
+	"a handler ignores its time limit":  {handlerStuck, []string{"SluiceHandlersStuck deaf", "SluiceTeamOld deaf"}}, // its event waits all the while
+	"a consumer is not to be reached":   {notScraped, []string{"SluiceConsumerNotScraped"}},
 }
 
 var everyAlert = flag.Bool("alerts", false, "make each fault, and see its alert fire")
@@ -209,4 +219,74 @@ func gatewayKilled(i *installation) {
 func consumerStopped(i *installation) {
 	i.start()
 	i.consume("pbx", "nats://"+i.gateway.Hub).Stop(10 * time.Second)
+}
+
+// journalDamaged has deliveries in the journal of a gateway that is killed, and changes one of them.
+func journalDamaged(i *installation) {
+	nats := rig.StartNats(i.T, "")
+	settings := []string{"NATS_URL=" + nats.URL(), "SLUICE_NATS_MONITOR=http://" + nats.Monitor}
+	i.gateway = rig.StartGateway(i.T, rig.Launch{}, settings...)
+	i.gateway.Ready()
+	nats.Kill()
+	for n := range 10 {
+		i.send(rig.Secret, "pbx.call.hangup", fmt.Sprint("kept-", n))
+	}
+	i.gateway.Kill()
+	data := i.gateway.Data
+	files, err := filepath.Glob(filepath.Join(data, "journal", "*", "*.log"))
+	if err != nil || len(files) == 0 {
+		i.Fatalf("%d files in the journal: %v", len(files), err)
+	}
+	for _, file := range files {
+		write(i.T, file, strings.Replace(textOf(i.T, file), "kept-4", "kept-!", 1))
+	}
+	nats.Restart()
+	i.start(append(settings, "SLUICE_DATA="+data)...)
+}
+
+func quarantined(i *installation) {
+	i.start()
+	i.keep(500*time.Millisecond, func() {
+		i.send(rig.Secret, "pbx.call.hangup", fmt.Sprint(i.sent))
+		i.post(i.gateway, rig.Secret, "pbx.call.hangup", fmt.Sprint("odd-", i.sent), fmt.Append(nil, "not JSON ", i.sent))
+	})
+}
+
+// handlerStuck has a team whose handler does not return for one event, whatever its context says.
+func handlerStuck(i *installation) {
+	i.start()
+	address, hub := rig.Address(i.T), "nats://"+i.gateway.Hub
+	admin, err := telemetry.NewAdmin("deaf", address, "")
+	if err != nil {
+		i.Fatal(err)
+	}
+	go admin.Serve()
+	release := make(chan struct{})
+	host := worker.Host{Log: slog.New(slog.DiscardHandler), Admin: admin, Settings: worker.Settings{
+		Common: worker.Common{NATSURL: hub, NATSCreds: rig.Credentials(hub)}, Concurrency: 4, Timeout: time.Second, Attempts: 3, BackoffMin: time.Second, BackoffMax: time.Second,
+	}}
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		err := host.Run(ctx, worker.Team{Name: "deaf"}, func(_ context.Context, e *event.Event) error {
+			if strings.Contains(string(e.Body), "hang") {
+				<-release
+			}
+			return nil
+		})
+		if err != nil {
+			i.Error(err)
+		}
+	})
+	i.Cleanup(func() { close(release); stop(); running.Wait(); admin.Shutdown(context.Background()) })
+	i.watch("consumer", "deaf", address)
+	i.send(rig.Secret, "any.event", "hang")
+	i.keep(500*time.Millisecond, func() { i.send(rig.Secret, "any.event", fmt.Sprint(i.sent)) })
+}
+
+// notScraped has a consumer that works, and whose admin address is another than Prometheus is told.
+func notScraped(i *installation) {
+	i.start()
+	i.consume("pbx", "nats://"+i.gateway.Hub)
+	i.target("consumer", "pbx", rig.Address(i.T))
 }

@@ -120,6 +120,17 @@ func (i *installation) consume(name, nats string, settings ...string) consumer {
 // watch lets Prometheus scrape a program, under its name, and waits until it does.
 func (i *installation) watch(job, name, address string) {
 	i.Helper()
+	i.target(job, name, address)
+	scraped := fmt.Sprintf("up{stack=%q, instance=%q} == 1", i.stack, name)
+	rig.Eventually(i.T, time.Minute, "Prometheus scrapes "+name, func() bool {
+		time.Sleep(lookEvery)
+		return len(i.night.Query(scraped)) == 1
+	})
+}
+
+// target tells Prometheus where a program is, by its name.
+func (i *installation) target(job, name, address string) {
+	i.Helper()
 	target, err := json.Marshal([]any{map[string]any{"targets": []string{address}, "labels": map[string]string{"stack": i.stack, "instance": name}}})
 	if err != nil {
 		i.Fatal(err)
@@ -129,11 +140,6 @@ func (i *installation) watch(job, name, address string) {
 	if err := os.Rename(file+".new", file); err != nil {
 		i.Fatal(err)
 	}
-	scraped := fmt.Sprintf("up{stack=%q, instance=%q} == 1", i.stack, name)
-	rig.Eventually(i.T, 30*time.Second, "Prometheus scrapes "+name, func() bool {
-		time.Sleep(lookEvery)
-		return len(i.night.Query(scraped)) == 1
-	})
 }
 
 // send delivers an event, signed with a secret.
