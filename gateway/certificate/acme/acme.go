@@ -173,16 +173,17 @@ func (a *ACME) see(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	if old := a.newest(name); old != nil && !old.NeedsRenewal(a.config) {
+	old := a.newest(name)
+	if old != nil && !old.NeedsRenewal(a.config) {
 		return nil
 	}
 	if err := a.config.RenewCertSync(ctx, name, false); err != nil { // which gets what is not there
 		return err
 	}
-	if a.newest(name) != nil {
-		return a.cache.RenewManagedCertificates(ctx) // loads what the folder has
+	fresh, err := a.config.CacheManagedCertificate(ctx, name) // what the folder has now
+	if err == nil && old != nil && fresh.Hash() != old.Hash() {
+		a.cache.Remove([]string{old.Hash()}) // or it would go on being shown
 	}
-	_, err := a.config.CacheManagedCertificate(ctx, name)
 	return err
 }
 
