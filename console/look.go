@@ -10,12 +10,23 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/pkg/event"
 )
 
 // functions are what templates have beside those of html/template.
 var functions = template.FuncMap{
 	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate, "chart": chart, "sentence": sentence,
 	"list": func(words ...string) []string { return words }, "rowLink": rowLink, "hitLink": hitLink, "answerKind": answerKind, "answerWord": answerWord, "took": took, "quoted": quoted,
+	"reasonKind": reasonKind,
+}
+
+// reasonKind is the colour of why an event was dead-lettered: a handler that has said so is no surprise.
+func reasonKind(reason string) string {
+	if reason == event.ReasonPermanent {
+		return "warn"
+	}
+	return "bad"
 }
 
 // plain is a text of a stranger as it can be shown: what is no letter, sign, space or line stands escaped. Templates

@@ -119,6 +119,8 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, title = http.StatusNotFound, "Not found"
 	case errors.Is(err, errMisused):
 		status, title = http.StatusBadRequest, "That was not understood"
+	case errors.Is(err, errLate):
+		status, title = http.StatusConflict, "Somebody else was faster"
 	}
 	v := s.frame(r, "", title)
 	v.Data = s.explain(err)
@@ -128,11 +130,14 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 // errMisused means that the query or the form is wrong; wrapped, it says how.
 var errMisused = errors.New("this is not understood")
 
+// errLate means that somebody else has done something to it meanwhile; wrapped, it says what follows.
+var errLate = errors.New("nothing was done")
+
 // explain says what is wrong and what to do, without the secrets of an address.
 func (s *server) explain(err error) string {
 	nc := s.js.Conn()
 	switch {
-	case errors.Is(err, errNothing), errors.Is(err, errMisused):
+	case errors.Is(err, errNothing), errors.Is(err, errMisused), errors.Is(err, errLate):
 	case !nc.IsConnected():
 		return "NATS is not reachable at " + mask.Address(s.settings.NATSURL) + ": start it, or the gateway that runs it, or correct NATS_URL. This page goes on by itself."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):

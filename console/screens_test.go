@@ -24,6 +24,10 @@ var screens = []struct {
 	{"event", "/events/65", false},
 	{"refused", "/refused/1", false},
 	{"search", "/search?q=pbx.call.hangup", false},
+	{"problems", "/problems", true},
+	{"letter", "/problems/dead/1", false},
+	{"entry", "/problems/quarantine/1", false},
+	{"redrive", "/problems/redrive?team=pbx", false},
 }
 
 // TestScreenshots makes something of everything happen, and takes pictures of all pages, wide and narrow, light and dark.

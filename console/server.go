@@ -32,7 +32,9 @@ type server struct {
 	sessions sessions
 	guesses  guesses
 	watch    *watch
-	here     string        // who runs the console
+	here     string // who runs the console
+	problems problems
+	acting   chan struct{} // who acts on dead letters or quarantine: one at a time
 	streams  chan struct{} // pages that are open and live
 	every    time.Duration // between two looks at what is live
 }
@@ -51,7 +53,7 @@ func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
 		looks[name] = parse(name)
 	}
 	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: looks,
-		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), streams: make(chan struct{}, mostStreams), every: lookEvery}
+		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), acting: make(chan struct{}, 1), streams: make(chan struct{}, mostStreams), every: lookEvery}
 }
 
 // routes are all pages, in the order of the menu.
@@ -61,6 +63,7 @@ func (s *server) routes() {
 	s.deliveryRoutes()
 	s.searchRoutes()
 	s.teamsRoutes()
+	s.problemsRoutes()
 }
 
 // busy reports whether somebody has a page open that lives.

@@ -20,6 +20,7 @@ type Settings struct {
 	Proxies    string `env:"SLUICE_CONSOLE_PROXIES" envDefault:"127.0.0.1,::1" help:"proxies whose SLUICE_CONSOLE_USER_HEADER is believed: addresses or networks such as 10.0.0.0/8, separated by commas; nobody else is let in then"`
 	Operators  string `env:"SLUICE_CONSOLE_OPERATORS" help:"users of that header who may change something, separated by commas; everybody else is a reader; * is everybody"`
 	Hosts      string `env:"SLUICE_CONSOLE_HOSTS" help:"names by which browsers reach the console, such as sluice.example.com, separated by commas; addresses and localhost always work"`
+	Identity   string `env:"SLUICE_IDENTITY" envDefault:"delivery" oneof:"delivery,body" help:"which deliveries are duplicates, as set for the gateway: what is released from quarantine is compared with what is stored"`
 	NATSURL    string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds  string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	NATSTLS    secure.NATS

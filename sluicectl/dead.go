@@ -25,6 +25,7 @@ func letterFlags(c *cobra.Command, s *dead.Selection) {
 	c.Flags().StringVar(&s.Reason, "reason", "", "only with this reason: permanent (the handler said that a retry is useless) or exhausted (all attempts failed)")
 	c.Flags().StringArrayVar(&s.Events, "event", nil, "only events of this name or pattern, such as pbx.call.* or pbx.>; may be repeated")
 	c.Flags().StringVar(&s.Error, "error", "", "only with this text in the last error, in upper or lower case")
+	c.Flags().StringVar(&s.Like, "like", "", "only with an error like this one, as the list counts them: numbers, ids and quoted text may differ")
 	complete(c, "team", completeTeams)
 	complete(c, "reason", cobra.FixedCompletions(event.Reasons, cobra.ShellCompDirectiveNoFileComp))
 	complete(c, "event", completeEvents)

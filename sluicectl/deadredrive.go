@@ -114,6 +114,7 @@ func (l *letters) what(ids []string) string {
 	w.add("team", l.Team)
 	w.add("reason", l.Reason)
 	w.add("error", l.Error)
+	w.add("error like", l.Like)
 	w.addEach("event", l.Events)
 	return w.or("all")
 }
@@ -139,6 +140,9 @@ func (s *session) tellLetters(r dead.Result, verb string) error {
 	if r.Duplicates > 0 {
 		fmt.Fprintf(s.out, ", %d of them had been sent back before", r.Duplicates)
 	}
+	if r.Gone > 0 {
+		fmt.Fprintf(s.out, "; somebody else removed %d at the same time", r.Gone)
+	}
 	fmt.Fprintln(s.out)
 	return nil
 }
@@ -147,8 +151,8 @@ func (l *letters) selections(ids []string) ([]dead.Selection, error) {
 	if err := checkPatterns(l.Events); err != nil {
 		return nil, err
 	}
-	given := l.Team != "" || l.Reason != "" || l.Error != "" || len(l.Events) > 0
-	return selections(&l.chosen, ids, l.Selection, given, "--team, --reason, --error, --event", func(sequence uint64, delivery string) dead.Selection {
+	given := l.Team != "" || l.Reason != "" || l.Error != "" || l.Like != "" || len(l.Events) > 0
+	return selections(&l.chosen, ids, l.Selection, given, "--team, --reason, --error, --like, --event", func(sequence uint64, delivery string) dead.Selection {
 		one := l.Selection
 		one.Sequence, one.Delivery = sequence, delivery
 		return one

@@ -30,12 +30,44 @@ func reasonFlag(c *cobra.Command, reason *string) {
 
 func quarantineListCommand() *cobra.Command {
 	var selection quarantine.Selection
+	var groups bool
 	c := connected(&cobra.Command{
-		Use: "list", Short: "List what is in quarantine", Args: cobra.NoArgs,
-		Example: "  sluicectl quarantine list\n  sluicectl quarantine list --reason late -o json",
-	}, func(ctx context.Context, s *session, _ []string) error { return s.listQuarantine(ctx, selection) })
-	reasonFlag(c, &selection.Reason)
+		Use: "list", Short: "List what is in quarantine, or count it", Args: cobra.NoArgs,
+		Example: "  sluicectl quarantine list\n  sluicectl quarantine list --groups\n  sluicectl quarantine list --reason late -o json",
+	}, func(ctx context.Context, s *session, _ []string) error {
+		if groups {
+			return s.countQuarantine(ctx, selection)
+		}
+		return s.listQuarantine(ctx, selection)
+	})
+	entryFlags(c, &selection)
+	c.Flags().BoolVar(&groups, "groups", false, "count the entries by source, reason and event")
 	return c
+}
+
+// entryFlags are the flags that select entries.
+func entryFlags(c *cobra.Command, s *quarantine.Selection) {
+	reasonFlag(c, &s.Reason)
+	c.Flags().StringVar(&s.Event, "event", "", "only with this event name in the header")
+	complete(c, "event", completeEvents)
+}
+
+func (s *session) countQuarantine(ctx context.Context, selection quarantine.Selection) error {
+	groups, err := quarantine.Groups(ctx, s.js, selection)
+	switch {
+	case err != nil:
+		return err
+	case len(groups) == 0:
+		return s.empty(noEntries(selection.Reason, "nothing is in quarantine"))
+	case s.json():
+		return object(s.out, groups)
+	}
+	var rows [][]any
+	for _, g := range groups {
+		rows = append(rows, []any{g.Source, g.Reason, g.Event, g.Count, clock(g.First), clock(g.Last), g.Sequence})
+	}
+	table(s.out, []string{"SOURCE", "REASON", "EVENT", "COUNT", "FIRST", "LAST", "LAST ID"}, rows)
+	return nil
 }
 
 func (s *session) listQuarantine(ctx context.Context, selection quarantine.Selection) error {

@@ -25,7 +25,7 @@ type entries struct {
 }
 
 func (e *entries) flags(c *cobra.Command) {
-	reasonFlag(c, &e.Reason)
+	entryFlags(c, &e.Selection)
 	e.chosen.flags(c, "everything in quarantine")
 	c.ValidArgsFunction = completeQuarantine
 }
@@ -35,11 +35,12 @@ func (e *entries) what(ids []string) string {
 	var w words
 	w.addEach("", ids)
 	w.add("reason", e.Reason)
+	w.add("event", e.Event)
 	return w.or("all")
 }
 
 func (e *entries) selections(ids []string) ([]quarantine.Selection, error) {
-	return selections(&e.chosen, ids, e.Selection, e.Reason != "", "--reason", func(sequence uint64, delivery string) quarantine.Selection {
+	return selections(&e.chosen, ids, e.Selection, e.Reason != "" || e.Event != "", "--reason, --event", func(sequence uint64, delivery string) quarantine.Selection {
 		one := e.Selection
 		one.Sequence, one.Delivery = sequence, delivery
 		return one
@@ -209,15 +210,18 @@ func (e *entries) drop(ctx context.Context, s *session, ids []string) error {
 	entry := audit.Entry{Action: audit.QuarantineDrop, What: e.what(ids)}
 	defer func() { s.record(ctx, entry) }()
 	for _, one := range found {
-		if err := quarantine.Drop(ctx, s.js, one); err != nil {
+		gone, err := quarantine.Drop(ctx, s.js, one)
+		if err != nil {
 			entry.Failed(err)
 			return err
 		}
-		entry.Add(fmt.Sprint(one.Sequence))
+		if !gone {
+			entry.Add(fmt.Sprint(one.Sequence))
+		}
 	}
 	if s.json() {
-		return object(s.out, map[string]int{"done": len(found)})
+		return object(s.out, map[string]int{"done": entry.Count})
 	}
-	fmt.Fprintf(s.out, "removed %s from quarantine\n", plural(len(found), "delivery"))
+	fmt.Fprintf(s.out, "removed %s from quarantine\n", plural(entry.Count, "delivery"))
 	return nil
 }

@@ -237,14 +237,36 @@ func strip(m *jetstream.RawStreamMsg) {
 
 // Delete removes one message. One that is gone already is no error.
 func Delete(ctx context.Context, js jetstream.JetStream, name string, sequence uint64) error {
+	_, err := Remove(ctx, js, name, sequence)
+	return err
+}
+
+// Remove removes one message, and reports whether it was gone already. Of several who remove the same one, one alone is
+// told that it was there.
+func Remove(ctx context.Context, js jetstream.JetStream, name string, sequence uint64) (gone bool, err error) {
 	s, err := js.Stream(ctx, name)
 	if err != nil {
-		return explain(name, err)
+		return false, explain(name, err)
 	}
-	if err := s.DeleteMsg(ctx, sequence); err != nil && !isGone(err) {
-		return fmt.Errorf("remove #%d from %s: %w", sequence, name, err)
+	err = s.DeleteMsg(ctx, sequence)
+	if gone = isGone(err); err != nil && !gone {
+		return false, fmt.Errorf("remove #%d from %s: %w", sequence, name, err)
 	}
-	return nil
+	return gone, nil
+}
+
+// Window is where the last messages of a stream lie: so many sequences at most, or all where there are no more messages
+// than that. Older counts the messages before it, as far as that is known without reading.
+func Window(ctx context.Context, js jetstream.JetStream, name string, most uint64) (from, to, older uint64, err error) {
+	s, err := js.Stream(ctx, name)
+	if err != nil {
+		return 0, 0, 0, explain(name, err)
+	}
+	state := s.CachedInfo().State
+	if from, to = state.FirstSeq, state.LastSeq; state.Msgs > most {
+		from, older = to-most+1, state.Msgs-most
+	}
+	return from, to, older, nil
 }
 
 // isGone knows how a server says that there is no message to remove: the client passes its words on, not its code.

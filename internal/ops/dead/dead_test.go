@@ -90,7 +90,7 @@ func TestRedrivingAgainAfterACrashDoublesNothing(t *testing.T) {
 	if _, err := Get(t.Context(), js, 1); !errors.Is(err, ErrNotFound) {
 		t.Errorf("%v", err)
 	}
-	if _, err := Drop(t.Context(), js, l, "ops@desk"); err != nil {
+	if gone, _, err := Drop(t.Context(), js, l, "ops@desk"); err != nil || !gone {
 		t.Errorf("one that is gone: %v", err)
 	}
 }

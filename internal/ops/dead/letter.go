@@ -55,14 +55,11 @@ func Get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*Letter,
 	return parse(m)
 }
 
-// Drop removes one for good; by says who does it. One that is gone already is no error.
-func Drop(ctx context.Context, js jetstream.JetStream, l *Letter, by string) (untold, err error) {
+// Drop removes one for good; by says who does it. Gone reports that somebody else had removed it, or sent it back.
+func Drop(ctx context.Context, js jetstream.JetStream, l *Letter, by string) (gone bool, untold, err error) {
 	untold = l.tell(ctx, js, history.Dropped, time.Now(), by)
-	return untold, l.remove(ctx, js)
-}
-
-func (l *Letter) remove(ctx context.Context, js jetstream.JetStream) error {
-	return stream.Delete(ctx, js, stream.Dead, l.Sequence)
+	gone, err = stream.Remove(ctx, js, stream.Dead, l.Sequence)
+	return gone, untold, err
 }
 
 // tell keeps in the event's history what is done to a letter, before it is gone. Where that cannot be kept it is done

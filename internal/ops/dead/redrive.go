@@ -27,7 +27,7 @@ func Redrive(ctx context.Context, js jetstream.JetStream, l *Letter, by string) 
 		return false, nil, fmt.Errorf("redrive #%d: %w", l.Sequence, err)
 	}
 	untold = l.tell(ctx, js, history.Redriven, at, by)
-	return ack.Duplicate, untold, l.remove(ctx, js)
+	return ack.Duplicate, untold, stream.Delete(ctx, js, stream.Dead, l.Sequence)
 }
 
 func (l *Letter) redriven(at time.Time, by string) *nats.Msg {
@@ -42,7 +42,8 @@ const atOnce = 32
 // Result counts what became of a selection.
 type Result struct {
 	Done       int `json:"done"`
-	Duplicates int `json:"duplicates"` // of Done; they had been sent back before
+	Duplicates int `json:"duplicates"`     // of Done; they had been sent back before
+	Gone       int `json:"gone,omitempty"` // not of Done: somebody else removed them, or sent them back, at the same time
 
 	Untold error `json:"-"` // why the history of some does not know of it
 }
@@ -50,18 +51,39 @@ type Result struct {
 // RedriveAll redrives a selection, so many a second or, with 0, as fast as they are stored, and calls step for each, not
 // at the same time. After an error the letters that are left are as they were.
 func RedriveAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, rate float64, step func(*Letter)) (Result, error) {
-	return all(ctx, js, s, rate, step, func(ctx context.Context, l *Letter) (bool, error, error) { return Redrive(ctx, js, l, by) })
+	return all(ctx, js, s, rate, step, func(ctx context.Context, l *Letter) (o outcome, err error) {
+		o.duplicate, o.untold, err = Redrive(ctx, js, l, by)
+		return o, err
+	})
 }
 
 // DropAll removes a selection for good and calls step for each, not at the same time.
 func DropAll(ctx context.Context, js jetstream.JetStream, s Selection, by string, step func(*Letter)) (Result, error) {
-	return all(ctx, js, s, 0, step, func(ctx context.Context, l *Letter) (bool, error, error) {
-		untold, err := Drop(ctx, js, l, by)
-		return false, untold, err
+	return all(ctx, js, s, 0, step, func(ctx context.Context, l *Letter) (o outcome, err error) {
+		o.gone, o.untold, err = Drop(ctx, js, l, by)
+		return o, err
 	})
 }
 
-func all(ctx context.Context, js jetstream.JetStream, s Selection, rate float64, step func(*Letter), act func(context.Context, *Letter) (duplicate bool, untold, err error)) (r Result, err error) {
+// outcome is what became of one letter.
+type outcome struct {
+	duplicate, gone bool
+	untold          error
+}
+
+func (r *Result) add(o outcome) {
+	r.Untold = cmp.Or(r.Untold, o.untold)
+	switch {
+	case o.gone:
+		r.Gone++
+		return
+	case o.duplicate:
+		r.Duplicates++
+	}
+	r.Done++
+}
+
+func all(ctx context.Context, js jetstream.JetStream, s Selection, rate float64, step func(*Letter), act func(context.Context, *Letter) (outcome, error)) (r Result, err error) {
 	group, bounded := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
 	var mu sync.Mutex
@@ -74,18 +96,15 @@ func all(ctx context.Context, js jetstream.JetStream, s Selection, rate float64,
 			return bounded.Err()
 		}
 		group.Go(func() error {
-			duplicate, untold, err := act(context.WithoutCancel(bounded), l) // what is begun is done: a letter is never left twice
+			o, err := act(context.WithoutCancel(bounded), l) // what is begun is done: a letter is never left twice
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			r.Done++
-			if duplicate {
-				r.Duplicates++
+			if r.add(o); !o.gone {
+				step(l)
 			}
-			r.Untold = cmp.Or(r.Untold, untold)
-			step(l)
 			return nil
 		})
 		return bounded.Err()

@@ -21,14 +21,24 @@ type Selection struct {
 	Team     string   // who gave them up
 	Reason   string   // see event.HeaderReason
 	Error    string   // part of the last error, in upper or lower case
+	Like     string   // an error that the last one is like: it differs in numbers, ids and what is quoted at most
 	Events   []string // patterns of event names, one of which matches
+	From, To uint64   // sequences in DEAD, both inclusive; 0: from the first, to the last
 }
 
 func (s *Selection) subject() string { return "dead." + cmp.Or(s.Team, "*") + ".>" }
 
 func (s *Selection) matches(l *Letter) bool {
 	named := len(s.Events) == 0 || slices.ContainsFunc(s.Events, func(pattern string) bool { return event.Match(pattern, l.Name) })
-	return named && strings.Contains(strings.ToLower(l.Error), strings.ToLower(s.Error)) && (s.Delivery == "" || s.Delivery == l.Delivery) && (s.Team == "" || s.Team == l.Team) && (s.Reason == "" || s.Reason == l.Reason)
+	return named && s.spans(l.Sequence) && (s.Like == "" || kind(s.Like) == kind(l.Error)) && strings.Contains(strings.ToLower(l.Error), strings.ToLower(s.Error)) && (s.Delivery == "" || s.Delivery == l.Delivery) && (s.Team == "" || s.Team == l.Team) && (s.Reason == "" || s.Reason == l.Reason)
+}
+
+func (s *Selection) spans(sequence uint64) bool {
+	return s.From <= sequence && (s.To == 0 || sequence <= s.To)
+}
+
+func (s *Selection) where(headersOnly bool) stream.Range {
+	return stream.Range{Filters: []string{s.subject()}, From: s.From, To: s.To, HeadersOnly: headersOnly}
 }
 
 // Each calls take for each selected letter, with its body, the oldest first, and ends with its first error.
@@ -46,7 +56,7 @@ func Each(ctx context.Context, js jetstream.JetStream, s Selection, take func(*L
 		}
 		return one(l)
 	}
-	return stream.Scan(ctx, js, stream.Dead, s.subject(), parsed(one))
+	return stream.Read(ctx, js, stream.Dead, s.where(false), parsed(one))
 }
 
 // Headers is Each without bodies, and faster.
@@ -54,7 +64,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, s Selection, take func
 	if s.Sequence > 0 {
 		return Each(ctx, js, s, take)
 	}
-	return stream.Read(ctx, js, stream.Dead, stream.Range{Filters: []string{s.subject()}, HeadersOnly: true}, parsed(func(l *Letter) error {
+	return stream.Read(ctx, js, stream.Dead, s.where(true), parsed(func(l *Letter) error {
 		if s.matches(l) {
 			return take(l)
 		}
@@ -83,6 +93,9 @@ type Group struct {
 	First  time.Time `json:"first"` // when the first of them was dead-lettered
 	Last   time.Time `json:"last"`
 	Error  string    `json:"last_error"`
+
+	Sequence uint64 `json:"last_id"`       // in DEAD, of the last of them
+	Delivery string `json:"last_delivery"` // of the last of them
 }
 
 // Groups counts the selected letters by team, event, reason and kind of error, in this order, the most frequent kind
@@ -97,7 +110,7 @@ func Groups(ctx context.Context, js jetstream.JetStream, s Selection) ([]*Group,
 			g = &Group{Team: l.Team, Event: l.Name, Reason: l.Reason, First: l.Failed}
 			of[key], groups = g, append(groups, g)
 		}
-		g.Count, g.Last, g.Error = g.Count+1, l.Failed, l.Error
+		g.Count, g.Last, g.Error, g.Sequence, g.Delivery = g.Count+1, l.Failed, l.Error, l.Sequence, l.Delivery
 		return nil
 	})
 	slices.SortFunc(groups, func(a, b *Group) int {

@@ -60,6 +60,9 @@ func parse(m *jetstream.RawStreamMsg) (*Entry, error) {
 // EventName finds the event's name in the body; the error says why there is none.
 func (e *Entry) EventName() (string, error) { return zorio.EventName(e.Body) }
 
+// Claimed is the event's name in the header, which nobody has signed.
+func (e *Entry) Claimed() string { return e.Header.Get(zorio.HeaderEvent) }
+
 // identity is what the gateway would have given the delivery; see SLUICE_IDENTITY for bodyOnly.
 func (e *Entry) identity(bodyOnly bool) string {
 	if bodyOnly || len(e.Signature) < 64 {
@@ -71,18 +74,27 @@ func (e *Entry) identity(bodyOnly bool) string {
 // Selection says which entries are meant: those that are all of what is set.
 type Selection struct {
 	Sequence uint64 // in QUARANTINE
+	Source   string
 	Reason   string
 	Delivery string
+	Event    string // as its header names it, which nobody has signed
+	From, To uint64 // sequences in QUARANTINE, both inclusive; 0: from the first, to the last
 }
 
 func (s *Selection) matches(e *Entry) bool {
-	return (s.Reason == "" || s.Reason == e.Reason) && (s.Delivery == "" || s.Delivery == e.Delivery)
+	return s.From <= e.Sequence && (s.To == 0 || e.Sequence <= s.To) && (s.Source == "" || s.Source == e.Source) &&
+		(s.Event == "" || s.Event == e.Claimed()) && (s.Reason == "" || s.Reason == e.Reason) && (s.Delivery == "" || s.Delivery == e.Delivery)
+}
+
+func (s *Selection) where(headersOnly bool) stream.Range {
+	subject := event.QuarantineSubject(cmp.Or(s.Source, "*"), cmp.Or(s.Reason, "*"))
+	return stream.Range{Filters: []string{subject}, From: s.From, To: s.To, HeadersOnly: headersOnly}
 }
 
 // Each calls take for each selected entry, with its body, the oldest first, and ends with its first error.
 func Each(ctx context.Context, js jetstream.JetStream, s Selection, take func(*Entry) error) error {
 	if s.Sequence == 0 {
-		return stream.Scan(ctx, js, stream.Quarantine, event.QuarantineSubject("*", cmp.Or(s.Reason, "*")), s.parsed(take))
+		return stream.Read(ctx, js, stream.Quarantine, s.where(false), s.parsed(take))
 	}
 	m, err := get(ctx, js, s.Sequence)
 	if err != nil {
@@ -110,7 +122,7 @@ func Headers(ctx context.Context, js jetstream.JetStream, s Selection, take func
 	if s.Sequence > 0 {
 		return Each(ctx, js, s, take)
 	}
-	return stream.Read(ctx, js, stream.Quarantine, stream.Range{HeadersOnly: true}, s.parsed(take))
+	return stream.Read(ctx, js, stream.Quarantine, s.where(true), s.parsed(take))
 }
 
 func get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*jetstream.RawStreamMsg, error) {
@@ -121,7 +133,16 @@ func get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*jetstre
 	return m, err
 }
 
-// Drop removes an entry for good. One that is gone already is no error.
-func Drop(ctx context.Context, js jetstream.JetStream, e *Entry) error {
-	return stream.Delete(ctx, js, stream.Quarantine, e.Sequence)
+// Get returns one by its sequence in QUARANTINE, or [ErrNotFound].
+func Get(ctx context.Context, js jetstream.JetStream, sequence uint64) (*Entry, error) {
+	m, err := get(ctx, js, sequence)
+	if err != nil {
+		return nil, err
+	}
+	return parse(m)
+}
+
+// Drop removes an entry for good. Gone reports that somebody else had removed or released it.
+func Drop(ctx context.Context, js jetstream.JetStream, e *Entry) (gone bool, err error) {
+	return stream.Remove(ctx, js, stream.Quarantine, e.Sequence)
 }

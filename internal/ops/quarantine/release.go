@@ -75,7 +75,7 @@ func (r *Release) Do(ctx context.Context, js jetstream.JetStream, e *Entry) (o O
 			return o, err
 		}
 	}
-	return o, Drop(ctx, js, e)
+	return o, stream.Delete(ctx, js, stream.Quarantine, e.Sequence)
 }
 
 func (r *Release) name(e *Entry) (string, error) {
