@@ -48,7 +48,7 @@ func (g *stage) isolate(reason, claimed, body string, n int) {
 	g.t.Helper()
 	for i := range n {
 		header := nats.Header{}
-		digits := fmt.Sprintf("%064x", time.Now().UnixNano())
+		digits := fmt.Sprintf("%016x", time.Now().UnixNano()) + strings.Repeat("0", 48)
 		header.Set(event.HeaderID, digits)
 		header.Set(zorio.HeaderEvent, claimed)
 		header.Set(zorio.HeaderDelivery, fmt.Sprintf("q-%d", i))

@@ -207,5 +207,5 @@ func (s *server) toEntries(r *http.Request, action audit.Action, prepare func(co
 		return "", "", fmt.Errorf("%w: %d are done, the rest is as it was", err, entry.Count)
 	}
 	said, err = tell(entry.Count)
-	return said, "/problems#entries", err
+	return said, "/problems", err
 }
