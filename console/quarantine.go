@@ -38,6 +38,7 @@ func (s *server) entryPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	delete(e.Header, event.HeaderID) // it is the signature
 	v := entryView{Entry: e, Headers: headersOf(e.Header), Body: bodyOf(e.Body, fmt.Sprintf("/problems/quarantine/%d/body", sequence))}
 	if v.Name, err = e.EventName(); err != nil {
 		v.Problem = err.Error()
