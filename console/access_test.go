@@ -50,13 +50,21 @@ func TestTheConsoleStartsOnlyWhereItAsks(t *testing.T) {
 
 var wildcard = regexp.MustCompile(`\{[a-z]+(\.\.\.)?\}`)
 
-// everywhere are the paths of all pages and actions, of things that are there and of things that are not.
+// everywhere are the paths of all pages and actions, of the team pbx and of the first of everything else.
 func (g *stage) everywhere() (pages, actions []string) {
+	one := func(path string) string {
+		return wildcard.ReplaceAllStringFunc(path, func(name string) string {
+			if name == "{team}" {
+				return "pbx"
+			}
+			return "1"
+		})
+	}
 	for _, p := range g.s.pages {
-		pages = append(pages, wildcard.ReplaceAllString(p.Path(), "pbx"))
+		pages = append(pages, one(p.Path()))
 	}
 	for _, a := range g.s.actions {
-		actions = append(actions, wildcard.ReplaceAllString(a.path, "pbx"))
+		actions = append(actions, one(a.path))
 	}
 	return pages, actions
 }
