@@ -31,8 +31,8 @@ var bodies = [][]byte{
 	{0xff, 0xfe, 0, 1, 2, '<', 's', 'c', 'r', 'i', 'p', 't', '>'},
 }
 
-// hostile fills every stream with what strangers, broken processes and broken handlers may have written there.
-func (g *stage) hostile() {
+// strangers fills every stream with what strangers, broken processes and broken handlers may have written there.
+func (g *stage) strangers() {
 	g.t.Helper()
 	g.team("pbx", ">")
 	subjects := []string{"events.zorio.pbx.call.hangup", "dead.pbx.zorio.pbx.call.hangup", "retry.pbx.zorio.pbx.call.hangup", "replay.pbx.zorio.pbx.call.hangup",
@@ -91,7 +91,7 @@ var foreign = regexp.MustCompile(`(?i)<script[^>]*>[^<]|<img src=x|<[^>&]*onerro
 func TestNothingOfAStrangerRunsOnAnyPage(t *testing.T) {
 	t.Parallel()
 	g := newStage(t, Settings{})
-	g.hostile()
+	g.strangers()
 	if err := g.s.watch.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -84,11 +84,7 @@ func (g *stack) trouble() {
 		}
 	}
 	g.send("pbx.call.hangup", "late-1", rig.Secret, time.Now().Add(-time.Hour), body)
-	t, err := findTeam(g, "telesales")
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	if err := t.Pause(g.t.Context(), g.js, "anna@desk", time.Now()); err != nil {
+	if err := g.find("telesales").Pause(g.t.Context(), g.js, "anna@desk", time.Now()); err != nil {
 		g.t.Fatal(err)
 	}
 	for range 40 {

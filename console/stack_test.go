@@ -73,10 +73,13 @@ func (g *stack) sample(name string) {
 	}
 }
 
-func findTeam(g *stack, name string) (t *team.Team, err error) {
+// find waits until a team is there.
+func (g *stack) find(name string) (t *team.Team) {
+	g.t.Helper()
 	rig.Eventually(g.t, 30*time.Second, name+" is there", func() bool {
-		t, err = team.Find(g.t.Context(), g.js, name)
+		found, err := team.Find(g.t.Context(), g.js, name)
+		t = found
 		return err == nil
 	})
-	return t, err
+	return t
 }
