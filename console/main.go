@@ -50,10 +50,11 @@ func run(ctx context.Context, s *Settings) error {
 	return serve(ctx, listener, server.handler(), log)
 }
 
-// Timings of connections. An answer may take as long as a page is open: pages that live are answered until then.
+// Timings of connections. Pages that live take as long as they are open, see [server.follow].
 const (
 	headersWithin = 5 * time.Second
 	bodyWithin    = 10 * time.Second
+	answerTakes   = 30 * time.Second
 	idleFor       = time.Minute
 	stopWithin    = 2 * time.Second
 )
@@ -61,7 +62,7 @@ const (
 // serve answers until ctx ends, which ends pages that live too.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
 	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headersWithin, ReadTimeout: bodyWithin, IdleTimeout: idleFor, MaxHeaderBytes: 32 << 10,
+		Handler: handler, ReadHeaderTimeout: headersWithin, ReadTimeout: bodyWithin, WriteTimeout: answerTakes, IdleTimeout: idleFor, MaxHeaderBytes: 32 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx }, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	ended := make(chan error, 1)

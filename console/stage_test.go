@@ -35,6 +35,7 @@ type stage struct {
 	js  jetstream.JetStream
 	s   *server
 	url string
+	web *httptest.Server
 }
 
 // newStage starts one. Its live parts are looked at more often than usual.
@@ -66,7 +67,7 @@ func stageOn(t *testing.T, settings Settings, js jetstream.JetStream) *stage {
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)
 	t.Cleanup(web.CloseClientConnections)
-	return &stage{t, js, s, web.URL}
+	return &stage{t, js, s, web.URL, web}
 }
 
 // team makes the durables that a team's worker makes.

@@ -54,12 +54,15 @@ function follow() {
       const t = document.getElementById('trouble') || trouble;
       t.hidden = false;
       t.textContent = 'Not up to date: the console does not answer. This page goes on by itself.';
-      if (source?.readyState === EventSource.CLOSED) {
-        source = null;
-        setTimeout(follow, 5000);
-      }
+      if (source?.readyState === EventSource.CLOSED) setTimeout(again, 5000);
     };
   }
+}
+
+// Who is answered and gets no events is logged out, or one of too many: the page itself says which.
+function again() {
+  if (document.activeElement.matches('input, textarea, select')) setTimeout(again, 5000);
+  else location.reload();
 }
 
 function move(step) {

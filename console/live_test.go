@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/rig"
+)
+
+// A page that lives outlives the time that a request may take, and ends when the console does.
+func TestALivePageLastsUntilTheConsoleEnds(t *testing.T) {
+	needsReal(t)
+	t.Parallel()
+	g := newStage(t, Settings{})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- serve(ctx, listener, g.web.Config.Handler, slog.New(slog.DiscardHandler)) }()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var heard rig.Buffer
+	gone := make(chan error, 1)
+	go func() {
+		for lines := bufio.NewReader(answer.Body); ; {
+			line, err := lines.ReadString('\n')
+			if err != nil {
+				gone <- err
+				return
+			}
+			_, _ = heard.Write([]byte(line))
+		}
+	}()
+	select {
+	case err := <-gone:
+		t.Fatalf("it ended before: %v", err)
+	case <-time.After(bodyWithin + 2*time.Second): // that is what is tested
+	}
+	if _, err := g.js.Publish(t.Context(), "events.zorio.pbx.call.hangup", nil); err != nil {
+		t.Fatal(err)
+	}
+	rig.Eventually(t, 20*time.Second, "what changes is told", func() bool { return strings.Contains(heard.String(), "1 events in 24 hours") })
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("the console ends with %v", err)
+	}
+	<-gone
+}
