@@ -102,6 +102,8 @@ func TestWhatCommandsPrint(t *testing.T) {
 		{"tail-body", "tail pbx.call.ringing --since 1h --count 1 --body", 0},
 		{"trace", "trace " + stageDelivery, 0},
 		{"trace-none", "trace nobody", 3},
+		{"search", "search " + stageDelivery, 0},
+		{"search-none", "search nowhere --last 3", 3},
 		{"verify", "verify --headers headers.txt --body body.json --at 2026-01-31T08:00:00Z", 0},
 		{"verify-stale", "verify --headers headers.txt --body body.json --secret another-secret --at 2026-01-31T08:10:00Z", 1},
 		{"no-nats", "teams --nats nats://127.0.0.1:1", 4},

@@ -40,7 +40,7 @@ func newRoot() (root *cobra.Command, reached *bool) {
 	}
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp) // files only where one is wanted
 	root.AddCommand(
-		sendCommand(), tailCommand(), traceCommand(), verifyCommand(),
+		sendCommand(), tailCommand(), traceCommand(), searchCommand(), verifyCommand(),
 		teamsCommand(), statsCommand(), deadCommand(), replayCommand(), quarantineCommand(), refusedCommand(),
 		runCommand(), readyCommand(), doctorCommand(), auditCommand(), migrateCommand(),
 	)

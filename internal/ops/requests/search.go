@@ -12,32 +12,38 @@ import (
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
+// Where a text was found.
+const (
+	InDelivery = "delivery id"
+	InBody     = "body"
+)
+
 // Hit is a message in which a text was found.
 type Hit struct {
-	Stream   string // EVENTS, QUARANTINE, REFUSED or DEAD
-	Sequence uint64
-	Subject  string
-	Stored   time.Time
-	Delivery string // as it came
-	Where    string // "delivery id", or "body"
-	Left     string // what stands before it in the body
-	Right    string // and behind
+	Stream   string    `json:"stream"` // EVENTS, QUARANTINE, REFUSED or DEAD
+	Sequence uint64    `json:"sequence"`
+	Subject  string    `json:"subject"`
+	Stored   time.Time `json:"stored"`
+	Delivery string    `json:"delivery,omitempty"` // as it came, or as the gateway has made it
+	Where    string    `json:"where"`
+	Left     string    `json:"left,omitempty"`  // what stands before it in the body
+	Right    string    `json:"right,omitempty"` // and behind
 }
 
 // Looked is what of a stream was searched.
 type Looked struct {
-	Stream   string
-	Messages int
-	Stored   uint64    // how many there are in all
-	Until    time.Time // how far back; zero where none were looked at
-	Next     uint64    // below this sequence it was not searched; 0 where it was to the end
+	Stream   string    `json:"stream"`
+	Messages int       `json:"messages"`
+	Stored   uint64    `json:"stored"` // how many there are in all
+	Until    time.Time `json:"until"`  // how far back; zero where none were looked at
+	Next     uint64    `json:"next"`   // below this sequence it was not searched; 0 where it was to the end
 }
 
 // Found is the result of a search.
 type Found struct {
-	Hits   []Hit // the newest first, of each stream
-	Looked []Looked
-	Full   bool // as many were found as are shown: there may be more
+	Hits   []Hit    `json:"hits"` // the newest first, of each stream
+	Looked []Looked `json:"searched"`
+	Full   bool     `json:"full"` // as many were found as are shown: there may be more
 }
 
 // Bounds of a search.
@@ -51,7 +57,7 @@ const (
 // dead-lettered: byte for byte, in the newest first, in at most so many messages of each stream, and no longer than ctx or
 // a while. Before is where it goes on in EVENTS; 0 begins at the newest, and the other streams are searched then alone.
 func Search(ctx context.Context, js jetstream.JetStream, text string, most uint64, within time.Duration, before uint64) (*Found, error) {
-	s := &search{js: js, text: []byte(text), most: most, deadline: time.Now().Add(within), found: &Found{}}
+	s := &search{js: js, text: []byte(text), most: most, deadline: time.Now().Add(within), found: &Found{Hits: []Hit{}}}
 	if err := s.in(ctx, stream.Events, before); err != nil {
 		return nil, err
 	}
@@ -111,7 +117,7 @@ func (s *search) in(ctx context.Context, name string, before uint64) error {
 }
 
 func (s *search) look(name string, m *jetstream.RawStreamMsg) {
-	hit := Hit{Stream: name, Sequence: m.Sequence, Subject: m.Subject, Stored: m.Time.UTC(), Delivery: m.Header.Get(zorio.HeaderDelivery), Where: "delivery id"}
+	hit := Hit{Stream: name, Sequence: m.Sequence, Subject: m.Subject, Stored: m.Time.UTC(), Delivery: m.Header.Get(zorio.HeaderDelivery), Where: InDelivery}
 	if hit.Delivery == "" { // the gateway has made one
 		if row, ours := NewRow(name, m); ours {
 			hit.Delivery = row.Delivery
@@ -123,7 +129,7 @@ func (s *search) look(name string, m *jetstream.RawStreamMsg) {
 			return
 		}
 		end := at + len(s.text)
-		hit.Where, hit.Left, hit.Right = "body", string(m.Data[max(0, at-around):at]), string(m.Data[end:min(len(m.Data), end+around)])
+		hit.Where, hit.Left, hit.Right = InBody, string(m.Data[max(0, at-around):at]), string(m.Data[end:min(len(m.Data), end+around)])
 	}
 	s.found.Hits = append(s.found.Hits, hit)
 }
