@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 
 // stage is a console with a NATS of its own.
 type stage struct {
-	t   *testing.T
+	t   testing.TB
 	js  jetstream.JetStream
 	s   *server
 	url string
@@ -48,7 +48,7 @@ func newStage(t *testing.T, settings Settings) *stage {
 const asUsual = "as usual"
 
 // stageOn starts one on a NATS that is there.
-func stageOn(t *testing.T, settings Settings, js jetstream.JetStream) *stage {
+func stageOn(t testing.TB, settings Settings, js jetstream.JetStream) *stage {
 	t.Helper()
 	settings.NATSURL = js.Conn().ConnectedUrl()
 	if err := settings.Check(); err != nil {
