@@ -33,7 +33,7 @@ func (v searchView) Searched() string { return v.Text }
 var depths = []uint64{10_000, 100_000, 1_000_000}
 
 const (
-	searchWithin = 120 * time.Millisecond // of the first
+	searchWithin = 80 * time.Millisecond // of the first
 	deepWithin   = 8 * time.Second
 	longestText  = 1024
 )
