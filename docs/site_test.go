@@ -36,7 +36,7 @@ func TestTheSiteHasEveryPageAndItsLinksLeadSomewhere(t *testing.T) {
 	if pages := rig.Pages(t); len(site) != len(pages) {
 		t.Errorf("the site has %d pages of %d", len(site), len(pages))
 	}
-	for _, file := range glob(t, folder, "*.svg") {
+	for _, file := range glob(t, folder, "*.[sp][vn]g") {
 		site[filepath.Base(file)] = ""
 	}
 	for name, text := range site {

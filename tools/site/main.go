@@ -118,7 +118,7 @@ func write(folder string) error {
 
 // pictures of the pages go with them.
 func pictures(folder string) error {
-	files, err := filepath.Glob("docs/*.svg")
+	files, err := filepath.Glob("docs/*.[sp][vn]g") // drawn, or photographed
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (p *page) follow(attribute string) string {
 }
 
 func addressOf(file string) string {
-	if path.Ext(file) == ".svg" {
+	if ext := path.Ext(file); ext == ".svg" || ext == ".png" {
 		return path.Base(file)
 	}
 	for _, part := range parts {
