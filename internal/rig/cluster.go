@@ -31,7 +31,7 @@ func StartRedisCluster(t testing.TB, masters, replicas int) []*Redis {
 	}
 	clusterAgrees(t, nodes, "cluster_slots_ok:16384\r")
 	for _, replica := range nodes[masters:] {
-		Eventually(t, 30*time.Second, "a replica follows its master", func() bool {
+		Eventually(t, 2*time.Minute, "a replica follows its master", func() bool {
 			return strings.Contains(replica.Command("info", "replication"), "master_link_status:up")
 		})
 	}
@@ -41,7 +41,7 @@ func StartRedisCluster(t testing.TB, masters, replicas int) []*Redis {
 func clusterAgrees(t testing.TB, nodes []*Redis, on string) {
 	t.Helper()
 	for _, node := range nodes {
-		Eventually(t, 30*time.Second, "each node of the Cluster says "+strings.TrimSpace(on), func() bool {
+		Eventually(t, 2*time.Minute, "each node of the Cluster says "+strings.TrimSpace(on), func() bool {
 			return strings.Contains(node.Command("cluster", "info"), on)
 		})
 	}

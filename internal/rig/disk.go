@@ -30,7 +30,7 @@ func SmallDisk(t testing.TB, bytes int) *Disk {
 		t.Fatalf("a small disk: %v: run the tests as root, or allow user namespaces", err)
 	}
 	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
-	Eventually(t, 10*time.Second, "a small disk is mounted (as root, or with user namespaces): "+output.String(), func() bool {
+	Eventually(t, time.Minute, "a small disk is mounted (as root, or with user namespaces): "+output.String(), func() bool {
 		return strings.Contains(output.String(), "mounted")
 	})
 	d := &Disk{t: t, Path: fmt.Sprintf("/proc/%d/root%s/data", holder.Process.Pid, at)}

@@ -76,7 +76,7 @@ func (g *Gateway) URL() string { return "http://" + g.Address + "/webhook" }
 // Ready waits until /readyz says that it can store.
 func (g *Gateway) Ready() {
 	g.t.Helper()
-	Eventually(g.t, 60*time.Second, "the gateway is ready", func() bool {
+	Eventually(g.t, 2*time.Minute, "the gateway is ready", func() bool {
 		if !g.Running() {
 			g.t.Fatalf("the gateway has ended:\n%s", g.Output())
 		}

@@ -108,7 +108,7 @@ func (c NatsCluster) Elected() jetstream.JetStream {
 	t := c[0].t
 	t.Helper()
 	js := JetStream(t, c.URL())
-	Eventually(t, 60*time.Second, "the cluster has a leader", func() bool {
+	Eventually(t, 2*time.Minute, "the cluster has a leader", func() bool {
 		_, err := js.AccountInfo(t.Context())
 		return err == nil
 	})
@@ -120,7 +120,7 @@ func (c NatsCluster) Leader(js jetstream.JetStream, stream string) *Nats {
 	t := c[0].t
 	t.Helper()
 	var leader *Nats
-	Eventually(t, 30*time.Second, "stream "+stream+" has a leader", func() bool {
+	Eventually(t, 2*time.Minute, "stream "+stream+" has a leader", func() bool {
 		s, err := js.Stream(t.Context(), stream)
 		if err == nil && s.CachedInfo().Cluster != nil {
 			for i := range c {

@@ -94,7 +94,7 @@ func (p *Process) Signal(s syscall.Signal) {
 		p.t.Fatalf("%s: %v: %v", p.name, s, err)
 	}
 	if s == syscall.SIGSTOP { // a thread on another processor runs on for a moment
-		Eventually(p.t, 10*time.Second, p.name+" stands still", func() bool { return p.standsStill() })
+		Eventually(p.t, time.Minute, p.name+" stands still", func() bool { return p.standsStill() })
 	}
 }
 
@@ -176,13 +176,17 @@ func (p *Process) cleanup() {
 
 func tail(text string, size int) string { return text[max(0, len(text)-size):] }
 
-// Eventually polls until a condition holds.
+// Eventually polls until a condition holds: often at first, and less so when that takes longer. Looking costs a processor
+// that others wait for.
 func Eventually(t testing.TB, within time.Duration, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(within); !holds(); time.Sleep(5 * time.Millisecond) {
+	const seldom = 25 * time.Millisecond
+	pause := 2 * time.Millisecond
+	for deadline := time.Now().Add(within); !holds(); pause = min(pause*5/4, seldom) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s", within, what)
 		}
+		time.Sleep(pause)
 	}
 }
 
@@ -234,7 +238,7 @@ func Network(t testing.TB) (host func(n int) string) {
 // Listening waits until an address takes connections.
 func (p *Process) Listening(address string) {
 	p.t.Helper()
-	Eventually(p.t, 20*time.Second, p.name+" listens on "+address, func() bool {
+	Eventually(p.t, time.Minute, p.name+" listens on "+address, func() bool {
 		if !p.Running() {
 			p.t.Fatalf("%s has ended: %v; its output:\n%s", p.name, p.current().exit, p.Output())
 		}

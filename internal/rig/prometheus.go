@@ -24,7 +24,7 @@ func StartPrometheus(t testing.TB, config string) *Prometheus {
 	p := &Prometheus{Address: Address(t)}
 	p.Process = Start(t, find(t, "prometheus"), []string{"--config.file=" + config, "--storage.tsdb.path=" + t.TempDir(),
 		"--web.listen-address=" + p.Address, "--log.level=warn"}, Environment("GOMAXPROCS=1"))
-	Eventually(t, 30*time.Second, "Prometheus is ready", func() bool {
+	Eventually(t, 2*time.Minute, "Prometheus is ready", func() bool {
 		answer, err := http.Get("http://" + p.Address + "/-/ready")
 		if err != nil {
 			return false

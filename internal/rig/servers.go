@@ -140,7 +140,7 @@ func (n *Nats) Reload(config string) {
 	n.configure("max_payload: 2MB", "always")
 	before := strings.Count(n.Output(), "Reloaded server configuration")
 	n.Signal(syscall.SIGHUP)
-	Eventually(n.t, 10*time.Second, "nats-server reloads its configuration", func() bool {
+	Eventually(n.t, time.Minute, "nats-server reloads its configuration", func() bool {
 		return strings.Count(n.Output(), "Reloaded server configuration") > before
 	})
 }
@@ -251,7 +251,7 @@ func initPostgres(t testing.TB, dir string, l PostgresLaunch, credential *syscal
 // Ready waits until it takes queries.
 func (p *Postgres) Ready() {
 	p.t.Helper()
-	Eventually(p.t, 30*time.Second, "postgres is ready: "+p.Output(), func() bool {
+	Eventually(p.t, 2*time.Minute, "postgres is ready: "+p.Output(), func() bool {
 		return strings.Contains(p.Output(), "ready to accept connections")
 	})
 	p.Listening(p.Address)

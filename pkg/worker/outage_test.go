@@ -221,7 +221,10 @@ func TestInstancesShareTheWork(t *testing.T) {
 			return nil
 		})
 	}
-	h.declared("team")
+	eventually(t, "both ask for events", func() bool {
+		c, err := h.js.Consumer(t.Context(), stream.Events, "team")
+		return err == nil && c.CachedInfo().NumWaiting > 1
+	})
 	h.publish("shared", 300)
 	h.settled("team")
 	for identity, count := range first.count {

@@ -390,7 +390,7 @@ func TestASlowHandlerKeepsItsEvent(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond) // three in a lane: the last waits and runs far longer than the server waits for a word
 		return nil
 	})
-	w.ackWait = time.Second
+	w.ackWait = 2 * time.Second
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- w.run(ctx) }()
