@@ -24,7 +24,6 @@ func (s *server) follow(w http.ResponseWriter, r *http.Request, p page) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // of nginx
 	sent, out := map[string]string{}, http.NewResponseController(w)
-	_ = out.SetReadDeadline(time.Time{}) // that of the request would end the answer too; not every writer has one
 	for end := time.Now().Add(openFor); time.Now().Before(end); {
 		_ = out.SetWriteDeadline(time.Now().Add(answerTakes))
 		if !s.send(w, r, p, sent) || out.Flush() != nil {

@@ -50,7 +50,7 @@ func TestALivePageLastsUntilTheConsoleEnds(t *testing.T) {
 	select {
 	case err := <-gone:
 		t.Fatalf("it ended before: %v", err)
-	case <-time.After(bodyWithin + 2*time.Second): // that is what is tested
+	case <-time.After(max(bodyWithin, answerTakes) + 2*time.Second): // that is what is tested
 	}
 	if _, err := g.js.Publish(t.Context(), "events.zorio.pbx.call.hangup", nil); err != nil {
 		t.Fatal(err)
