@@ -59,6 +59,9 @@ func (s *server) lettersOf(r *http.Request) (l dead.Selection, err error) {
 		l.Sequence, err = sequenceOf(one)
 		return l, err
 	}
+	if l.Team != "" && !nameOfTeam.MatchString(l.Team) {
+		return l, fmt.Errorf("%w: %q cannot be the name of a team", errMisused, l.Team)
+	}
 	if l.Team == "" && r.FormValue("all") == "" {
 		return l, fmt.Errorf("%w: name a team, or a dead letter: /problems has both", errMisused)
 	}

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -25,28 +23,7 @@ func TestALivePageLastsUntilTheConsoleEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ctx, listener, g.web.Config.Handler, slog.New(slog.DiscardHandler)) }()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Accept", "text/event-stream")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var heard rig.Buffer
-	gone := make(chan error, 1)
-	go func() {
-		for lines := bufio.NewReader(answer.Body); ; {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				gone <- err
-				return
-			}
-			_, _ = heard.Write([]byte(line))
-		}
-	}()
+	heard, gone := follow(t.Context(), t, "http://"+listener.Addr().String()+"/")
 	select {
 	case err := <-gone:
 		t.Fatalf("it ended before: %v", err)
@@ -60,5 +37,9 @@ func TestALivePageLastsUntilTheConsoleEnds(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("the console ends with %v", err)
 	}
-	<-gone
+	select {
+	case <-gone:
+	case <-time.After(20 * time.Second):
+		t.Error("the page does not end")
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"flag"
 	"fmt"
@@ -61,7 +60,7 @@ func (g *stage) load() {
 	for _, browsers := range []int{0, 1, 10} {
 		ctx, cancel := context.WithCancel(g.t.Context())
 		for range browsers {
-			g.follow(ctx, "/")
+			follow(ctx, g.t, g.url+"/")
 		}
 		time.Sleep(2 * time.Second)
 		before, begin := g.js.Conn().Stats(), time.Now()
@@ -72,28 +71,6 @@ func (g *stage) load() {
 		cancel()
 		time.Sleep(time.Second)
 	}
-}
-
-// follow keeps a page open as a browser does.
-func (g *stage) follow(ctx context.Context, path string) {
-	g.t.Helper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+path, nil)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	request.Header.Set("Accept", "text/event-stream")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	go func() {
-		defer answer.Body.Close()
-		for lines := bufio.NewReader(answer.Body); ; {
-			if _, err := lines.ReadString('\n'); err != nil {
-				return
-			}
-		}
-	}()
 }
 
 // flood stores events for a while, as fast as NATS takes them, and returns how many.

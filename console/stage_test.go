@@ -132,6 +132,27 @@ func (v *visitor) ask(method, path string, form url.Values) (int, http.Header, s
 	return answer.StatusCode, answer.Header, string(body)
 }
 
+// follow keeps a page open as a browser does: what it has heard, and the error with which it ends.
+func follow(ctx context.Context, t *testing.T, url string) (heard *rig.Buffer, gone <-chan error) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "text/event-stream")
+	answer, err := http.DefaultClient.Do(request) //nolint:bodyclose // it is closed where it is read
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, ended := &rig.Buffer{}, make(chan error, 1)
+	go func() {
+		defer answer.Body.Close()
+		_, err := io.Copy(heard, answer.Body)
+		ended <- err
+	}()
+	return heard, ended
+}
+
 // browser is one for all tests: it takes a second to start.
 var browser struct {
 	sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/ops/audit"
@@ -18,6 +19,9 @@ func (s *server) teamsRoutes() {
 	s.action(action{path: "/teams/{team}/pause", of: "teams", ask: s.askPause, do: s.doPause})
 	s.action(action{path: "/teams/{team}/resume", of: "teams", ask: s.askResume, do: s.doResume})
 }
+
+// nameOfTeam is what the name of a team can be, and a token of a subject: nobody searches a stream for anything else.
+var nameOfTeam = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // teamsView is how far all teams are.
 type teamsView struct{ Teams []teamLine }
