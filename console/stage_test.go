@@ -133,7 +133,7 @@ func (v *visitor) ask(method, path string, form url.Values) (int, http.Header, s
 }
 
 // follow keeps a page open as a browser does: what it has heard, and the error with which it ends.
-func follow(ctx context.Context, t *testing.T, url string) (heard *rig.Buffer, gone <-chan error) {
+func follow(ctx context.Context, t testing.TB, url string) (heard *rig.Buffer, gone <-chan error) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
