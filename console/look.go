@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -18,7 +19,8 @@ import (
 var functions = template.FuncMap{
 	"plain": plain, "when": when, "ago": ago, "count": count, "size": size, "chip": chip, "spark": spark, "command": command, "lasts": lasts, "rate": rate, "chart": chart, "sentence": sentence,
 	"list": func(words ...string) []string { return words }, "rowLink": rowLink, "hitLink": hitLink, "answerKind": answerKind, "answerWord": answerWord, "took": took, "quoted": quoted,
-	"reasonKind": reasonKind,
+	"reasonKind": reasonKind, "stateKind": stateKind,
+	"replayed": func(e *replay.Entry) string { return whatIsReplayed(e.Selection, e.OnlyMissing) },
 }
 
 // reasonKind is the colour of why an event was dead-lettered: a handler that has said so is no surprise.

@@ -44,6 +44,7 @@ func run(ctx context.Context, s *Settings) error {
 	}
 	log.Info("console", "url", "http://"+listener.Addr().String())
 	server := newServer(s, js, log)
+	defer server.runs.close()
 	var watching sync.WaitGroup
 	defer watching.Wait()
 	watching.Go(func() { server.watch.run(ctx, watchOften, server.busy) })

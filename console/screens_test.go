@@ -28,6 +28,9 @@ var screens = []struct {
 	{"letter", "/problems/dead/1", false},
 	{"entry", "/problems/quarantine/1", false},
 	{"redrive", "/problems/redrive?team=pbx", false},
+	{"replays", "/replay", false},
+	{"newreplay", "/replay/new?team=pbx", true},
+	{"replay", "/replay/start?team=pbx&rate=10", false},
 }
 
 // TestScreenshots makes something of everything happen, and takes pictures of all pages, wide and narrow, light and dark.

@@ -34,6 +34,7 @@ type server struct {
 	watch    *watch
 	here     string // who runs the console
 	problems problems
+	runs     *runs
 	acting   chan struct{} // who acts on dead letters or quarantine: one at a time
 	streams  chan struct{} // pages that are open and live
 	every    time.Duration // between two looks at what is live
@@ -53,7 +54,7 @@ func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
 		looks[name] = parse(name)
 	}
 	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: looks,
-		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), acting: make(chan struct{}, 1), streams: make(chan struct{}, mostStreams), every: lookEvery}
+		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), runs: newRuns(), acting: make(chan struct{}, 1), streams: make(chan struct{}, mostStreams), every: lookEvery}
 }
 
 // routes are all pages, in the order of the menu.
@@ -64,6 +65,7 @@ func (s *server) routes() {
 	s.searchRoutes()
 	s.teamsRoutes()
 	s.problemsRoutes()
+	s.replayRoutes()
 }
 
 // busy reports whether somebody has a page open that lives.

@@ -30,6 +30,12 @@ type Settings struct {
 	proxies []netip.Prefix
 }
 
+// secret is the first of the gateway's secrets, with which the console signs; empty where there is none.
+func (s *Settings) secret() string {
+	first, _, _ := strings.Cut(s.Secret, ",")
+	return strings.TrimSpace(first)
+}
+
 // leastToken is what cannot be guessed within the life of a token.
 const leastToken = 16
 

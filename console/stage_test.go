@@ -64,6 +64,7 @@ func stageOn(t testing.TB, settings Settings, js jetstream.JetStream) *stage {
 	}
 	watching.Go(func() { s.watch.run(ctx, often, busy) })
 	t.Cleanup(func() { cancel(); watching.Wait() })
+	t.Cleanup(s.runs.close)
 	web := httptest.NewServer(s.handler())
 	t.Cleanup(web.Close)
 	t.Cleanup(web.CloseClientConnections)

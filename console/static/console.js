@@ -109,3 +109,34 @@ times(document);
 setInterval(() => times(document), 1000);
 document.addEventListener('visibilitychange', follow);
 follow();
+
+// A histogram is dragged over to choose a time; a bar alone is a link that does the same.
+const histogram = document.querySelector('[data-histogram]');
+if (histogram) {
+  const { from, to } = histogram.dataset;
+  const slots = [...histogram.querySelectorAll('.slot')];
+  const field = (name, share) => {
+    document.getElementById(name).value = new Date((+from + (to - from) * share) * 1000).toISOString().slice(0, 19);
+  };
+  const at = (e) => {
+    const box = histogram.getBoundingClientRect();
+    return Math.min(1, Math.max(0, (e.clientX - box.left) / box.width));
+  };
+  let begin = null;
+  let dragged = false;
+  const choose = (e) => {
+    const [a, b] = [begin, at(e)].sort((x, y) => x - y);
+    slots.forEach((s, i) => s.classList.toggle('chosen', (i + 1) / slots.length > a && i / slots.length < b));
+    field('from', a);
+    field('to', b);
+  };
+  histogram.addEventListener('pointerdown', (e) => { begin = at(e); dragged = false; });
+  window.addEventListener('pointermove', (e) => {
+    if (begin === null || (!dragged && Math.abs(at(e) - begin) < 0.01)) return;
+    dragged = true;
+    choose(e);
+  });
+  window.addEventListener('pointerup', () => { begin = null; });
+  histogram.addEventListener('dragstart', (e) => e.preventDefault());
+  histogram.addEventListener('click', (e) => { if (dragged) e.preventDefault(); });
+}
