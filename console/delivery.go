@@ -23,12 +23,13 @@ import (
 	"github.com/sluicehq/sluice/internal/refused"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/internal/team"
+	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
 func (s *server) deliveryRoutes() {
-	s.page(page{path: "/events/{sequence}", name: "event", of: "requests", live: []string{"teams", "others"}, data: s.eventPage})
-	s.page(page{path: "/refused/{sequence}", name: "refused", of: "requests", live: []string{"others"}, data: s.refusedPage})
+	s.page(page{path: "/events/{sequence}", name: "event", of: "requests", live: []string{"teams", "others"}, data: s.shared(s.eventPage)})
+	s.page(page{path: "/refused/{sequence}", name: "refused", of: "requests", live: []string{"others"}, data: s.shared(s.refusedPage)})
 	s.mux.HandleFunc("GET /events/{sequence}/body", s.download(stream.Events))
 	s.mux.HandleFunc("GET /refused/{sequence}/body", s.download(stream.Refused))
 }
@@ -283,25 +284,26 @@ func waits(c *team.Condition) string {
 	return words[c.State] + ": " + c.Why
 }
 
-// steps are attempts, and what was done, in the order of time; what is to come is last.
+// steps are attempts, and what was done, in the order of time; what is to come is last. The death of a letter that is still
+// there is told by the letter alone.
 func steps(f *trace.Fate, replayed map[string]string) (all []step) {
-	seen := map[string]bool{} // a dead letter tells its attempts, and so does the history
-	failed := func(at time.Time, text string) {
-		if key := at.Format(time.RFC3339Nano) + text; !seen[key] {
-			seen[key] = true
-			all = append(all, step{At: at, Text: text, Failed: true})
+	failed := func(attempts []event.Failure) {
+		for _, a := range attempts {
+			all = append(all, step{At: a.At, Text: a.Error, Failed: true})
 		}
 	}
-	for _, h := range f.History {
-		for _, a := range h.Failures {
-			failed(a.At, a.Error)
+	letter := f.LyingLetter()
+	for i, h := range f.History {
+		if i != letter {
+			failed(h.Failures)
+			all = append(all, step{At: h.At, Text: trace.About(&h, replayed), Failed: h.Outcome == history.Dead, Letter: h.Letter})
 		}
-		all = append(all, step{At: h.At, Text: trace.About(&h, replayed), Failed: h.Outcome == history.Dead, Letter: h.Letter})
 	}
 	for _, c := range f.Copies {
-		for _, a := range append(slices.Clone(c.History), c.Failures...) {
-			failed(a.At, a.Error)
+		if !f.Died() { // what failed before it was redriven
+			failed(c.History)
 		}
+		failed(c.Failures)
 	}
 	slices.SortStableFunc(all, func(a, b step) int { return a.At.Compare(b.At) })
 	for _, c := range f.Copies {

@@ -16,7 +16,7 @@ import (
 )
 
 func (s *server) requestsRoutes() {
-	s.page(page{path: "/requests", name: "requests", title: "Requests", menu: true, live: []string{"choices", "rows"}, data: s.requestsPage})
+	s.page(page{path: "/requests", name: "requests", title: "Requests", menu: true, live: []string{"choices", "rows"}, data: s.shared(s.requestsPage)})
 }
 
 // requestsView is a page of requests, with what may be chosen.
@@ -83,6 +83,9 @@ func (q query) encode() string { return url.Values(q).Encode() }
 
 // Get is for templates.
 func (q query) Get(name string) string { return url.Values(q).Get(name) }
+
+// Narrowed reports whether not everything is meant.
+func (q query) Narrowed() bool { return q.with("before", "") != "/requests" }
 
 // with is the address of the page with one thing changed. A page further down is one of the same list only.
 func (q query) with(name, value string) string {

@@ -217,6 +217,34 @@ func TestSearchFindsWhatPeopleHave(t *testing.T) {
 	}
 }
 
+// Many browsers that have the same list open cost NATS no more than one.
+func TestOpenPagesShareWhatTheyLookUp(t *testing.T) {
+	t.Parallel()
+	g := newStage(t, Settings{})
+	g.s.every = time.Hour
+	looked := 0
+	page := g.s.shared(func(*http.Request) (any, error) { looked++; return looked, nil })
+	for want, accept := range map[int]string{1: "text/event-stream", 10: "text/html"} {
+		looked = 0
+		for range 10 {
+			r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "/requests?answer=stale", nil)
+			r.Header.Set("Accept", accept)
+			if _, err := page(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if looked != want {
+			t.Errorf("%s: looked up %d times", accept, looked)
+		}
+	}
+}
+
+// narrowed are lists and searches that might read much: far back, of what is rare, and of what there is none.
+func narrowed(stored uint64) []string {
+	return []string{fmt.Sprintf("/requests?before=%d.1", stored/2), "/requests?event=pbx.call.hangup", "/requests?event=fax.none", "/requests?answer=refused", "/requests?last=1h",
+		"/requests?delivery=nobody", fmt.Sprint("/events/", stored/2), fmt.Sprint("/events/", stored), "/search?q=nowhere"}
+}
+
 // What is copied from a page and pasted into a shell runs nothing of a stranger's.
 func TestCommandsAreQuoted(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,7 @@ type server struct {
 	notes    notes
 	sessions sessions
 	guesses  guesses
+	shares   shares
 	watch    *watch
 	here     string // who runs the console
 	problems problems

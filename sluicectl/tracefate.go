@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/sluicehq/sluice/internal/history"
 	"github.com/sluicehq/sluice/internal/ops/trace"
-	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // showFate prints what a team did with an event, and what of it is still open. Replayed says who started which replay.
@@ -15,7 +13,7 @@ func (s *session) showFate(f *trace.Fate, replayed map[string]string) {
 	if f.Waits != nil {
 		fmt.Fprintf(s.out, "    %s\n", condition(f.Team, *f.Waits))
 	}
-	letter := lyingLetter(f)
+	letter := f.LyingLetter()
 	for i, h := range f.History {
 		if i == letter || len(f.History) == 1 && isPlain(&h) {
 			continue
@@ -25,7 +23,7 @@ func (s *session) showFate(f *trace.Fate, replayed map[string]string) {
 	}
 	for _, c := range f.Copies {
 		fmt.Fprintf(s.out, "    %s\n", printable(aboutCopy(c, replayed)))
-		if !died(f) { // what failed before it was redriven
+		if !f.Died() { // what failed before it was redriven
 			printFailures(s.out, "      ", c.History)
 		}
 		printFailures(s.out, "      ", c.Failures)
@@ -44,22 +42,6 @@ func when(f *trace.Fate) string {
 // isPlain reports whether the state alone tells everything.
 func isPlain(h *history.Entry) bool {
 	return h.Attempts <= 1 && h.Replay == "" && len(h.Redriven) == 0 && h.Note == "" && (h.Outcome == history.Processed || h.Outcome == history.Skipped)
-}
-
-// died reports whether a death is in the history.
-func died(f *trace.Fate) bool {
-	return slices.ContainsFunc(f.History, func(h history.Entry) bool { return h.Outcome == history.Dead })
-}
-
-// lyingLetter is where in the history the death of a letter stands that is still there, which tells more; -1 for none.
-func lyingLetter(f *trace.Fate) int {
-	for i, h := range slices.Backward(f.History) {
-		lies := func(c *trace.Copy) bool { return c.Stream == stream.Dead && c.Replay == h.Replay }
-		if h.Outcome == history.Dead && slices.ContainsFunc(f.Copies, lies) {
-			return i
-		}
-	}
-	return -1
 }
 
 // aboutCopy says what a copy is, and what it waits for.

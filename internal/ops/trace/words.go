@@ -2,9 +2,11 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sluicehq/sluice/internal/history"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // Words are the state for people.
@@ -72,4 +74,20 @@ func attempts(n int, one string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// Died reports whether a death is in the history.
+func (f *Fate) Died() bool {
+	return slices.ContainsFunc(f.History, func(h history.Entry) bool { return h.Outcome == history.Dead })
+}
+
+// LyingLetter is where in the history the death of a letter stands that is still there, which tells more; -1 for none.
+func (f *Fate) LyingLetter() int {
+	for i, h := range slices.Backward(f.History) {
+		lies := func(c *Copy) bool { return c.Stream == stream.Dead && c.Replay == h.Replay }
+		if h.Outcome == history.Dead && slices.ContainsFunc(f.Copies, lies) {
+			return i
+		}
+	}
+	return -1
 }
