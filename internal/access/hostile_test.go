@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/internal/team"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -192,4 +193,52 @@ func (h *house) state() (all []string) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// A team fills what it may write to, and no more: what others cannot put there any more stays theirs until there is room.
+func TestATeamCannotFillTheDisk(t *testing.T) {
+	h := newHouse(t, "pbx", "evil")
+	letters, err := h.js.Stream(t.Context(), stream.Dead)
+	h.must(err)
+	bounds := letters.CachedInfo().Config
+	if bounds.MaxBytes <= 0 {
+		t.Errorf("nothing bounds dead letters: %+v", bounds)
+	}
+	bounds.MaxBytes = 64 << 10
+	_, err = h.js.UpdateStream(t.Context(), bounds)
+	h.must(err)
+	evil := h.connect("evil")
+	fills := func(subject string, size, most int) bool {
+		for n := range most {
+			if _, err := evil.Publish(t.Context(), fmt.Sprintf(subject, n), make([]byte, size)); err != nil {
+				return false
+			}
+		}
+		return true
+	}
+	if fills("dead.evil.zorio.x%d", 8<<10, 9) || fills("dead.evil.zorio.y%d", 100, 99) {
+		t.Error("dead letters have no end")
+	}
+	if fills("begun.evil.x%d", 2<<10, 1) || fills("$KV.SLUICE_PROCESSES.evil.x%d", 128<<10, 1) {
+		t.Error("a note or a report may be of any size")
+	}
+	for _, name := range []string{stream.Begun, "KV_" + stream.Processes, stream.History, stream.RetryOf("evil")} {
+		s, err := h.js.Stream(t.Context(), name)
+		h.must(err)
+		if c := s.CachedInfo().Config; c.MaxBytes <= 0 && (c.MaxMsgs <= 0 || c.MaxMsgSize <= 0) {
+			t.Errorf("nothing bounds %s: %+v", name, c)
+		}
+	}
+
+	h.happens("good", "bad")
+	m := h.work("pbx")
+	rig.Eventually(t, 20*time.Second, "one is done, and the other cannot become a dead letter", func() bool {
+		return m.done.Load() == 1 && strings.Contains(m.log.String(), "cannot store the copy of an event that failed")
+	})
+	h.must((&team.Team{Name: "evil"}).DropLetters(t.Context(), h.js))
+	rig.Eventually(t, 20*time.Second, "it is a dead letter", func() bool {
+		s, err := h.js.Stream(t.Context(), stream.Dead)
+		h.must(err)
+		return s.CachedInfo().State.Msgs == 1
+	})
 }

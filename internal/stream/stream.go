@@ -58,9 +58,14 @@ const (
 // Bounds of what is about events and not events themselves. NATS sets as much aside on the disk.
 const (
 	historyBytes = 1 << 30
-	leastHistory = 16 << 20 // where there is no room for more
+	deadBytes    = 1 << 30
+	leastBytes   = 16 << 20 // of either, where there is no room for more
 	auditBytes   = 64 << 20
 	refusedEach  = 100 // of each cause; the gateway cuts bodies
+
+	// What teams write that nobody bounds by bytes, because NATS would set them aside.
+	begunSize, begunMost   = 1 << 10, 200_000
+	reportSize, reportMost = 64 << 10, 10_000
 )
 
 // declarations lists every stream as it shall be.
@@ -90,6 +95,9 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	replay.AllowAtomicPublish = true // one sync of the disk for a batch
 	begun := limits(Begun, "Sluice: how often events that came back have begun", begunAge)
 	begun.MaxMsgsPerSubject = 1 // the last note is the only one
+	begun.MaxMsgs, begun.MaxMsgSize = begunMost, begunSize
+	dead := limits(Dead, "Sluice: events that a team gave up on", keptAge)
+	dead.MaxBytes, dead.Discard = deadBytes, jetstream.DiscardNew // where it is full, events stay with their team: no letter is dropped for another
 	audit := limits(Audit, "Sluice: what operators did", actionsAge)
 	audit.MaxBytes, audit.DenyDelete, audit.DenyPurge = auditBytes, true, true
 	refused := limits(Refused, "Sluice: the last requests that became no new event, of each cause", eventsAge)
@@ -99,8 +107,7 @@ func (s Settings) declarations() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		events,
 		limits(Quarantine, "Sluice: authentic, but not routable or late", keptAge),
-		limits(Dead, "Sluice: events that a team gave up on", keptAge),
-		retry, replay, begun, audit, history, refused,
+		retry, replay, begun, audit, dead, history, refused,
 	}
 }
 
@@ -119,6 +126,9 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) (er
 		if want.Name == Events && settings.MaxBytes == 0 && settings.Room > 0 {
 			want.MaxBytes = fitting(have[Events], settings.Room)
 		}
+		if want.Name == Dead {
+			want.MaxBytes = settings.letters(have[Dead])
+		}
 		if have := have[want.Name]; have != nil && same(have.Config, want) {
 			continue
 		}
@@ -136,7 +146,7 @@ func Declare(ctx context.Context, js jetstream.JetStream, settings Settings) (er
 // same reports whether a stream is as it shall be. An update that changes nothing is written and synced all the same: that
 // was most of the time of a gateway's start. What the server fills in differently is updated, as ever.
 func same(have, want jetstream.StreamConfig) bool {
-	want.MaxConsumers, want.MaxMsgs, want.MaxMsgSize = -1, -1, -1
+	want.MaxConsumers, want.MaxMsgs, want.MaxMsgSize = -1, cmp.Or(want.MaxMsgs, -1), cmp.Or(want.MaxMsgSize, -1)
 	want.MaxMsgsPerSubject = cmp.Or(want.MaxMsgsPerSubject, -1)
 	want.Metadata, have.FirstSeq = have.Metadata, want.FirstSeq // the server's own
 	return reflect.DeepEqual(have, want)
@@ -154,11 +164,28 @@ func fitting(have *jetstream.StreamInfo, room int64) int64 {
 	return max(room, int64(have.State.Bytes))
 }
 
-// declare makes one stream as it shall be. The history takes what room there is: it keeps no gateway from starting.
+// letters is a bound of DEAD. One that is there stays unless it is much too low, and where many letters are there already it
+// leaves room for more.
+func (s Settings) letters(have *jetstream.StreamInfo) int64 {
+	bytes := int64(deadBytes)
+	if s.Room > 0 {
+		bytes = max(leastBytes, min(bytes, s.Room/4))
+	}
+	if have == nil {
+		return bytes
+	}
+	if bytes = max(bytes, 2*int64(have.State.Bytes)); have.Config.MaxBytes > bytes/5*4 {
+		return have.Config.MaxBytes
+	}
+	return bytes
+}
+
+// declare makes one stream as it shall be. History and dead letters take what room there is: they keep no gateway from
+// starting.
 func declare(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	for {
 		made, err := js.CreateOrUpdateStream(ctx, want)
-		if want.Name != History || !lacksRoom(err) || want.MaxBytes <= leastHistory {
+		if want.Name != History && want.Name != Dead || !lacksRoom(err) || want.MaxBytes <= leastBytes {
 			return made, err
 		}
 		want.MaxBytes /= 2
@@ -182,7 +209,8 @@ func declareBuckets(ctx context.Context, js jetstream.JetStream, settings Settin
 	return keepReports(ctx, js)
 }
 
-// keepReports takes from the bucket that every team writes to what all buckets have: one message of a team's could empty it.
+// keepReports bounds the bucket that every team writes to, and takes from it what all buckets have: one message of a team's
+// could empty it.
 func keepReports(ctx context.Context, js jetstream.JetStream) error {
 	const name = "KV_" + Processes
 	s, err := js.Stream(ctx, name)
@@ -190,10 +218,10 @@ func keepReports(ctx context.Context, js jetstream.JetStream) error {
 		return explain(name, err)
 	}
 	want := s.CachedInfo().Config
-	if !want.AllowRollup {
+	if !want.AllowRollup && want.MaxMsgs == reportMost {
 		return nil
 	}
-	want.AllowRollup = false
+	want.AllowRollup, want.Discard, want.MaxMsgs, want.MaxMsgSize = false, jetstream.DiscardOld, reportMost, reportSize
 	_, err = js.UpdateStream(ctx, want)
 	return explainUnlessNil(name, err)
 }

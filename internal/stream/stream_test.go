@@ -93,7 +93,7 @@ func TestDeclareUpdatesOnlyWhatChanges(t *testing.T) {
 	}{
 		{func() {}, 0},
 		{func() { settings.MaxAge = 2 * time.Hour }, 1},
-		{func() { settings.Room = 4 << 30 }, 1},
+		{func() { settings.Room = 4 << 30 }, 2}, // of EVENTS, and of DEAD
 		{func() {}, 0},
 	} {
 		c.change()
@@ -103,6 +103,34 @@ func TestDeclareUpdatesOnlyWhatChanges(t *testing.T) {
 		}
 		if after, _, _ := updates.Pending(); after-before != c.updates {
 			t.Errorf("%d updates, want %d, of %+v", after-before, c.updates, settings)
+		}
+	}
+}
+
+// Dead letters of a version that did not bound them stay, all of them, and there is room for as many more.
+func TestDeclareBoundsDeadLettersAndDropsNone(t *testing.T) {
+	t.Parallel()
+	_, js := served(t)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: Dead, Subjects: []string{"dead.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	letter := make([]byte, 512<<10)
+	for range 40 { // 20 MiB, and the bound of so little room would be 16
+		if _, err := js.Publish(t.Context(), "dead.pbx.zorio.x", letter); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := Declare(t.Context(), js, Settings{Room: 32 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		s, err := js.Stream(t.Context(), Dead)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := s.CachedInfo()
+		if info.State.Msgs != 40 || info.Config.MaxBytes < 2*int64(info.State.Bytes)-1 || info.Config.Discard != jetstream.DiscardNew {
+			t.Errorf("%d letters are left, with the bound %d: %v", info.State.Msgs, info.Config.MaxBytes, info.Config.Discard)
 		}
 	}
 }
