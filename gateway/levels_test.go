@@ -100,7 +100,7 @@ func TestMetricsSayHowFullTheStreamsAreAndHowFarTheTeams(t *testing.T) {
 	told := series(t, registry)
 	for name, want := range map[string]float64{
 		"sluice_stream_messages EVENTS": 4, "sluice_stream_messages DEAD": 1, "sluice_stream_messages RETRY": 1, "sluice_stream_messages QUARANTINE": 1,
-		"sluice_stream_messages REPLAY": 0, "sluice_stream_limit_bytes EVENTS": 1 << 20, "sluice_stream_limit_bytes DEAD": math.Inf(1),
+		"sluice_stream_messages REPLAY": 0, "sluice_stream_limit_bytes EVENTS": 1 << 20, "sluice_stream_limit_bytes DEAD": 1 << 30, "sluice_stream_limit_bytes QUARANTINE": math.Inf(1),
 		"sluice_store_limit_bytes": math.Inf(1), "sluice_team_lag pbx": 2,
 		"sluice_team_dead_letters pbx": 1, "sluice_team_processes pbx": 0, "sluice_team_state working pbx": 1, "sluice_team_state no process pbx": 0,
 	} {
