@@ -2,8 +2,10 @@ package rig
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/access"
 )
@@ -15,17 +17,23 @@ var guarded sync.Map
 // folder: [JetStream] connects to it as its operator, and [Environment] gives who connects to it the operator's credentials.
 func Guarded(url string, folder access.Folder) { guarded.Store(url, folder) }
 
-// Credentials is the file of the operator of such a NATS; empty for another NATS.
+// Credentials is the file of the operator of such a NATS; empty for another NATS. A gateway makes it a moment after it takes
+// webhooks.
 func Credentials(url string) string {
 	folder, known := guarded.Load(url)
 	if !known {
 		return ""
 	}
-	file := folder.(access.Folder).Seed(access.Operator)
-	if _, err := os.Stat(file); err != nil { // that gateway is of a test that has ended, and another has its address
-		return ""
+	file, within := folder.(access.Folder).Seed(access.Operator), filepath.Dir(string(folder.(access.Folder)))
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(file); err == nil {
+			return file
+		}
+		if _, err := os.Stat(within); err != nil { // that gateway is of a test that has ended, and another has its address
+			break
+		}
 	}
-	return file
+	return ""
 }
 
 // withCredentials adds to the settings of a process who it is to the embedded NATS that it connects to, unless they say so.
@@ -38,8 +46,10 @@ func withCredentials(settings []string) []string {
 	if hub, data := is["SLUICE_HUB_LISTEN"], is["SLUICE_DATA"]; hub != "" && data != "" {
 		Guarded("nats://"+hub, access.In(data))
 	}
-	if _, set := is["NATS_CREDS"]; !set && Credentials(is["NATS_URL"]) != "" {
-		return append(settings, "NATS_CREDS="+Credentials(is["NATS_URL"]))
+	if _, set := is["NATS_CREDS"]; !set {
+		if operator := Credentials(is["NATS_URL"]); operator != "" {
+			return append(settings, "NATS_CREDS="+operator)
+		}
 	}
 	return settings
 }

@@ -73,7 +73,7 @@ func Socket(t testing.TB) *os.File {
 // URL is where it takes webhooks.
 func (g *Gateway) URL() string { return "http://" + g.Address + "/webhook" }
 
-// Ready waits until /readyz says that it can store.
+// Ready waits until /readyz says that it can store, which with a journal it can before its NATS listens.
 func (g *Gateway) Ready() {
 	g.t.Helper()
 	Eventually(g.t, 2*time.Minute, "the gateway is ready", func() bool {
