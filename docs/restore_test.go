@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/gateway/seen"
 	"github.com/sluicehq/sluice/internal/rig"
+	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/inbox"
 	"github.com/sluicehq/sluice/pkg/zorio"
@@ -47,7 +52,7 @@ func TestStreamsAreRestoredWhileTheGatewayAnswers(t *testing.T) {
 	rig.Eventually(t, time.Minute, "the gateway knows that what came after the backup is lost", func() bool { return answer(t, g.URL(), 40) == "200 OK" })
 	deliver(t, g.URL(), "200 OK", 41, 80)
 	rig.Eventually(t, time.Minute, "Redis is refilled from the restored stream", func() bool {
-		return redis.Command("keys", "zorio:delivery:call-39/*") != ""
+		return rememberedOf(t, redis, js, "call-39")
 	})
 	deliver(t, g.URL(), "200 Duplicate", 0, 40)
 	team.has(120)
@@ -146,4 +151,21 @@ func (p *pbx) has(want int) {
 		err := tables.DB().QueryRowContext(p.t.Context(), `SELECT count(*) FROM calls`).Scan(&calls)
 		return err == nil && calls == want
 	})
+}
+
+// rememberedOf reports whether Redis remembers a delivery as stored in the stream that there is now.
+func rememberedOf(t *testing.T, redis *rig.Redis, js jetstream.JetStream, delivery string) bool {
+	t.Helper()
+	events, err := js.Stream(t.Context(), stream.Events)
+	if err != nil {
+		return false
+	}
+	memory, err := seen.NewRedis(redis.URL(), secure.Files{}, seen.Small, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	memory.Of(events.CachedInfo().Created)
+	sequence, err := memory.Find(t.Context(), delivery)
+	return err == nil && sequence > 0
 }

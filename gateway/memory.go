@@ -135,7 +135,7 @@ func (m *refillable) run(ctx context.Context, refill func(since time.Time) error
 }
 
 func inRedis(s *Settings, hub *hub, admin *telemetry.Admin, log *slog.Logger) (*memory, error) {
-	r, err := seen.NewRedis(s.RedisURL, s.RedisTLS.Files(), log)
+	r, err := seen.NewRedis(s.RedisURL, s.RedisTLS.Files(), seen.Layout(s.SeenLayout), log)
 	if err != nil {
 		return nil, err
 	}

@@ -71,6 +71,7 @@ type Settings struct {
 	MaxConnections      int            `env:"SLUICE_MAX_CONNECTIONS" envDefault:"16384" min:"1" max:"1000000" help:"maximum open connections; beyond it, the connection that has gone longest without a complete request is closed, or the new one gets 503"`
 	MaxConnectionsPerIP int            `env:"SLUICE_MAX_CONNECTIONS_PER_IP" envDefault:"0" min:"0" max:"1000000" help:"maximum open connections from one address; beyond it, the one of them that has gone longest without a complete request is closed, or the new one gets 429; 0: half of SLUICE_MAX_CONNECTIONS"`
 	SeenMax             int            `env:"SLUICE_SEEN_MAX" envDefault:"1000000" min:"1000" max:"100000000" help:"without Redis: maximum deliveries remembered in memory, about 100 bytes each"`
+	SeenLayout          string         `env:"SLUICE_SEEN_LAYOUT" envDefault:"small" oneof:"small,zorio" help:"how deliveries lie in Redis: in about 37 bytes each (small), or as Zorio's sample receivers do it, in about 200 (zorio), for a Redis shared with one of them"`
 
 	Traces           tracing.Settings
 	TrustTraceparent bool `env:"SLUICE_TRUST_TRACEPARENT" help:"continue the trace that a request says it belongs to (traceparent, which nobody signs); otherwise each delivery begins a trace of its own, with a link to that one"`

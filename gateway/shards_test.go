@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sluicehq/sluice/internal/rig"
 )
 
@@ -24,8 +26,13 @@ func TestAShardOfRedisThatComesBackEmptyIsRefilled(t *testing.T) {
 		}
 		return stored
 	}
-	marked := func(node *rig.Redis) int {
-		return strings.Count(node.Command("--scan", "--pattern", "zorio:*"), "shards-")
+	marked := func(node *rig.Redis) (count int) {
+		client := redis.NewClient(&redis.Options{Addr: node.Address})
+		defer func() { _ = client.Close() }()
+		for _, hash := range client.Keys(t.Context(), "sluice:seen:{*}:*.*").Val() {
+			count += int(client.HLen(t.Context(), hash).Val())
+		}
+		return count
 	}
 	if stored := sendAll(); stored != count {
 		t.Fatalf("%d of %d are stored", stored, count)

@@ -154,8 +154,8 @@ func TestSIGTERMAnswersWhatIsInsideAndEndsWithZero(t *testing.T) {
 	if code := g.Wait(30 * time.Second); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if mark := redis.Command("get", "zorio:delivery:inside"); !strings.Contains(mark, ":1@") {
-		t.Errorf("its mark is %q", mark)
+	if sequence := remembered(t, redis, "inside"); sequence != 1 {
+		t.Errorf("it is remembered as %d", sequence)
 	}
 }
 

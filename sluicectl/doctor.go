@@ -63,7 +63,9 @@ func redisAt(url string, files secure.Files) func() (doctor.Redis, error) {
 	if url == "" {
 		return nil
 	}
-	return func() (doctor.Redis, error) { return seen.NewRedis(url, files, slog.New(slog.DiscardHandler)) }
+	return func() (doctor.Redis, error) {
+		return seen.NewRedis(url, files, seen.Small, slog.New(slog.DiscardHandler))
+	}
 }
 
 // madeSecret is the secret that `make run` keeps, where the environment has none.

@@ -90,7 +90,7 @@ func (r *releasing) do(ctx context.Context, s *session, ids []string) error {
 		return err
 	}
 	if url != "" {
-		memory, err := seen.NewRedis(url, r.tls.Files(), slog.New(slog.DiscardHandler))
+		memory, err := seen.NewRedis(url, r.tls.Files(), seen.Small, slog.New(slog.DiscardHandler))
 		if err != nil {
 			return err
 		}

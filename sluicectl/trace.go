@@ -73,7 +73,7 @@ func (t *tracing) do(ctx context.Context, s *session, delivery string) error {
 
 // ask looks into Redis; one that is away costs nothing but the shortcut.
 func (t *tracing) ask(ctx context.Context, delivery string) (sequence uint64, remembered string, err error) {
-	memory, err := seen.NewRedis(t.redis, t.tls.Files(), slog.New(slog.DiscardHandler))
+	memory, err := seen.NewRedis(t.redis, t.tls.Files(), seen.Small, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 0, "", err
 	}

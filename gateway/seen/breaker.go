@@ -105,8 +105,8 @@ func remedy(err error) string {
 	text := err.Error()
 	for _, word := range []string{"NOAUTH", "WRONGPASS", "NOPERM"} {
 		if strings.Contains(text, word) {
-			return "correct user and password in REDIS_URL; the user needs GET, MGET, SET and PING on " + keyPrefix + "* and " + coveredKey +
-				"*, and CLUSTER in a Cluster"
+			return "correct user and password in REDIS_URL; the user needs GET, MGET, SET, APPEND, EXPIRE, HEXISTS, HSETNX, HLEN, HGETALL and PING on " +
+				coveredKey + "*, GET, MGET and SET on " + keyPrefix + "*, and CLUSTER in a Cluster"
 		}
 	}
 	switch {

@@ -121,6 +121,8 @@ func (h *holding) tag() string {
 // adopt takes over who has which slots, and reports whether that is news. A shard whose slots are as before goes on,
 // whoever has them. One with other slots begins anew: nothing says that all of them are covered.
 func (r *Redis) adopt(found []*holding) (news bool) {
+	r.adopting.Lock()
+	defer r.adopting.Unlock()
 	before := map[string]*shard{}
 	for _, s := range r.shards.Load().list {
 		before[s.slots] = s

@@ -30,7 +30,7 @@ func seenIn(t *testing.T, r *Redis, identities []string) (seen, all map[*shard]i
 	_ = r.Lookup(t.Context(), identities, known)
 	seen, all = map[*shard]int{}, map[*shard]int{}
 	for i, identity := range identities {
-		s := r.shards.Load().of(shortKey(identity))
+		s := r.shards.Load().of(r.keys(identity)[0])
 		if all[s]++; known[i] {
 			seen[s]++
 		}
@@ -110,7 +110,7 @@ func TestAReplicaThatTakesOverIsTheSameShard(t *testing.T) {
 	defer stop()
 	asked.expect(t, time.Now().Add(-TTL))
 	first := r.shards.Load().list[0]
-	rig.Eventually(t, 30*time.Second, "it is covered", func() bool { return nodes[3].Command("dbsize") == "2" })
+	rig.Eventually(t, 30*time.Second, "it is covered", func() bool { return nodes[3].Command("dbsize") == "3" })
 	nodes[0].Kill()
 	rig.Eventually(t, 30*time.Second, "the shard is away", func() bool { return r.State().Away })
 	_ = r.Mark(t.Context(), []Mark{{Identity: "foo{" + strings.TrimPrefix(newTag(0), ":{") + "}/" + digitsA, Sequence: 1, Stored: time.Now()}})
@@ -126,7 +126,7 @@ func TestAReplicaThatTakesOverIsTheSameShard(t *testing.T) {
 // A shard that is given slots which are empty, because they were those of a node that is gone, has them refilled.
 func TestSlotsThatChangeHandsAreRefilled(t *testing.T) {
 	t.Parallel()
-	r, err := NewRedis("redis://127.0.0.1:1?cluster=true", secure.Files{}, slog.New(slog.DiscardHandler))
+	r, err := NewRedis("redis://127.0.0.1:1?cluster=true", secure.Files{}, Small, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package seen
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
@@ -12,11 +11,12 @@ import (
 func (r *Redis) Find(ctx context.Context, delivery string) (sequence uint64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	values, err := r.get(ctx, []string{delivery}, func(string) string { return keyPrefix + delivery })
-	_, digits, _ := strings.Cut(values[0], ":")
-	digits, _, _ = strings.Cut(digits, ofStream)
-	sequence, _ = strconv.ParseUint(digits, 10, 64) // anything else is not a mark of ours
-	return sequence, err
+	if r.layout == Small {
+		if sequence, err = r.findSmall(ctx, delivery); sequence != 0 || err != nil || !r.afterOthers() {
+			return sequence, err
+		}
+	}
+	return r.findZorio(ctx, delivery)
 }
 
 // EvictionPolicy is what Redis does when its memory is full, such as "volatile-ttl"; of a Cluster, one node's.

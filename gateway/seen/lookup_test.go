@@ -3,30 +3,27 @@ package seen
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
-	"github.com/sluicehq/sluice/internal/secure"
 )
 
-// BenchmarkLookup is one look-up for a group as it forms at 64 connections.
-func BenchmarkLookup(b *testing.B) {
-	server := rig.StartRedis(b)
-	r, err := NewRedis(server.URL(), secure.Files{}, slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close()
-	identities := make([]string, 24)
-	for i := range identities {
-		identities[i] = fmt.Sprintf("0d5c1f0e-5a1f-4a57-9a0e-%012d/0123456789abcdef", i)
-	}
-	known := make([]bool, len(identities))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := r.Lookup(context.Background(), identities, known); err != nil {
-			b.Fatal(err)
-		}
+// BenchmarkGroup is a look-up and a mark of a group as it forms at 64 connections, in each layout.
+func BenchmarkGroup(b *testing.B) {
+	for _, layout := range []Layout{Zorio, Small} {
+		b.Run(string(layout), func(b *testing.B) {
+			r := openAs(b, rig.StartRedis(b).URL(), layout)
+			marks, identities, known := make([]Mark, 24), make([]string, 24), make([]bool, 24)
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				for i := range identities {
+					identities[i] = fmt.Sprintf("0d5c1f0e-5a1f-4a57-9a0e-%012d/0123456789abcdef", 24*n+i)
+					marks[i] = Mark{Identity: identities[i], Sequence: uint64(24*n + i), Stored: time.Now()}
+				}
+				patiently(b, r, func() error { return r.Lookup(context.Background(), identities, known) })
+				patiently(b, r, func() error { return r.Mark(context.Background(), marks) })
+			}
+		})
 	}
 }

@@ -19,7 +19,7 @@ import (
 func TestKeysAndValuesAreThoseOfTheSamples(t *testing.T) {
 	t.Parallel()
 	server := rig.StartRedis(t)
-	r := open(t, server.URL())
+	r := openAs(t, server.URL(), Zorio)
 	mark(t, r, time.Now(), "id-1/"+digitsA)
 	mark(t, r, time.Now(), "id-1/"+digitsB)
 	if got := server.Command("get", "zorio:delivery:id-1"); got != digitsA+":1" {
@@ -42,7 +42,7 @@ func TestKeysAndValuesAreThoseOfTheSamples(t *testing.T) {
 func TestMarksOfOtherReceiversCountForNothing(t *testing.T) {
 	t.Parallel()
 	server := rig.StartRedis(t)
-	r := open(t, server.URL())
+	r := openAs(t, server.URL(), Zorio)
 	server.Command("set", "zorio:delivery:id-1", "1")
 	expect(t, lookup(t, r, "id-1/"+digitsA), false)
 	mark(t, r, time.Now(), "id-1/"+digitsA)
@@ -100,7 +100,7 @@ func TestRedisThatNeverAnswered(t *testing.T) {
 	defer hole.Close()
 	for name, address := range map[string]string{"refused": rig.Address(t), "black hole": hole.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
-			r, err := NewRedis("redis://"+address, secure.Files{}, slog.New(slog.DiscardHandler))
+			r, err := NewRedis("redis://"+address, secure.Files{}, Small, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +133,7 @@ func TestTheLogNamesTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log rig.Buffer
-			r, err := NewRedis(rig.StartRedis(t, c.args...).URL(), secure.Files{}, slog.New(slog.NewTextHandler(&log, nil)))
+			r, err := NewRedis(rig.StartRedis(t, c.args...).URL(), secure.Files{}, Small, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func (c refills) expect(t *testing.T, about time.Time) {
 func covers(t *testing.T, r *Redis) {
 	t.Helper()
 	rig.Eventually(t, 30*time.Second, "all is marked again", func() bool {
-		covered := parseTime(r.client.Get(t.Context(), coveredKey).Val())
+		covered := parseTime(r.client.Get(t.Context(), r.shards.Load().list[0].covered).Val())
 		return time.Since(covered) < 2*time.Second
 	})
 }
@@ -225,12 +225,12 @@ func TestWhatRedisForgotOfTheLastSecondsIsRefilled(t *testing.T) {
 	asked.expect(t, time.Now().Add(-TTL))
 	covers(t, r)
 	server.Command("save")
-	saved := server.Command("get", coveredKey)
+	saved := server.Command("get", coveredKey+":small")
 	mark(t, r, time.Now(), "id/"+digitsA)
-	rig.Eventually(t, 30*time.Second, "more is covered", func() bool { return server.Command("get", coveredKey) > saved })
+	rig.Eventually(t, 30*time.Second, "more is covered", func() bool { return server.Command("get", coveredKey+":small") > saved })
 	server.Kill()
 	server.Restart()
-	if server.Command("exists", "zorio:delivery:id") != "0" {
+	if server.Command("--scan", "--pattern", "sluice:seen:{*") != "" {
 		t.Fatal("it has forgotten nothing")
 	}
 	asked.expect(t, time.Now())
@@ -268,8 +268,15 @@ func TestAHangingRedisComesBackByItself(t *testing.T) {
 
 func TestADeliveryIsFoundByItsID(t *testing.T) {
 	t.Parallel()
+	for _, layout := range []Layout{Small, Zorio} {
+		aDeliveryIsFound(t, layout)
+	}
+}
+
+func aDeliveryIsFound(t *testing.T, layout Layout) {
+	t.Helper()
 	server := rig.StartRedis(t, "--maxmemory-policy", "volatile-ttl")
-	r := open(t, server.URL())
+	r := openAs(t, server.URL(), layout)
 	patiently(t, r, func() error {
 		return r.Mark(t.Context(), []Mark{{Identity: "id-1/0123456789abcdef", Sequence: 42, Stored: time.Now()}})
 	})
@@ -290,7 +297,7 @@ func TestADeliveryIsFoundByItsID(t *testing.T) {
 
 // A stream that was restored from a backup is made now, and has events that are older.
 func TestAnotherStreamIsRefilledFromItsBeginning(t *testing.T) {
-	r, err := NewRedis("redis://127.0.0.1:1", secure.Files{}, slog.New(slog.DiscardHandler))
+	r, err := NewRedis("redis://127.0.0.1:1", secure.Files{}, Small, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,6 +128,7 @@ func (k *keeper) probeAll(ctx context.Context) map[*shard]time.Time {
 		switch {
 		case errs[i] == nil:
 			s.reset()
+			k.grow(ctx, s)
 			answers[s] = covered[i]
 		case ctx.Err() == nil:
 			s.trip(errs[i])
@@ -205,7 +206,7 @@ func (p *part) Mark(ctx context.Context, marks []Mark) error {
 	shards := p.shards.Load()
 	own := make([]Mark, 0, len(marks))
 	for _, m := range marks {
-		if p.has(shards, shortKey(m.Identity)) || p.has(shards, longKey(m.Identity)) {
+		if slices.ContainsFunc(p.keys(m.Identity), func(key string) bool { return p.has(shards, key) }) {
 			own = append(own, m)
 		}
 	}

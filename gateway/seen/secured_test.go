@@ -49,7 +49,7 @@ func TestRedisIsReachedWithCertificates(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := rig.NewAuthority(t)
-			r, err := NewRedis(start(t, a), files(a), slog.New(slog.DiscardHandler))
+			r, err := NewRedis(start(t, a), files(a), Small, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +66,7 @@ func clusterOfOne(t *testing.T, a *rig.Authority) *rig.Redis {
 	t.Helper()
 	_, bus, _ := strings.Cut(rig.Address(t), ":")
 	node := rig.StartTLSRedis(t, a, "--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", bus, "--cluster-announce-ip", "127.0.0.1")
-	r, err := NewRedis(tlsURL(node), files(a), slog.New(slog.DiscardHandler))
+	r, err := NewRedis(tlsURL(node), files(a), Small, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestARedisThatCertificatesKeepAwaySaysWhy(t *testing.T) {
 				f.Cert, f.Key = a.File(c.cert), a.File(c.cert+"-key")
 			}
 			var log rig.Buffer
-			r, err := NewRedis(c.url, f, slog.New(slog.NewTextHandler(&log, nil)))
+			r, err := NewRedis(c.url, f, Small, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestANewCertificateForRedisNeedsNoRestart(t *testing.T) {
 	a, next := rig.NewAuthority(t), rig.NewAuthority(t)
 	ours := files(a)
 	server := rig.StartTLSRedis(t, a)
-	r, err := NewRedis(tlsURL(server), ours, slog.New(slog.DiscardHandler))
+	r, err := NewRedis(tlsURL(server), ours, Small, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // coveredKey begins the key of a time, in milliseconds since 1970: what was stored before it is marked in this shard. It
@@ -19,8 +21,16 @@ type shard struct {
 	breaker
 	gap
 	slots   string // such as 0-5460; empty for all there are
+	base    string // begins the keys about the shard itself
 	covered string // the key of the time until which it is covered
 	witness string // the key of what this process wrote last
+
+	others atomic.Int64 // see heard
+
+	// What marks lie in, in the layout Small.
+	level   atomic.Int32 // of the next half-day's first generation
+	listing sync.Mutex
+	lists   map[int64]list // by half-day
 
 	// The keeper's alone.
 	started     bool // the first look at an answering shard is over
@@ -29,11 +39,16 @@ type shard struct {
 
 // newShard makes the shard of these slots, whose keys lie where tag says.
 func (r *Redis) newShard(what, address, slots, tag string) *shard {
-	covered := coveredKey + tag
-	return &shard{
+	s := &shard{
 		breaker: breaker{log: r.log, what: what, address: address, state: State{Since: time.Now()}, explain: r.explain},
-		slots:   slots, covered: covered, witness: covered + ":" + r.process,
+		slots:   slots, base: coveredKey + tag, covered: coveredKey + tag, lists: map[int64]list{},
 	}
+	if r.layout == Small {
+		s.covered += ":small"
+		s.others.Store(notAsked)
+	}
+	s.witness = s.covered + ":" + r.process
+	return s
 }
 
 // gap is the earliest time from which marks are missing as far as this process knows.
@@ -74,13 +89,29 @@ func (r *Redis) probe(ctx context.Context, s *shard) (covered time.Time, err err
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	now, pipe := time.Now(), r.client.Pipeline()
-	value, kept := pipe.Get(ctx, s.covered), pipe.Get(ctx, s.witness)
+	value, others, kept := pipe.Get(ctx, s.covered), pipe.Get(ctx, s.base), pipe.Get(ctx, s.witness)
 	pipe.Set(ctx, s.witness, now.UnixMilli(), TTL)
+	if r.layout == Small {
+		s.try(ctx, pipe)
+	}
 	if _, err := exec(ctx, pipe); err != nil {
 		return time.Time{}, err
 	}
 	s.compare(parseTime(kept.Val()), now)
-	return parseTime(value.Val()), nil
+	if covered = parseTime(value.Val()); r.layout == Zorio {
+		return covered, nil
+	}
+	return s.heard(parseTime(others.Val()), covered), nil
+}
+
+// try does all that the layout Small does: a user that lacks a right for it makes Redis away, and stays away.
+func (s *shard) try(ctx context.Context, pipe redis.Pipeliner) {
+	hash := s.base + ":try"
+	pipe.Append(ctx, s.witness, "")
+	pipe.HSetNX(ctx, hash, "", 0)
+	pipe.Expire(ctx, hash, TTL)
+	pipe.HExists(ctx, hash, "")
+	pipe.HLen(ctx, hash)
 }
 
 // compare notes a gap where the shard holds something older than what it had acknowledged.
