@@ -1,6 +1,7 @@
 package requests
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/refused"
 	"github.com/sluicehq/sluice/internal/stream"
+	"github.com/sluicehq/sluice/pkg/event"
 )
 
 // Filter says which requests are meant: those that are all of what is set.
@@ -18,7 +20,7 @@ type Filter struct {
 	Since    time.Time // stored then or later
 	Until    time.Time // stored before
 	Source   string
-	Event    string // name
+	Event    string // name, or a pattern of names such as pbx.>
 	Answer   string // [Accepted], [Refused], or one of [refused.Causes]
 	Delivery string
 }
@@ -84,14 +86,15 @@ func (l *lister) openEvents(ctx context.Context, before uint64) error {
 	}
 	l.page.Next.Events = before
 	var of lane = &whole{name: stream.Events, first: first, before: before}
-	if l.filter.Event != "" || l.filter.Source != "" {
-		subjects := matching(info, l.filter.Source, l.filter.Event)
-		if len(subjects) == 0 {
-			return nil
-		}
-		if len(subjects) < len(info.State.Subjects) { // or all of them are meant
-			of = &few{name: stream.Events, subjects: subjects, before: before}
-		}
+	subjects := matching(info, l.filter.Source, l.filter.Event)
+	switch {
+	case info.State.Subjects == nil && event.ValidName(l.filter.Event): // there are too many to list them
+		of = &few{name: stream.Events, subjects: []string{event.Subject(cmp.Or(l.filter.Source, "*"), l.filter.Event)}, before: before}
+	case info.State.Subjects == nil || len(subjects) == len(info.State.Subjects): // all of them are meant, or are looked at
+	case len(subjects) == 0:
+		return nil
+	default:
+		of = &few{name: stream.Events, subjects: subjects, before: before}
 	}
 	l.lanes, l.names = append(l.lanes, of), append(l.names, stream.Events)
 	return nil
@@ -132,8 +135,9 @@ func (l *lister) bounds(ctx context.Context, name string, before uint64) (first,
 	return first, end, info, nil
 }
 
-// mostSubjects is how many subjects are listed: as many kinds of events as anybody could look at.
-const mostSubjects = 1000
+// mostSubjects is how many subjects are listed: as many kinds of events as anybody could look at. [stream.LastBefore] takes
+// no more either.
+var mostSubjects uint64 = 1000
 
 // look is what a stream holds, by subject where it has not too many.
 func look(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {
@@ -144,7 +148,7 @@ func look(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.
 	if err != nil {
 		return nil, err
 	}
-	if s.CachedInfo().State.NumSubjects > mostSubjects {
+	if s.CachedInfo().State.NumSubjects > mostSubjects { // then nothing is said of them
 		return s.CachedInfo(), nil
 	}
 	return s.Info(ctx, jetstream.WithSubjectFilter(strings.ToLower(name)+".>"))
@@ -154,7 +158,7 @@ func look(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.
 func matching(info *jetstream.StreamInfo, source, rest string) (subjects []string) {
 	for subject := range info.State.Subjects {
 		tokens := strings.SplitN(subject, ".", 3)
-		if len(tokens) == 3 && (source == "" || source == tokens[1]) && (rest == "" || rest == tokens[2]) {
+		if len(tokens) == 3 && (source == "" || source == tokens[1]) && (rest == "" || event.Match(rest, tokens[2])) {
 			subjects = append(subjects, subject)
 		}
 	}
@@ -216,7 +220,7 @@ func (l *lister) passed(name string, sequence uint64) {
 }
 
 func (f *Filter) takes(r *Row) bool {
-	return (f.Source == "" || f.Source == r.Source) && (f.Event == "" || f.Event == r.Event) && (f.Delivery == "" || f.Delivery == r.Delivery) && f.answered(r.Answer)
+	return (f.Source == "" || f.Source == r.Source) && (f.Event == "" || event.Match(f.Event, r.Event)) && (f.Delivery == "" || f.Delivery == r.Delivery) && f.answered(r.Answer)
 }
 
 func (f *Filter) answered(answer string) bool {

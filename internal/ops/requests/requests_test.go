@@ -105,6 +105,7 @@ func TestEveryRequestIsOnExactlyOnePage(t *testing.T) {
 		"refused":   {Filter{Answer: Refused}, func(row string) bool { return !strings.HasPrefix(row, Accepted) }},
 		"duplicate": {Filter{Answer: "duplicate"}, has("duplicate")},
 		"an event":  {Filter{Event: "pbx.call.hangup"}, has("pbx.call.hangup")},
+		"a pattern": {Filter{Event: "pbx.>"}, has("pbx.")},
 		"rare":      {Filter{Event: "fax.rare"}, has("fax.rare")},
 		"none":      {Filter{Event: "fax.none"}, has("fax.none")},
 		"a source":  {Filter{Source: "zorio"}, func(string) bool { return true }},
@@ -120,6 +121,28 @@ func TestEveryRequestIsOnExactlyOnePage(t *testing.T) {
 	p, err := List(t.Context(), in.js, Filter{Answer: "invalid"}, Position{}, 1)
 	if err != nil || len(p.Rows) != 1 || p.Rows[0].Size != 70_000 || p.Rows[0].Took != 1500*time.Microsecond {
 		t.Errorf("%+v %v", p, err)
+	}
+}
+
+// Where there are more kinds of events than anybody could choose from, one is found all the same.
+func TestManyKindsOfEventsAreNotListed(t *testing.T) {
+	in := newInbox(t, 60)
+	before := mostSubjects
+	t.Cleanup(func() { mostSubjects = before })
+	mostSubjects = 3
+	has := func(part string) func(string) bool {
+		return func(row string) bool { return strings.Contains(row, part) }
+	}
+	for name, c := range map[string]struct {
+		filter Filter
+		keep   func(string) bool
+	}{
+		"all": {Filter{}, func(string) bool { return true }}, "rare": {Filter{Event: "fax.rare"}, has("fax.rare")}, "a pattern": {Filter{Event: "pbx.>"}, has("pbx.")},
+		"a source": {Filter{Source: "stripe"}, has("stripe")}, "both": {Filter{Source: "zorio", Event: "fax.rare"}, has("fax.rare")},
+	} {
+		if got, want := in.pages(c.filter, 7), in.want(c.keep); !slices.Equal(got, want) {
+			t.Errorf("%s: %d rows instead of %d", name, len(got), len(want))
+		}
 	}
 }
 
