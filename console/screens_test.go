@@ -28,6 +28,7 @@ var screens = []struct {
 	{"letter", "/problems/dead/1", false},
 	{"entry", "/problems/quarantine/1", false},
 	{"redrive", "/problems/redrive?team=pbx", false},
+	{"send", "/send", false},
 	{"replays", "/replay", false},
 	{"newreplay", "/replay/new?team=pbx", true},
 	{"replay", "/replay/start?team=pbx&rate=10", false},

@@ -67,6 +67,7 @@ func (s *server) routes() {
 	s.teamsRoutes()
 	s.problemsRoutes()
 	s.replayRoutes()
+	s.sendRoutes()
 }
 
 // busy reports whether somebody has a page open that lives.

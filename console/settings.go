@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"strings"
 
+	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/internal/socket"
 	"github.com/sluicehq/sluice/internal/stream"
@@ -24,6 +26,7 @@ type Settings struct {
 	NATSURL    string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds  string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	NATSTLS    secure.NATS
+	Gateway    string `env:"SLUICE_CONSOLE_GATEWAY" envDefault:"http://127.0.0.1:3000/webhook" help:"URL of a gateway's webhooks, to which test events are posted; they are signed with ZORIO_WEBHOOK_SECRET"`
 	Secret     string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" help:"the gateway's webhook secrets, separated by commas; with them a page says which one signed a request; unset: it says what the gateway found"`
 	Log        string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged"`
 
@@ -42,7 +45,7 @@ const leastToken = 16
 // Check returns what is wrong, an address that everybody could reach among it.
 func (s *Settings) Check() (err error) {
 	s.proxies, err = networks(s.Proxies)
-	return errors.Join(stream.CheckURL(s.NATSURL), s.checkTokens(), s.checkUsers(), err)
+	return errors.Join(stream.CheckURL(s.NATSURL), s.checkTokens(), s.checkUsers(), s.checkGateway(), err)
 }
 
 func (s *Settings) checkTokens() error {
@@ -60,6 +63,13 @@ func (s *Settings) checkTokens() error {
 		return errors.New("SLUICE_CONSOLE_TOKEN and SLUICE_CONSOLE_USER_HEADER are both set: unset one of them")
 	case s.Token == "" && s.UserHeader == "" && !socket.IsLocal(s.Listen):
 		return fmt.Errorf("SLUICE_CONSOLE_LISTEN=%s can be reached from other machines: set SLUICE_CONSOLE_TOKEN or SLUICE_CONSOLE_TOKEN_FILE, or SLUICE_CONSOLE_USER_HEADER behind a proxy that logs users in, or use 127.0.0.1", s.Listen)
+	}
+	return nil
+}
+
+func (s *Settings) checkGateway() error {
+	if to, err := url.Parse(s.Gateway); s.Gateway != "" && (err != nil || to.Host == "" || to.Scheme != "http" && to.Scheme != "https") {
+		return fmt.Errorf("SLUICE_CONSOLE_GATEWAY=%s is not a URL: use http://host:3000/webhook", mask.Address(s.Gateway))
 	}
 	return nil
 }

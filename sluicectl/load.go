@@ -10,6 +10,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/sluicehq/sluice/internal/ops/send"
 )
 
 // lanes bounds how many requests are under way at once.
@@ -83,7 +85,7 @@ func (a *account) add(answer string, took time.Duration) {
 // taken is what is to be said about the first kind of answer that is not 200.
 func (a *account) taken() error {
 	for _, answer := range slices.Sorted(maps.Keys(a.answers)) {
-		if err := taken(answer); err != nil {
+		if err := send.Taken(answer); err != nil {
 			return err
 		}
 	}

@@ -109,7 +109,11 @@ func (r *runner) startConsole(ctx context.Context, environment []string) (starte
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.start("console", listen, append(slices.Clone(environment), "SLUICE_CONSOLE_LISTEN="+listen, "NATS_URL="+hubURL()))
+	own := []string{"SLUICE_CONSOLE_LISTEN=" + listen, "NATS_URL=" + hubURL()}
+	if url := webhookURL(); os.Getenv("SLUICE_CONSOLE_GATEWAY") == "" && checkURL(url) == nil { // where there is a socket, test events come from elsewhere
+		own = append(own, "SLUICE_CONSOLE_GATEWAY="+url)
+	}
+	c, err := r.start("console", listen, append(slices.Clone(environment), own...))
 	if err != nil {
 		return nil, err
 	}

@@ -1,20 +1,20 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/internal/handshake"
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/ops/send"
 	"github.com/sluicehq/sluice/internal/secure"
 	"github.com/sluicehq/sluice/pkg/signature"
 	"github.com/sluicehq/sluice/pkg/zorio"
@@ -119,7 +119,8 @@ type delivery struct {
 }
 
 func (s *sender) newDelivery(name string) (delivery, error) {
-	body, known := zorio.Sample(name)
+	d, known := send.Sample(name)
+	body := d.Body
 	if s.bodyFile != "" {
 		var err error
 		if body, err = os.ReadFile(s.bodyFile); err != nil {
@@ -127,33 +128,21 @@ func (s *sender) newDelivery(name string) (delivery, error) {
 		}
 	} else if !known {
 		return delivery{}, fmt.Errorf("there is no sample of %q: send one with --body, or one of these: %s", name, strings.Join(zorio.Names(), ", "))
-	} else {
-		body = distinct(body)
 	}
-	return delivery{name: name, id: uuid.NewString(), body: body, digits: signature.Hex(signature.Sign(s.secret, body))}, nil
-}
-
-// distinct gives the time of a sample a fraction of a second of its own. Of deliveries with the same bytes a gateway makes
-// SLUICE_MAX_COPIES events in half an hour, and quarantines the rest. The second stays: the samples tell one story in order.
-func distinct(sample []byte) []byte {
-	return bytes.Replace(sample, []byte(`Z"`), fmt.Appendf(nil, `.%09dZ"`, time.Now().Nanosecond()), 1)
+	return delivery{name: name, id: d.ID, body: body, digits: signature.Hex(signature.Sign(s.secret, body))}, nil
 }
 
 // post sends a delivery once and returns the answer as "200 OK".
 func (s *sender) post(ctx context.Context, d delivery) (answer string, took time.Duration, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(d.body))
+	to, err := url.Parse(s.url)
 	if err != nil {
 		return "", 0, fmt.Errorf("--url %s: %s", mask.Address(s.url), mask.Text(err.Error(), s.url))
 	}
-	request.Header = zorio.Headers(s.secret, d.name, d.id, time.Now(), d.body)
-	begin := time.Now()
-	response, err := s.client.Do(request)
-	if err != nil {
-		return "", 0, s.unanswered(err, request.URL.Hostname())
+	answer, took, err = send.Delivery{Name: d.name, ID: d.id, Body: d.body}.Post(ctx, s.client, s.url, s.secret)
+	if err != nil && answer == "" {
+		return "", 0, s.unanswered(err, to.Hostname())
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-	return fmt.Sprintf("%d %s", response.StatusCode, text), time.Since(begin), err
+	return answer, took, err
 }
 
 // unanswered says why a request got no answer, and what to do.
@@ -190,30 +179,7 @@ func (s *sender) deliver(ctx context.Context, d delivery) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "  answered %s in %s\n", answer, milliseconds(took))
-	return taken(answer)
-}
-
-// remedies say what to do where a gateway did not take a delivery.
-var remedies = map[string]string{
-	"400": "the clock here and the gateway's may differ by more than 300 s: set them by NTP; `sluicectl refused list` shows what it refused",
-	"401": "the gateway has another secret: sign with its own (--secret or " + secretVariable + ")",
-	"404": "the gateway takes webhooks at another path: use its SLUICE_PATH in --url",
-	"503": "it cannot store, or is at a bound: `sluicectl ready` says what is wrong",
-}
-
-// taken is nil for a 200, and otherwise an error that says what to do.
-func taken(answer string) error {
-	status, text, _ := strings.Cut(answer, " ")
-	switch {
-	case status == "200":
-		return nil
-	case strings.HasPrefix(text, "This port takes"): // which says itself what to do
-		return fmt.Errorf("the gateway refused it: %s", answer)
-	}
-	if remedy, known := remedies[status]; known {
-		return fmt.Errorf("the gateway refused it (%s): %s", answer, remedy)
-	}
-	return fmt.Errorf("the gateway refused it: %s", answer)
+	return send.Taken(answer)
 }
 
 func milliseconds(d time.Duration) string {

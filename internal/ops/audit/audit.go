@@ -33,10 +33,11 @@ const (
 	TeamResume        Action = "team.resume"
 	TeamAdd           Action = "team.add"
 	TeamRemove        Action = "team.remove"
+	EventSend         Action = "event.send" // a test event, from the console
 )
 
 // Actions are all of them.
-var Actions = []Action{ReplayStart, ReplayStop, ReplayResume, ReplayPurge, DeadRedrive, DeadDrop, QuarantineRelease, QuarantineDrop, TeamPause, TeamResume, TeamAdd, TeamRemove}
+var Actions = []Action{ReplayStart, ReplayStop, ReplayResume, ReplayPurge, DeadRedrive, DeadDrop, QuarantineRelease, QuarantineDrop, TeamPause, TeamResume, TeamAdd, TeamRemove, EventSend}
 
 // Entry is one action.
 type Entry struct {
