@@ -24,13 +24,13 @@ var screens = []struct {
 	{"event", "/events/65", false},
 	{"refused", "/refused/1", false},
 	{"search", "/search?q=pbx.call.hangup", false},
-	{"problems", "/problems", true},
+	{"problems", "/problems", false},
 	{"letter", "/problems/dead/1", false},
 	{"entry", "/problems/quarantine/1", false},
 	{"redrive", "/problems/redrive?team=pbx", false},
 	{"send", "/send", false},
 	{"replays", "/replay", false},
-	{"newreplay", "/replay/new?team=pbx", true},
+	{"newreplay", "/replay/new?team=pbx", false},
 	{"replay", "/replay/start?team=pbx&rate=10", false},
 }
 
