@@ -103,7 +103,7 @@ func (v *newReplayView) draw(found []replay.Bar) (drawn []bar, err error) {
 		link.Set("from", b.Begin.Format(layoutDay))
 		link.Set("to", b.End.Add(time.Second).Format(layoutDay))
 		drawn = append(drawn, bar{Bar: b, X: fmt.Sprintf("%.1f", float64(i)*wide), Y: fmt.Sprintf("%.1f", barsHigh-high), Width: fmt.Sprintf("%.1f", wide-1), Height: fmt.Sprintf("%.1f", high),
-			Chosen: b.End.After(since) && b.Begin.Before(until), Link: "/replay/new?" + link.Encode()})
+			Chosen: v.Query.Get("from")+v.Query.Get("to") != "" && b.End.After(since) && b.Begin.Before(until), Link: "/replay/new?" + link.Encode()})
 	}
 	return drawn, nil
 }
