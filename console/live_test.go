@@ -38,7 +38,8 @@ func TestALivePageLastsUntilTheConsoleEnds(t *testing.T) {
 		t.Errorf("the console ends with %v", err)
 	}
 	select {
-	case <-gone:
+	case err := <-gone:
+		t.Logf("the page ends with %v", err)
 	case <-time.After(20 * time.Second):
 		t.Error("the page does not end")
 	}

@@ -49,7 +49,13 @@ func gatewayIsRight(all *finding.List, g *team.Gateway) {
 	if !g.Works() && !slices.ContainsFunc(g.Dependencies, func(d telemetry.Dependency) bool { return d.Status == telemetry.Down }) {
 		all.Warn("gateway", fmt.Sprintf("the gateway on %s is %s", g.Host, g.Status), "see its log")
 	}
-	if g.DiskSize > 0 {
-		diskHasRoom(all, g.DiskFree, g.DiskSize, "of the gateway on "+g.Host)
+}
+
+// disks are those of the gateways that report.
+func disks(all *finding.List, reports []*team.Gateway, now time.Time) {
+	for _, g := range reports {
+		if g.Alive(now) && g.DiskSize > 0 {
+			diskHasRoom(all, g.DiskFree, g.DiskSize, "of the gateway on "+g.Host)
+		}
 	}
 }

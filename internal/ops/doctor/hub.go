@@ -157,6 +157,7 @@ func (h *hub) permissions(ctx context.Context, all *finding.List) {
 func (h *hub) gateways(ctx context.Context, all *finding.List) {
 	if reports, err := team.Gateways(ctx, h.js); err == nil { // where it is not, the stream is not there, which is said
 		gateways(all, reports, time.Now())
+		disks(all, reports, time.Now())
 	}
 }
 

@@ -79,6 +79,7 @@ func (n *Now) Findings(seen Seen) (all finding.List) {
 		teamIsRight(&all, s)
 	}
 	n.unseen(&all, seen)
+	disks(&all, n.Gateways, n.At)
 	slices.SortStableFunc(all, func(a, b finding.Finding) int { return cmp.Compare(rank(a.Level), rank(b.Level)) })
 	return slices.DeleteFunc(all, func(f finding.Finding) bool { return f.Level == finding.OK })
 }
