@@ -54,7 +54,7 @@ func (g *stage) strangers() {
 		}
 	}
 	g.say("pbx.one", team.Process{State: team.Blocked, Why: evil, Host: evil, Since: time.Now()})
-	g.say("pbx.two", map[string]any{"state": evil, "why": evil, "host": strings.Repeat(evil, 1000)})
+	g.say("pbx.two", map[string]any{"state": evil, "why": evil, "host": strings.Repeat(evil, 20)})
 	g.say("=gateway.one", team.Gateway{Host: evil, Version: evil, Readiness: telemetry.Readiness{Status: evil, Dependencies: []telemetry.Dependency{
 		{Name: evil, Health: telemetry.Health{Status: telemetry.Degraded, Detail: evil, Remedy: evil}}}}})
 	if err := audit.Record(g.t.Context(), g.js, audit.Entry{By: evil, Action: audit.DeadDrop, Teams: []string{"pbx"}, What: evil, IDs: []string{evil}}); err != nil {

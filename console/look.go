@@ -148,7 +148,7 @@ func spark(what string, values []float64) template.HTML {
 	if line == "" {
 		return `<span class="spark none"></span>`
 	}
-	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, now %s", what, brief(most), brief(last)))
+	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, in the last minute %s", what, brief(most), brief(last)))
 	return template.HTML(fmt.Sprintf(`<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s"><title>%s</title><path d="%s"/></svg>`,
 		sparkWidth, sparkHeight, label, label, line))
 }
@@ -184,9 +184,9 @@ func chart(what string, values []float64) template.HTML {
 	if line == "" {
 		return `<p class="empty">Nothing is known yet: the console draws what it has seen since it started.</p>`
 	}
-	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, now %s", what, brief(most), brief(last)))
+	label := template.HTMLEscapeString(fmt.Sprintf("%s: at most %s, in the last minute %s", what, brief(most), brief(last)))
 	return template.HTML(fmt.Sprintf(`<figure class="chart"><svg viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s"><title>%s</title><path d="%s"/></svg>`+
-		`<figcaption><span>an hour ago</span><span>at most %s</span><span>now %s</span></figcaption></figure>`, chartWidth, chartHeight, label, label, line, brief(most), brief(last)))
+		`<figcaption><span>an hour ago</span><span>at most %s</span><span>last minute %s</span></figcaption></figure>`, chartWidth, chartHeight, label, label, line, brief(most), brief(last)))
 }
 
 // path is a line through values at equal steps, empty where there are none, with the greatest and the last of them.

@@ -79,20 +79,12 @@ func (g *stack) hour() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := minute(time.Now())
-	for _, name := range []string{seriesEvents, seriesRefused, "lag/pbx", "lag/telesales", "lag/autocall"} {
+	for _, name := range []string{"lag/pbx", "lag/autocall"} {
 		was := w.of(name).values(now)
 		fresh := newSeries()
 		for i, v := range was[:minutes-1] {
-			if math.IsNaN(v) || v == 0 {
-				v = math.Floor(40 + 25*math.Sin(float64(i)/7) + float64(i*i%11))
-				switch {
-				case name == seriesRefused:
-					v = float64(i % 7 / 6 * 3)
-				case name == "lag/telesales":
-					v = math.Max(0, float64(i-52)*5)
-				case name != seriesEvents:
-					v = math.Max(0, v-80+float64(i*7%13))
-				}
+			if math.IsNaN(v) {
+				v = math.Max(0, math.Floor(30*math.Sin(float64(i)/9)+float64(i*i%17)))
 			}
 			fresh.add(now-minutes+1+int64(i), v)
 		}
