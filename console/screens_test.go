@@ -19,10 +19,10 @@ var screens = []struct {
 }{
 	{"overview", "/", true},
 	{"teams", "/teams", false},
-	{"team", "/teams/pbx", true},
+	{"team", "/teams/pbx", false},
 	{"pause", "/teams/pbx/pause", false},
 	{"requests", "/requests", false},
-	{"event", "/events/65", false},
+	{"event", "/events/301", true},
 	{"refused", "/refused/1", false},
 	{"search", "/search?q=pbx.call.hangup", false},
 	{"problems", "/problems", false},
