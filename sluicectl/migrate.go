@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/migrate"
 	"github.com/sluicehq/sluice/internal/stream"
 )
@@ -47,7 +48,7 @@ it was. A migration that was interrupted is continued by the same command; --can
 func (m *migrating) do(ctx context.Context, s *session) error {
 	move := &migrate.Migration{From: s.js, Replicas: m.replicas, Say: func(stream, what string) { fmt.Fprintf(s.err, "%-12s %s\n", stream, what) }}
 	if m.cancel {
-		return move.Cancel(ctx)
+		return m.takeBack(ctx, s, move)
 	}
 	if m.to == "" {
 		return misused("--to is missing: say where the other NATS is")
@@ -71,11 +72,27 @@ func (m *migrating) do(ctx context.Context, s *session) error {
 	if err := s.confirm(m.yes, "would hold EVENTS and QUARANTINE at %s, and copy %d streams to %s", mask.Address(s.url), len(all), mask.Address(m.to)); err != nil {
 		return err
 	}
+	if begins, err := move.Begins(ctx); err != nil {
+		return err
+	} else if begins {
+		s.record(ctx, audit.Entry{Action: audit.StreamsMigrate, What: fmt.Sprintf("from %s, to %s", mask.Address(s.url), mask.Address(m.to)), Count: len(all)})
+	}
 	if err := move.Run(ctx, all); err != nil {
 		return fmt.Errorf("%w\nnothing is lost: the same command goes on, and --cancel takes the migration back", err)
 	}
 	fmt.Fprintf(s.err, "done: start the gateway with NATS_URL=%s and the same SLUICE_DATA, then the consumers\n", mask.Address(m.to))
 	return nil
+}
+
+func (m *migrating) takeBack(ctx context.Context, s *session, move *migrate.Migration) error {
+	err := move.Cancel(ctx)
+	entry := audit.Entry{Action: audit.StreamsRelease, What: "at " + mask.Address(s.url)}
+	entry.Failed(err)
+	s.record(ctx, entry)
+	if err == nil {
+		fmt.Fprintf(s.err, "EVENTS and QUARANTINE take events here again: gateways hand over what they kept. Before another migration remove on the other side what was copied\n")
+	}
+	return err
 }
 
 func stopped(busy []migrate.Busy) error {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/rig"
@@ -136,4 +137,108 @@ func TestAMigrationLosesAndRepeatsNothing(t *testing.T) {
 	if s, err := there.Stream(t.Context(), stream.Events); err != nil || s.CachedInfo().Config.Replicas != 3 || s.CachedInfo().Config.Subjects[0] != "events.>" {
 		t.Errorf("%v: %+v", err, s.CachedInfo().Config)
 	}
+}
+
+// From one NATS to another, with everything that waits: first it fails and is taken back, then it is done.
+func TestAMigrationMovesWhatWaitsAndIsTakenBack(t *testing.T) {
+	here, there := rig.StartQuickNats(t, ""), rig.StartQuickNats(t, "")
+	g := &stage{t: t, js: here.Declared(), data: t.TempDir()}
+	for name, value := range map[string]string{"NATS_URL": here.URL(), "NATS_CREDS": "", "REDIS_URL": "", "SLUICE_DATA": g.data, "SUDO_USER": ""} {
+		t.Setenv(name, value)
+	}
+	g.fill()
+	if err := stream.MakeRetry(t.Context(), g.js, "pbx"); err != nil {
+		t.Fatal(err)
+	}
+	soon := time.Now().Add(time.Hour).UTC().Format(time.RFC3339Nano)
+	for _, m := range []*nats.Msg{
+		{Subject: event.WaitSubject("pbx", "one"), Header: nats.Header{"Nats-Schedule": {"@at " + soon}, "Nats-Schedule-Target": {event.RetrySubject("pbx", "zorio", "pbx.call.hangup")}}},
+		{Subject: event.RetrySubject("pbx", "zorio", "pbx.call.hangup")},
+		{Subject: event.AgainWaitSubject("pbx", "two"), Header: nats.Header{"Nats-Schedule": {"@at " + soon}, "Nats-Schedule-Target": {event.AgainSubject("pbx", "zorio", "pbx.call.hangup")}}},
+		{Subject: "replay.pbx.zorio.pbx.call.hangup"},
+	} {
+		g.publish(m)
+	}
+	other := rig.JetStream(t, there.URL())
+	if _, err := other.CreateStream(t.Context(), jetstream.StreamConfig{Name: stream.Events, Subjects: []string{"events.>"}, AllowDirect: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Publish(t.Context(), "events.zorio.theirs", nil); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(code int, want string, args ...string) {
+		t.Helper()
+		stdout, stderr, got := g.ctl(t.Context(), "", args...)
+		if got != code || !strings.Contains(stdout+stderr, want) {
+			t.Fatalf("%v: %d %s%s, want %d %s", args, got, stdout, stderr, code, want)
+		}
+	}
+	move := []string{"migrate", "--to", there.URL()}
+
+	before := subjects(t, g.js)
+	expect(0, "RETRY_pbx", append(move, "--dry-run")...)
+	if after := subjects(t, g.js); !maps.Equal(before, after) || g.takesEvents() != nil {
+		t.Errorf("a dry run changes\n%v to\n%v", before, after)
+	}
+	expect(1, "--cancel takes the migration back", append(move, "--yes")...)
+	if g.takesEvents() == nil {
+		t.Error("events are taken while they are moved")
+	}
+	expect(0, "take events here again", "migrate", "--cancel")
+	if err := g.takesEvents(); err != nil {
+		t.Errorf("after it was taken back: %v", err)
+	}
+	expect(0, "streams.release", "audit", "--action", "streams")
+
+	for name := range other.StreamNames(t.Context()).Name() {
+		if err := other.DeleteStream(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before = subjects(t, g.js)
+	expect(0, "done: start the gateway", append(move, "--yes")...)
+	after := subjects(t, other)
+	before["audit.streams.migrate"]++
+	for subject, n := range before {
+		if subject = strings.TrimPrefix(subject, "held-for-migration."); after[subject] != n && !strings.HasPrefix(subject, stream.Told) {
+			t.Errorf("%s: %d messages, and %d on the other side", subject, n, after[subject])
+		}
+	}
+	expect(0, "done: start the gateway", append(move, "--yes")...) // typed again, it finds all of it there
+	if g.takesEvents() == nil {
+		t.Error("the old streams still take events")
+	}
+
+	t.Setenv("NATS_URL", there.URL())
+	expect(0, "streams.migrate", "audit", "--action", "streams")
+	expect(0, "no such extension", "dead", "list")
+	expect(0, "unroutable", "quarantine", "list")
+	expect(0, "redrove 1", "dead", "redrive", "1", "--yes")
+}
+
+// takesEvents is why no event can be stored, as a gateway does it; nil when one was.
+func (g *stage) takesEvents() error {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(g.t.Context(), 2*time.Second)
+	defer cancel()
+	_, err := g.js.Publish(ctx, "events.zorio.probe", nil, jetstream.WithRetryAttempts(0))
+	return err
+}
+
+// subjects are how many messages each subject of all streams has.
+func subjects(t *testing.T, js jetstream.JetStream) map[string]uint64 {
+	t.Helper()
+	all := map[string]uint64{}
+	for name := range js.StreamNames(t.Context()).Name() {
+		s, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(">"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(all, info.State.Subjects)
+	}
+	return all
 }

@@ -33,11 +33,14 @@ const (
 	TeamResume        Action = "team.resume"
 	TeamAdd           Action = "team.add"
 	TeamRemove        Action = "team.remove"
+	StreamsMigrate    Action = "streams.migrate"
+	StreamsRelease    Action = "streams.release"
 	EventSend         Action = "event.send" // a test event, from the console
 )
 
 // Actions are all of them.
-var Actions = []Action{ReplayStart, ReplayStop, ReplayResume, ReplayPurge, DeadRedrive, DeadDrop, QuarantineRelease, QuarantineDrop, TeamPause, TeamResume, TeamAdd, TeamRemove, EventSend}
+var Actions = []Action{ReplayStart, ReplayStop, ReplayResume, ReplayPurge, DeadRedrive, DeadDrop, QuarantineRelease, QuarantineDrop,
+	TeamPause, TeamResume, TeamAdd, TeamRemove, StreamsMigrate, StreamsRelease, EventSend}
 
 // Entry is one action.
 type Entry struct {

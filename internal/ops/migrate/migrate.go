@@ -40,10 +40,13 @@ type Busy struct{ Team, Stream string }
 // hold stands before the subjects of a stream that is held.
 const hold = "held-for-migration."
 
-// Streams are all that there are, and the teams that still take from them.
+// Streams are all that are worth moving, and the teams that still take from them. How processes are, each says again.
 func (m *Migration) Streams(ctx context.Context) (all []Stream, busy []Busy, err error) {
 	list := m.From.ListStreams(ctx)
 	for info := range list.Info() {
+		if info.Config.Name == "KV_"+stream.Processes {
+			continue
+		}
 		one := Stream{Name: info.Config.Name, Messages: info.State.Msgs, Bytes: info.State.Bytes}
 		s, err := m.From.Stream(ctx, one.Name)
 		if err != nil {
@@ -66,6 +69,16 @@ func (m *Migration) Streams(ctx context.Context) (all []Stream, busy []Busy, err
 	}
 	slices.SortFunc(all, func(a, b Stream) int { return strings.Compare(a.Name, b.Name) })
 	return all, busy, list.Err()
+}
+
+// Begins reports whether nothing of AUDIT is on the other side yet: what is written there now goes along. Later it would make
+// a difference.
+func (m *Migration) Begins(ctx context.Context) (bool, error) {
+	there, err := m.To.Stream(ctx, stream.Audit)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return true, nil
+	}
+	return err == nil && there.CachedInfo().State.LastSeq == 0, err
 }
 
 // Run moves the streams. On a return without an error each is on the other side as it is here.
@@ -111,7 +124,8 @@ func (m *Migration) rename(ctx context.Context, name string, as func(string) str
 	return err
 }
 
-// move copies a stream unless it is on the other side already, and compares the two.
+// move copies a stream unless it is on the other side already, and compares the two. Gateways go on writing to REFUSED
+// meanwhile: of that there is a copy.
 func (m *Migration) move(ctx context.Context, name string) error {
 	here, err := m.From.Stream(ctx, name)
 	if err != nil {
@@ -126,6 +140,8 @@ func (m *Migration) move(ctx context.Context, name string) error {
 		if err := m.To.DeleteStream(ctx, name); err != nil {
 			return err
 		}
+	case name == stream.Refused:
+		return nil
 	default:
 		return m.compare(ctx, name)
 	}
@@ -135,7 +151,7 @@ func (m *Migration) move(ctx context.Context, name string) error {
 	for i := range config.Subjects {
 		config.Subjects[i] = strings.TrimPrefix(config.Subjects[i], hold)
 	}
-	if err := m.copy(ctx, config); err != nil {
+	if err := m.copy(ctx, config); err != nil || name == stream.Refused {
 		return err
 	}
 	return m.compare(ctx, name)
