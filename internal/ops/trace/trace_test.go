@@ -2,6 +2,7 @@ package trace
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/history"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -136,9 +138,9 @@ func TestALifeHasEveryTeamsOutcome(t *testing.T) {
 func TestOneLooksAtNoMoreThanItsBound(t *testing.T) {
 	js := rig.Hub(t, stream.Settings{})
 	e := stored(t, js, "id-1/0123456789abcdef")
-	before := bound
-	t.Cleanup(func() { bound = before })
-	bound.Messages = 10
+	before := copyBound
+	t.Cleanup(func() { copyBound = before })
+	copyBound.Messages = 10
 	for range 11 {
 		publish(t, js, event.DeadSubject("pbx", "zorio", e.Name), stored(t, js, rand.Text()+"/x").Failed(time.Now(), errors.New("poison")).Copy())
 	}
@@ -149,6 +151,21 @@ func TestOneLooksAtNoMoreThanItsBound(t *testing.T) {
 	one, err := One(t.Context(), js, m)
 	if err != nil || !slices.Equal(one.Partly, []string{stream.Dead}) {
 		t.Errorf("%v %v", err, one.Partly)
+	}
+
+	// Where its history says when it died, its letter is found behind any number of others.
+	died := time.Now().Add(clocks)
+	text, err := json.Marshal(map[string]any{"at": died, "told": []history.Entry{{Sequence: 1, Identity: e.Identity, At: died, Outcome: history.Dead, Attempts: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "history.pbx.0", text); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Millisecond) // the letter is stored after the time that it is looked for
+	publish(t, js, event.DeadSubject("pbx", "zorio", e.Name), e.Failed(time.Now(), errors.New("poison")).Copy())
+	if one, err = One(t.Context(), js, m); err != nil || len(one.Partly) > 0 || len(one.Events[0].Teams) != 1 || one.Events[0].Teams[0].State != Dead || len(one.Events[0].Teams[0].Copies) != 1 {
+		t.Errorf("%v %+v", err, one)
 	}
 }
 
