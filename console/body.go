@@ -59,24 +59,24 @@ func bodyOf(data []byte, download string) body {
 func folded(data []byte) (html template.HTML, ok bool) {
 	f := folder{decoder: json.NewDecoder(bytes.NewReader(data))}
 	f.decoder.UseNumber()
-	if f.value(0) != nil {
+	var out strings.Builder
+	if f.value(&out, 0) != nil {
 		return "", false
 	}
 	if _, err := f.decoder.Token(); err != io.EOF { //nolint:errorlint // the decoder's own
 		return "", false
 	}
-	return template.HTML(f.out.String()), true
+	return template.HTML(out.String()), true
 }
 
 type folder struct {
 	decoder *json.Decoder
-	out     strings.Builder
 	values  int
 }
 
 var errTooMuch = fmt.Errorf("more than %d values, or deeper than %d", mostValues, mostDepth)
 
-func (f *folder) value(depth int) error {
+func (f *folder) value(out *strings.Builder, depth int) error {
 	token, err := f.decoder.Token()
 	if err != nil {
 		return err
@@ -86,63 +86,62 @@ func (f *folder) value(depth int) error {
 	}
 	switch v := token.(type) {
 	case json.Delim:
-		return f.nested(v, depth)
+		return f.nested(out, v, depth)
 	case string:
-		f.scalar("s", jsonText(v))
+		scalar(out, "s", jsonText(v))
 	case json.Number:
-		f.scalar("d", v.String())
+		scalar(out, "d", v.String())
 	default: // true, false, null
 		text, _ := json.Marshal(v)
-		f.scalar("k", string(text))
+		scalar(out, "k", string(text))
 	}
 	return nil
 }
 
-// nested writes an object or an array. What it holds is counted while it is written, and named before it.
-func (f *folder) nested(open json.Delim, depth int) error {
-	outer, count := f.out, 0
-	f.out = strings.Builder{}
+// nested writes an object or an array. What it holds is counted while it is written, and named before it: it is written
+// apart, and copied once for each level.
+func (f *folder) nested(out *strings.Builder, open json.Delim, depth int) error {
+	var within strings.Builder
+	count := 0
 	for f.decoder.More() {
-		f.out.WriteString("<li>")
+		within.WriteString("<li>")
 		if open == '{' {
 			key, err := f.decoder.Token()
 			if err != nil {
 				return err
 			}
 			name, _ := key.(string)
-			f.out.WriteString(`<span class="key">` + escaped(jsonText(name)) + "</span>: ")
+			within.WriteString(`<span class="key">` + escaped(jsonText(name)) + "</span>: ")
 		}
-		if err := f.value(depth + 1); err != nil {
+		if err := f.value(&within, depth+1); err != nil {
 			return err
 		}
-		f.out.WriteString("</li>")
+		within.WriteString("</li>")
 		count++
 	}
 	if _, err := f.decoder.Token(); err != nil {
 		return err
 	}
-	inner, sign, what := f.out.String(), "{}", "key"
+	sign, what := "{}", "key"
 	if open == '[' {
 		sign, what = "[]", "value"
 	}
 	if count != 1 {
 		what += "s"
 	}
-	f.out = strings.Builder{}
-	f.out.WriteString(outer.String())
 	switch {
 	case count == 0:
-		f.scalar("k", sign)
+		scalar(out, "k", sign)
 	case depth < openDepth:
-		fmt.Fprintf(&f.out, `<details open><summary>%s %d %s</summary><ul>%s</ul></details>`, sign, count, what, inner)
+		fmt.Fprintf(out, `<details open><summary>%s %d %s</summary><ul>%s</ul></details>`, sign, count, what, within.String())
 	default:
-		fmt.Fprintf(&f.out, `<details><summary>%s %d %s</summary><ul>%s</ul></details>`, sign, count, what, inner)
+		fmt.Fprintf(out, `<details><summary>%s %d %s</summary><ul>%s</ul></details>`, sign, count, what, within.String())
 	}
 	return nil
 }
 
-func (f *folder) scalar(class, text string) {
-	fmt.Fprintf(&f.out, `<span class="%s">%s</span>`, class, escaped(text))
+func scalar(out *strings.Builder, class, text string) {
+	fmt.Fprintf(out, `<span class="%s">%s</span>`, class, escaped(text))
 }
 
 // jsonText is a string as JSON writes it, cut where it is long.
