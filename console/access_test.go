@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -134,6 +139,66 @@ func TestALoginIsBoundedAndEnds(t *testing.T) {
 		t.Errorf("one guess too many: %d", status)
 	}
 }
+
+// Guesses that are sent at the same time, the last byte of each held back until all have come, are bounded as any others.
+func TestGuessesAtTheSameTimeAreBounded(t *testing.T) {
+	t.Parallel()
+	g := newStage(t, Settings{Token: token})
+	const form = "token=a+guess+of+a+token"
+	var guessers []net.Conn
+	for range 4 * guessesEach {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(g.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n%s", len(form), form[1:])
+		guessers = append(guessers, c)
+	}
+	answers := map[int]int{}
+	for _, c := range guessers { // each is in the handler: it has asked for the form
+		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range guessers {
+		fmt.Fprint(c, form[:1])
+	}
+	for _, c := range guessers {
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		answers[answer.StatusCode]++
+	}
+	if answers[http.StatusUnauthorized] > guessesEach || answers[http.StatusTooManyRequests] == 0 {
+		t.Errorf("%v, want %d guesses at most", answers, guessesEach)
+	}
+}
+
+// Whoever reaches the console may send a body with anything, and fills neither its memory nor its disk with it.
+func TestABodyIsBoundedOnEveryPage(t *testing.T) {
+	t.Parallel()
+	g := newStage(t, Settings{Token: token})
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		sent := &endless{}
+		body := io.MultiReader(strings.NewReader("--x\r\nContent-Disposition: form-data; name=to; filename=to\r\n\r\n"), io.LimitReader(sent, 64<<20))
+		request := httptest.NewRequestWithContext(t.Context(), method, "/login", body)
+		request.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		request.Host = "localhost"
+		g.web.Config.Handler.ServeHTTP(httptest.NewRecorder(), request)
+		if sent.bytes > 2*mostForm {
+			t.Errorf("%s: %d bytes were read", method, sent.bytes)
+		}
+	}
+}
+
+// endless are bytes without an end, counted.
+type endless struct{ bytes int }
+
+func (c *endless) Read(p []byte) (int, error) { c.bytes += len(p); return len(p), nil }
 
 // The right token ends up in no session of another one.
 func TestAnotherTokenEndsAllSessions(t *testing.T) {

@@ -44,7 +44,6 @@ func (s *server) action(a action) {
 		s.render(w, http.StatusOK, "question", v)
 	}))
 	s.mux.HandleFunc("POST "+a.path, s.operators(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, mostForm)
 		said, back, err := a.do(r, asker(r))
 		if err != nil {
 			s.fail(w, r, err)

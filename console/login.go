@@ -32,21 +32,23 @@ func (s *server) askToken(w http.ResponseWriter, r *http.Request, status int, wr
 	s.render(w, status, "login", view{Title: "Log in", Data: map[string]string{"To": r.FormValue("to"), "Name": r.PostFormValue("name"), "Wrong": wrong}})
 }
 
-// takeToken logs in who has one of the tokens.
+// takeToken logs in who has one of the tokens. An attempt is counted when the form is there: those that come at the same time
+// are as many as any others.
 func (s *server) takeToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
-	if wait := s.guesses.wait(peer(r), time.Now()); wait > 0 {
+	token := r.PostFormValue("token")
+	if wait := s.guesses.take(peer(r), time.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())+1))
 		s.askToken(w, r, http.StatusTooManyRequests, "Too many attempts. Wait a minute, then try again.")
 		return
 	}
-	operator, known := s.roleOf(r.PostFormValue("token"))
+	operator, known := s.roleOf(token)
 	if !known {
-		s.guesses.wrong(peer(r), time.Now())
 		s.log.Warn("a login with a wrong token", "peer", peer(r))
 		s.askToken(w, r, http.StatusUnauthorized, "This token is not known. It stands in SLUICE_CONSOLE_TOKEN where the console was started.")
 		return
 	}
+	s.guesses.right(peer(r))
 	name := event.OneLine(cmp.Or(strings.TrimSpace(r.PostFormValue("name")), "unnamed"), longestName) + "@" + peer(r)
 	s.log.Info("logged in", "name", name, "operator", operator)
 	s.sessions.start(w, r, login{Name: name, Operator: operator})
@@ -92,23 +94,26 @@ const (
 	guessesFor  = time.Minute
 )
 
-// wait is how long nobody at an address may guess again.
-func (g *guesses) wait(address string, now time.Time) time.Duration {
+// take counts an attempt, or says how long nobody at an address may try again.
+func (g *guesses) take(address string, now time.Time) (wait time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	end := g.from.Add(guessesFor)
-	if !now.Before(end) || g.of[address] < guessesEach && g.all < guessesAll {
-		return 0
-	}
-	return end.Sub(now)
-}
-
-func (g *guesses) wrong(address string, now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !now.Before(g.from.Add(guessesFor)) {
+	if end := g.from.Add(guessesFor); !now.Before(end) {
 		g.of, g.all, g.from = map[string]int{}, 0, now
+	} else if g.of[address] >= guessesEach || g.all >= guessesAll {
+		return end.Sub(now)
 	}
 	g.of[address]++
 	g.all++
+	return 0
+}
+
+// right gives an attempt back: it was no guess.
+func (g *guesses) right(address string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of[address] > 0 { // or a minute has begun since
+		g.of[address]--
+		g.all--
+	}
 }

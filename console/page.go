@@ -53,7 +53,7 @@ func (s *server) page(p page) {
 	s.pages = append(s.pages, p)
 	s.looks[p.name] = parse(p.name)
 	s.mux.HandleFunc("GET "+p.path, func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
+		if len(p.live) > 0 && strings.HasPrefix(r.Header.Get("Accept"), "text/event-stream") {
 			s.follow(w, r, p)
 			return
 		}

@@ -46,7 +46,7 @@ const (
 	mostStreams  = 200
 	lookEvery    = 2 * time.Second
 	answerWithin = 10 * time.Second
-	mostForm     = 1 << 20
+	mostForm     = 1 << 20 // bytes of a body, which whoever asks for a page may send too
 )
 
 func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
@@ -85,7 +85,7 @@ func (s *server) handler() http.Handler {
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.fail(w, r, errNothing) })
-	return guarded(s.hosts(http.NewCrossOriginProtection().Handler(s.known(s.mux))))
+	return guarded(http.MaxBytesHandler(s.hosts(http.NewCrossOriginProtection().Handler(s.known(s.mux))), mostForm))
 }
 
 // readyz says what /readyz of the other binaries says to those without a token. The console works without NATS: it says so.
