@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/harmless"
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/replay"
@@ -24,6 +28,7 @@ type replaying struct {
 	yes, dryRun, onlyMissing bool
 	rate                     float64
 	wait                     time.Duration
+	archive                  string // its place; empty: the stream
 }
 
 const defaultRate = 200 // what the sender asks of a receiver
@@ -41,6 +46,9 @@ interrupted. Without --event, a team gets only the events that it usually takes.
 A URL gets each event as Zorio would post it, with a new timestamp and signature. Stdout (-o ndjson) gets a line of JSON
 for each event: body is for reading, body_base64 has the exact bytes that the signature signs.
 
+With --archive, events come from the files of the consumer archive, for what the stream has dropped. Everything else is
+the same; times are those at which the gateway took the events. The bare flag is SLUICE_ARCHIVE, or data/archive.
+
 The command waits up to --wait for the team to process the copies; ` + "`sluicectl replay show`" + ` shows how far it is.
 Ctrl-C stops a replay to a team or a URL. A resume begins with the events that the URL refused. ` + "`sluicectl replay list`" + `
 shows who replayed what, for a year.`,
@@ -49,6 +57,7 @@ shows who replayed what, for a year.`,
   sluicectl replay --team pbx --delivery 5c3be9d2-0a63-4d3c-8d3c-0f4f0c6f4f55 --yes
   sluicectl replay --team pbx --from 1 --to 1000 --rate 0 --only-missing --yes
   sluicectl replay --url http://127.0.0.1:3000/webhook --since 10m --yes
+  sluicectl replay --archive --team pbx --since 60d --until 30d --yes
   sluicectl replay --since 24h --event 'pbx.>' -o ndjson`,
 	}, func(ctx context.Context, s *session, _ []string) error { return r.do(ctx, s) }, "ndjson")
 	r.flags(c)
@@ -58,6 +67,7 @@ shows who replayed what, for a year.`,
 
 func (r *replaying) flags(c *cobra.Command) {
 	f := c.Flags()
+	r.archiveFlag(c)
 	f.StringVar(&r.team, "team", "", "replay to this team")
 	complete(c, "team", completeTeams)
 	f.StringVar(&r.since, "since", "", "events stored since then: "+timeWords)
@@ -76,6 +86,30 @@ func (r *replaying) flags(c *cobra.Command) {
 	f.BoolVar(&r.yes, "yes", false, "do not ask for confirmation")
 }
 
+// archiveFlag may stand without a value.
+func (r *replaying) archiveFlag(c *cobra.Command) {
+	c.Flags().StringVar(&r.archive, "archive", "", "replay from the archive's files instead of the stream: --archive=folder or --archive=s3://name/folder?region=…, as in SLUICE_ARCHIVE")
+	c.Flags().Lookup("archive").NoOptDefVal = cmp.Or(os.Getenv("SLUICE_ARCHIVE"), filepath.Join(dataFolder(), "archive"))
+}
+
+// openArchive opens it where it is asked for.
+func (r *replaying) openArchive(ctx context.Context) (err error) {
+	if r.archive == "" {
+		return nil
+	}
+	if !strings.Contains(r.archive, "://") { // a resume may be elsewhere
+		if r.archive, err = filepath.Abs(r.archive); err != nil {
+			return err
+		}
+	}
+	archive, err := files.OpenEvents(ctx, r.archive)
+	if err != nil {
+		return fmt.Errorf("--archive: %w", err)
+	}
+	r.Archive = archive
+	return nil
+}
+
 func (r *replaying) waitFlag(c *cobra.Command) {
 	c.Flags().DurationVar(&r.wait, "wait", 10*time.Second, "how long to wait for the team to process the copies; 0: do not wait")
 }
@@ -83,6 +117,9 @@ func (r *replaying) waitFlag(c *cobra.Command) {
 // do checks what is asked for, counts it, asks, and replays.
 func (r *replaying) do(ctx context.Context, s *session) error {
 	if err := r.check(s); err != nil {
+		return err
+	}
+	if err := r.openArchive(ctx); err != nil {
 		return err
 	}
 	if s.output == "ndjson" {
@@ -208,7 +245,11 @@ func (r *replaying) would(v replay.Survey, known bool) string {
 	if r.onlyMissing {
 		count -= v.Handled
 	}
-	text := fmt.Sprintf("would replay %s (%s) to %s only, %s", plural(count, "event"), span(v.Begin, v.End), cmp.Or(r.team, mask.Address(r.url)), r.pace(count))
+	from := ""
+	if r.archive != "" {
+		from = " from the archive"
+	}
+	text := fmt.Sprintf("would replay %s (%s)%s to %s only, %s", plural(count, "event"), span(v.Begin, v.End), from, cmp.Or(r.team, mask.Address(r.url)), r.pace(count))
 	switch {
 	case r.onlyMissing:
 		text += fmt.Sprintf("; %d it has already processed are left out", v.Handled)

@@ -19,7 +19,7 @@ func (r *replaying) begin(ctx context.Context, s *session, v replay.Survey, miss
 		return err
 	}
 	record, err := journal.Begin(ctx, replay.Entry{
-		By: operator(), Team: r.team, URL: mask.Address(r.url), Selection: r.Selection, OnlyMissing: r.onlyMissing, Rate: r.rate,
+		By: operator(), Team: r.team, URL: mask.Address(r.url), Selection: r.Selection, Archive: r.archive, OnlyMissing: r.onlyMissing, Rate: r.rate,
 		Events: v.Events, First: v.First, Last: v.Last,
 	})
 	if err != nil {
@@ -50,7 +50,7 @@ func (r *replaying) run(ctx context.Context, s *session, record *replay.Record, 
 		return err
 	}
 	defer done()
-	run := replay.Run{Target: target}
+	run := replay.Run{Target: target, Selection: replay.Selection{Archive: r.Archive}}
 	if e.OnlyMissing {
 		run.Missing = missing
 	}

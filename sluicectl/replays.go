@@ -55,6 +55,7 @@ func what(e *replay.Entry) string {
 	if e.OnlyMissing {
 		w.add("only missing", " ")
 	}
+	w.add("archive", e.Archive)
 	return strings.Join(w, ", ")
 }
 
@@ -148,6 +149,10 @@ func (r *replaying) resume(ctx context.Context, s *session, id string) error {
 	}
 	if r.team, r.onlyMissing = e.Team, e.OnlyMissing; r.url == "" {
 		r.url = e.URL
+	}
+	r.archive = e.Archive
+	if err := r.openArchive(ctx); err != nil {
+		return err
 	}
 	var missing replay.Missing
 	if e.OnlyMissing {

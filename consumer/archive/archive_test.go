@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	teams "github.com/sluicehq/sluice/internal/team"
@@ -17,7 +18,7 @@ import (
 
 // mortal is a store in which the process dies: at its so-manieth use, before that has an effect or after.
 type mortal struct {
-	store
+	files.Store
 	left  atomic.Int64
 	after bool
 	die   func()
@@ -39,17 +40,17 @@ func (m *mortal) use(effect func() error) error {
 	return effect()
 }
 
-func (m *mortal) write(ctx context.Context, name string, content []byte) error {
-	return m.use(func() error { return m.store.write(ctx, name, content) })
+func (m *mortal) Write(ctx context.Context, name string, content []byte) error {
+	return m.use(func() error { return m.Store.Write(ctx, name, content) })
 }
 
-func (m *mortal) list(ctx context.Context, prefix string) (names []string, err error) {
-	err = m.use(func() (err error) { names, err = m.store.list(ctx, prefix); return err })
+func (m *mortal) List(ctx context.Context, prefix string) (names []string, err error) {
+	err = m.use(func() (err error) { names, err = m.Store.List(ctx, prefix); return err })
 	return names, err
 }
 
-func (m *mortal) read(ctx context.Context, name string) (content []byte, err error) {
-	err = m.use(func() (err error) { content, err = m.store.read(ctx, name); return err })
+func (m *mortal) Read(ctx context.Context, name string) (content []byte, err error) {
+	err = m.use(func() (err error) { content, err = m.Store.Read(ctx, name); return err })
 	return content, err
 }
 
@@ -60,7 +61,7 @@ func TestEachEventIsInOneFileAtWhateverStepTheArchiveDies(t *testing.T) {
 	for step := int64(1); step <= steps; step++ {
 		for _, after := range []bool{false, true} {
 			h.publish(15)
-			m := &mortal{store: h.open(), after: after}
+			m := &mortal{Store: h.open(), after: after}
 			m.left.Store(step)
 			a := h.archiverOf(m)
 			a.grace = time.Millisecond
@@ -125,21 +126,21 @@ func TestASecondInstanceWaitsAndTakesOver(t *testing.T) {
 
 // failing is a store that does not take files.
 type failing struct {
-	store
+	files.Store
 	broken atomic.Bool
 }
 
-func (f *failing) write(ctx context.Context, name string, content []byte) error {
+func (f *failing) Write(ctx context.Context, name string, content []byte) error {
 	if f.broken.Load() {
 		return errors.New("no space left on device")
 	}
-	return f.store.write(ctx, name, content)
+	return f.Store.Write(ctx, name, content)
 }
 
 func TestWhileFilesCannotBeWrittenNothingIsAcknowledgedAndReadyzSaysSo(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
-	files := &failing{store: h.open()}
+	files := &failing{Store: h.open()}
 	files.broken.Store(true)
 	a := h.archiverOf(files)
 	h.start(a)
@@ -272,7 +273,7 @@ func (h *hub) eachOnce() {
 	times := map[string]int{}
 	rig.Eventually(h.t, time.Minute, "every event is in a file", func() bool {
 		clear(times)
-		h.files(func(_ string, rows []row) {
+		h.files(func(_ string, rows []files.Row) {
 			for _, r := range rows {
 				times[r.Identity]++
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/tracing"
 	"github.com/sluicehq/sluice/pkg/event"
 	"github.com/sluicehq/sluice/pkg/telemetry"
@@ -40,7 +41,7 @@ const (
 	lastPause   = 30 * time.Second
 )
 
-func newArchiver(s *Settings, files store, from *source, log *slog.Logger, admin *telemetry.Admin) *archiver {
+func newArchiver(s *Settings, files files.Store, from *source, log *slog.Logger, admin *telemetry.Admin) *archiver {
 	a := &archiver{settings: s, index: newIndex(files), from: from, log: log, admin: admin, metrics: newMetrics(admin.Registry()), grace: stopWithin}
 	a.trouble.Store(&telemetry.Health{Status: telemetry.OK, Since: time.Now()})
 	admin.Watch("files", func() telemetry.Health { return *a.trouble.Load() })
@@ -177,7 +178,7 @@ func (a *archiver) writePart(ctx context.Context, b *batch, folder string, p *pa
 	if err != nil {
 		return err
 	}
-	var fresh []row
+	var fresh []files.Row
 	for _, r := range p.rows {
 		there, err := a.index.has(ctx, known, uint64(r.Sequence), r.Identity)
 		if err != nil {
@@ -196,7 +197,7 @@ func (a *archiver) writePart(ctx context.Context, b *batch, folder string, p *pa
 
 func (a *archiver) writeFile(ctx context.Context, b *batch, folder string, p *part, known *listing) error {
 	begin, covered := time.Now(), p.span()
-	content, err := encode(p.rows, p.source, p.name)
+	content, err := files.Encode(p.rows, p.source, p.name)
 	if err != nil {
 		return err
 	}
@@ -204,7 +205,7 @@ func (a *archiver) writeFile(ctx context.Context, b *batch, folder string, p *pa
 		return errNotOurs
 	}
 	name := known.freeName(folder, covered)
-	if err := a.index.store.write(ctx, name, content); err != nil {
+	if err := a.index.store.Write(ctx, name, content); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	known.files[name] = covered

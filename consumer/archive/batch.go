@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/pkg/event"
 )
 
@@ -25,7 +26,7 @@ type batch struct {
 // part is what goes into one file.
 type part struct {
 	source, name string
-	rows         []row
+	rows         []files.Row
 	again        bool // some of them have been given out before
 }
 
@@ -34,14 +35,14 @@ func newBatch() *batch { return &batch{parts: map[string]*part{}} }
 // add takes an event that was asked for at a time.
 func (b *batch) add(msg jetstream.Msg, e *event.Event, meta *jetstream.MsgMetadata, asked time.Time, ackWait time.Duration) {
 	e.Sequence = meta.Sequence.Stream
-	received := receivedOr(e, meta.Timestamp)
-	folder := folderOf(e.Source, e.Name, received)
+	received := files.ReceivedOr(e, meta.Timestamp)
+	folder := files.FolderOf(e.Source, e.Name, received)
 	p := b.parts[folder]
 	if p == nil {
 		p = &part{source: e.Source, name: e.Name}
 		b.parts[folder] = p
 	}
-	r := rowOf(e, received)
+	r := files.RowOf(e, received)
 	p.rows = append(p.rows, r)
 	p.again = p.again || meta.NumDelivered > 1
 	b.bytes += int64(len(e.Body) + len(r.Headers))
@@ -61,10 +62,10 @@ func (b *batch) len() int {
 
 // span is what the rows cover. It sorts them, and leaves one of each event: after an outage of NATS one may have come
 // twice into a batch.
-func (p *part) span() span {
-	slices.SortFunc(p.rows, func(a, b row) int { return cmp.Compare(a.Sequence, b.Sequence) })
-	p.rows = slices.CompactFunc(p.rows, func(a, b row) bool { return a.Sequence == b.Sequence })
-	return span{uint64(p.rows[0].Sequence), uint64(p.rows[len(p.rows)-1].Sequence)}
+func (p *part) span() files.Span {
+	slices.SortFunc(p.rows, func(a, b files.Row) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	p.rows = slices.CompactFunc(p.rows, func(a, b files.Row) bool { return a.Sequence == b.Sequence })
+	return files.Span{First: uint64(p.rows[0].Sequence), Last: uint64(p.rows[len(p.rows)-1].Sequence)}
 }
 
 // keepInProgress says of everything held that it is not forgotten. flush waits until the server has heard it. Where that

@@ -10,11 +10,14 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/pkg/telemetry"
 )
@@ -36,7 +39,7 @@ func TestABucketThatCannotBeUsedEndsTheStartWithARemedy(t *testing.T) {
 	} {
 		t.Setenv("AWS_ACCESS_KEY_ID", c.access)
 		t.Setenv("AWS_SECRET_ACCESS_KEY", c.secret)
-		_, err := openStore(t.Context(), c.place)
+		_, err := files.Open(t.Context(), c.place)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), s3.Secret) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -47,16 +50,16 @@ func TestABucketThatIsAwayAtTheStartMayComeBack(t *testing.T) {
 	t.Parallel()
 	s3 := startS3(t)
 	s3.Kill()
-	b, err := openStore(t.Context(), place(s3.Address, s3))
+	b, err := files.Open(t.Context(), place(s3.Address, s3))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.write(t.Context(), "a", []byte("x")); err == nil {
+	if err := b.Write(t.Context(), "a", []byte("x")); err == nil {
 		t.Error("a service that is away takes a file")
 	}
 	s3.Start()
 	s3.Listening(s3.Address)
-	if err := b.write(t.Context(), "a", []byte("x")); err != nil {
+	if err := b.Write(t.Context(), "a", []byte("x")); err != nil {
 		t.Error(err)
 	}
 }
@@ -93,7 +96,7 @@ var faults = map[string]fault{
 		service.ServeHTTP(w, r)
 	},
 	"download cut in the middle": func(w http.ResponseWriter, r *http.Request, service http.Handler) {
-		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, extension) {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, files.Extension) {
 			whole := httptest.NewRecorder()
 			service.ServeHTTP(whole, r)
 			for key, values := range whole.Header() {
@@ -145,21 +148,21 @@ func TestABucketsFaultsAreErrorsAndNeverLieAboutAFile(t *testing.T) {
 	t.Parallel()
 	s3 := startS3(t)
 	address, now := proxy(t, s3)
-	b, err := openStore(t.Context(), place(address, s3))
+	b, err := files.Open(t.Context(), place(address, s3))
 	if err != nil {
 		t.Fatal(err)
 	}
 	content := bytes.Repeat([]byte("0123456789"), 10_000)
 	for what, f := range faults {
-		name := strings.ReplaceAll(what, " ", "-") + extension
+		name := strings.ReplaceAll(what, " ", "-") + files.Extension
 		now.Store(&f)
-		wrote := b.write(t.Context(), name, content)
-		got, read := b.read(t.Context(), name)
+		wrote := b.Write(t.Context(), name, content)
+		got, read := b.Read(t.Context(), name)
 		now.Store(nil)
 		if read == nil && !bytes.Equal(got, content) {
 			t.Errorf("%s: read %d bytes of %d and no error", what, len(got), len(content))
 		}
-		whole, err := b.read(t.Context(), name)
+		whole, err := b.Read(t.Context(), name)
 		if wrote == nil && (err != nil || !bytes.Equal(whole, content)) {
 			t.Errorf("%s: it was written without an error, and reads %d bytes, %v", what, len(whole), err)
 		}
@@ -176,7 +179,7 @@ func TestAListingThatIsCutShortIsAnError(t *testing.T) {
 	t.Parallel()
 	s3 := startS3(t)
 	address, now := proxy(t, s3)
-	b, err := openStore(t.Context(), place(address, s3))
+	b, err := files.Open(t.Context(), place(address, s3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +187,7 @@ func TestAListingThatIsCutShortIsAnError(t *testing.T) {
 	now.Store(&slow)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if names, err := b.list(ctx, "a/"); !errors.Is(err, context.DeadlineExceeded) {
+	if names, err := b.List(ctx, "a/"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("lists %v, %v", names, err)
 	}
 }
@@ -196,7 +199,7 @@ func TestEventsAreInABucketOnceThroughItsFaults(t *testing.T) {
 	address, now := proxy(t, s3)
 	h := newHub(t)
 	h.root = s3.Folder()
-	files, err := openStore(t.Context(), place(address, s3))
+	files, err := files.Open(t.Context(), place(address, s3))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,3 +226,40 @@ func TestEventsAreInABucketOnceThroughItsFaults(t *testing.T) {
 
 // failsWrites reports whether a fault lets no write be confirmed.
 func failsWrites(what string) bool { return what != "slow" && what != "download cut in the middle" }
+
+// Every store keeps the same promises.
+func TestStores(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s3 := startS3(t)
+	for _, place := range []string{root, "file://" + filepath.Join(root, "deeper", "still"), place(s3.Address, s3), place(s3.Address, s3, "/of/a/team")} {
+		s, err := files.Open(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if names, err := s.List(t.Context(), "a=1/b=2/"); err != nil || len(names) != 0 {
+			t.Errorf("%s: an empty store lists %v, %v", place, names, err)
+		}
+		for name, content := range map[string]string{"a=1/b=2/1.parquet": "old", "a=1/b=2/2.parquet": "two", "a=1/b=22/3.parquet": "three"} {
+			if err := s.Write(t.Context(), name, []byte(content)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Write(t.Context(), "a=1/b=2/1.parquet", []byte("one")); err != nil {
+			t.Fatal(err)
+		}
+		names, err := s.List(t.Context(), "a=1/b=2/")
+		if slices.Sort(names); err != nil || !slices.Equal(names, []string{"a=1/b=2/1.parquet", "a=1/b=2/2.parquet"}) {
+			t.Errorf("%s: lists %v, %v", place, names, err)
+		}
+		if content, err := s.Read(t.Context(), "a=1/b=2/1.parquet"); err != nil || string(content) != "one" {
+			t.Errorf("%s: reads %q, %v", place, content, err)
+		}
+		if _, err := s.Read(t.Context(), "a=1/b=2/9.parquet"); err == nil {
+			t.Errorf("%s: reads what is not there", place)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

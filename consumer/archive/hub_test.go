@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/parquet-go/parquet-go"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/rig"
 	"github.com/sluicehq/sluice/internal/stream"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -66,7 +67,7 @@ func (h *hub) publish(count int) {
 func bodyOf(n int) []byte { return fmt.Appendf(nil, `{"event": "x", "n": %d}`, n) }
 
 // archiverOf is an archive in this process, whose events come again soon.
-func (h *hub) archiverOf(files store, change ...func(*Settings)) *archiver {
+func (h *hub) archiverOf(files files.Store, change ...func(*Settings)) *archiver {
 	h.t.Helper()
 	s := &Settings{Common: worker.Common{NATSURL: h.nats.URL()}, Archive: h.root, Events: 20, Bytes: 1 << 20, Every: 100 * time.Millisecond}
 	for _, c := range change {
@@ -100,9 +101,9 @@ func (h *hub) start(a *archiver) (stop func()) {
 }
 
 // open is the folder, as a process that starts finds it.
-func (h *hub) open() store {
+func (h *hub) open() files.Store {
 	h.t.Helper()
-	files, err := openStore(h.t.Context(), h.root)
+	files, err := files.Open(h.t.Context(), h.root)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -127,11 +128,11 @@ func (h *hub) done() {
 }
 
 // balance reads every file, and holds what is in them against what was sent: each once, in its folder, as it was.
-func (h *hub) balance() (files int) {
+func (h *hub) balance() (found int) {
 	h.t.Helper()
 	times := map[int64]int{}
-	h.files(func(path string, rows []row) {
-		files++
+	h.files(func(path string, rows []files.Row) {
+		found++
 		for i, r := range rows {
 			times[r.Sequence]++
 			hour := fmt.Sprintf("/date=2026-11-24/hour=%02d/", r.Received.Hour())
@@ -148,17 +149,17 @@ func (h *hub) balance() (files int) {
 	if len(times) != h.sent {
 		h.t.Errorf("%d events of %d", len(times), h.sent)
 	}
-	return files
+	return found
 }
 
 // files reads every file that is complete.
-func (h *hub) files(each func(path string, rows []row)) {
+func (h *hub) files(each func(path string, rows []files.Row)) {
 	h.t.Helper()
 	err := filepath.WalkDir(h.root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || filepath.Ext(path) != extension {
+		if err != nil || entry.IsDir() || filepath.Ext(path) != files.Extension {
 			return err
 		}
-		rows, err := parquet.ReadFile[row](path)
+		rows, err := parquet.ReadFile[files.Row](path)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}

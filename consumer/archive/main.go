@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/tracing"
 	_ "github.com/sluicehq/sluice/otel" // traces, where the environment names a collector
 	"github.com/sluicehq/sluice/pkg/settings"
@@ -25,7 +26,7 @@ type Settings struct {
 }
 
 // Check refuses a place that no file can go to.
-func (s *Settings) Check() error { return checkPlace(s.Archive) }
+func (s *Settings) Check() error { return files.Check(s.Archive) }
 
 func main() {
 	var s Settings
@@ -45,7 +46,7 @@ func run(ctx context.Context, s *Settings) error {
 	}
 	go admin.Serve()
 	defer admin.Shutdown(context.WithoutCancel(ctx))
-	files, err := openStore(ctx, s.Archive)
+	files, err := files.Open(ctx, s.Archive)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type Entry struct {
 	Team        string    `json:"team,omitempty"`
 	URL         string    `json:"url,omitempty"` // instead of a team
 	Selection   Selection `json:"selection"`
+	Archive     string    `json:"archive,omitempty"` // the place of the files that are read instead of the stream
 	OnlyMissing bool      `json:"only_missing,omitempty"`
 	Rate        float64   `json:"rate"` // events a second; 0: as fast as they are stored
 	Events      int       `json:"events"`

@@ -63,6 +63,7 @@ func Do(ctx context.Context, js jetstream.JetStream, r *Record, run Run, step fu
 	note := func(p Progress) { r.note(p, run.left); step(p) }
 	var err error
 	for _, selection := range e.passes() {
+		selection.Archive = run.Selection.Archive // which is not written down
 		if run.Selection = selection; err == nil {
 			err = run.Play(bounded, js, note)
 		}

@@ -25,7 +25,17 @@ type Selection struct {
 	To       uint64    `json:"to,omitempty"`       //
 	Delivery string    `json:"delivery,omitempty"` // the sender's delivery id
 
+	Archive Archive `json:"-"` // where the events are read from instead of the stream; nil: the stream
+
 	only []uint64 // sequences, in order; nil: all
+}
+
+// Archive keeps events for longer than the stream.
+type Archive interface {
+	// Read calls take for each event within the times and sequences of a selection, in the order of their sequences, and
+	// ends with its first error. Times are those at which the gateway took the events. What the selection says beside it,
+	// an Archive may leave to who reads.
+	Read(ctx context.Context, s Selection, headersOnly bool, take func(*event.Event, time.Time) error) error
 }
 
 // stored is an event and when it was stored.
@@ -38,6 +48,14 @@ var errEnd = errors.New("the range ends here")
 
 // read calls take for each selected event in the order of the stream, and counts what is there and is no event.
 func (s *Selection) read(ctx context.Context, js jetstream.JetStream, headersOnly bool, take func(stored) error) (foreign int, err error) {
+	if s.Archive != nil {
+		return 0, s.Archive.Read(ctx, *s, headersOnly, func(e *event.Event, at time.Time) error {
+			if !s.matches(e, at) {
+				return nil
+			}
+			return take(stored{e, at})
+		})
+	}
 	err = stream.Read(ctx, js, stream.Events, s.where(headersOnly), func(m *jetstream.RawStreamMsg) error {
 		if !s.Until.IsZero() && !m.Time.Before(s.Until) {
 			return errEnd

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bytes"
@@ -18,13 +18,13 @@ func TestAFileHasTypedColumnsAndTheBodyAsItCame(t *testing.T) {
 	received := time.Date(2026, 11, 24, 8, 59, 59, 999999000, time.UTC)
 	e := &event.Event{Source: "zorio", Name: "pbx.call.hangup", Sequence: 42, Delivery: "id-1", Identity: "id-1/0123456789abcdef", Body: []byte("{\"é\": \"\\u00e9\"}\n"),
 		Header: map[string][]string{zorio.HeaderTimestamp: {"1795510799"}, "Nats-Msg-Id": {"x"}, "Sluice-Source": {"zorio"}}}
-	want := rowOf(e, received)
-	without := rowOf(&event.Event{Sequence: 43}, received)
-	content, err := encode([]row{want, without}, e.Source, e.Name)
+	want := RowOf(e, received)
+	without := RowOf(&event.Event{Sequence: 43}, received)
+	content, err := Encode([]Row{want, without}, e.Source, e.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := parquet.Read[row](bytes.NewReader(content), int64(len(content)))
+	rows, err := parquet.Read[Row](bytes.NewReader(content), int64(len(content)))
 	if err != nil || len(rows) != 2 {
 		t.Fatalf("%v, %v", rows, err)
 	}
@@ -39,7 +39,7 @@ func TestAFileHasTypedColumnsAndTheBodyAsItCame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const schema = `message row {
+	const schema = `message Row {
 	required int64 sequence (INT(64,true));
 	required int64 received (TIMESTAMP(isAdjustedToUTC=true,unit=MICROS));
 	optional int64 sent (TIMESTAMP(isAdjustedToUTC=true,unit=MICROS));
@@ -54,7 +54,7 @@ func TestAFileHasTypedColumnsAndTheBodyAsItCame(t *testing.T) {
 	if source, _ := file.Lookup("sluice.source"); source != "zorio" {
 		t.Errorf("source %q", source)
 	}
-	events, err := eventsIn(content)
+	events, err := EventsIn(content)
 	if err != nil || !reflect.DeepEqual(slices.Sorted(maps.Keys(events)), []uint64{42, 43}) {
 		t.Errorf("%v, %v", events, err)
 	}
@@ -67,30 +67,30 @@ func TestFoldersAreByTheHourOfReceiptInUTC(t *testing.T) {
 		time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC):           "source=zorio/event=a.b/date=2026-11-24/hour=09/",
 		time.Date(2026, 11, 25, 1, 30, 0, 0, zone):              "source=zorio/event=a.b/date=2026-11-24/hour=23/",
 	} {
-		if got := folderOf("zorio", "a.b", received); got != want {
+		if got := FolderOf("zorio", "a.b", received); got != want {
 			t.Errorf("%s: %s", received, got)
 		}
 	}
 	stored := time.Date(2026, 11, 24, 10, 0, 0, 0, zone)
-	if got := receivedOr(&event.Event{}, stored); got.Hour() != 8 {
+	if got := ReceivedOr(&event.Event{}, stored); got.Hour() != 8 {
 		t.Errorf("an event that does not say when it was received: %s", got)
 	}
 }
 
 func TestFileNamesAreRead(t *testing.T) {
 	for name, want := range map[string]struct {
-		span
+		Span
 		copy int
 	}{
-		"hour=08/0000000001-0000004096.parquet": {span{1, 4096}, 0}, "12345678901-12345678902.parquet": {span{12345678901, 12345678902}, 0},
-		"0000000001-0000004096-2.parquet": {span{1, 4096}, 2},
+		"hour=08/0000000001-0000004096.parquet": {Span{1, 4096}, 0}, "12345678901-12345678902.parquet": {Span{12345678901, 12345678902}, 0},
+		"0000000001-0000004096-2.parquet": {Span{1, 4096}, 2},
 	} {
-		if got, ok := spanOf(name); !ok || got != want.span || !bytes.HasSuffix([]byte(name), []byte(got.fileName(want.copy))) {
+		if got, ok := SpanOf(name); !ok || got != want.Span || !bytes.HasSuffix([]byte(name), []byte(got.FileName(want.copy))) {
 			t.Errorf("%s: %v %t", name, got, ok)
 		}
 	}
 	for _, name := range []string{"compacted.parquet", "0000000001-0000004096.csv", "0000000001.parquet", ""} {
-		if _, ok := spanOf(name); ok {
+		if _, ok := SpanOf(name); ok {
 			t.Errorf("%q is taken for the archive's", name)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bytes"
@@ -82,7 +82,7 @@ func openBucket(ctx context.Context, place string) (*bucket, error) {
 	b := &bucket{client, l.bucket, l.prefix}
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
-	if _, err := b.list(ctx, "source=/"); isRefusal(err) {
+	if _, err := b.List(ctx, "source=/"); isRefusal(err) {
 		return nil, fmt.Errorf("SLUICE_ARCHIVE: %w", err)
 	}
 	return b, nil
@@ -96,7 +96,7 @@ func awsCredentials() *credentials.Credentials {
 	})
 }
 
-func (b *bucket) write(ctx context.Context, name string, content []byte) error {
+func (b *bucket) Write(ctx context.Context, name string, content []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, transferTime(int64(len(content))))
 	defer cancel()
 	// In one request: what is uploaded in parts and given up leaves parts behind that cost money.
@@ -106,7 +106,7 @@ func (b *bucket) write(ctx context.Context, name string, content []byte) error {
 	return b.explain(err)
 }
 
-func (b *bucket) list(ctx context.Context, prefix string) (names []string, err error) {
+func (b *bucket) List(ctx context.Context, prefix string) (names []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
 	defer cancel()
 	for object := range b.client.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: b.prefix + prefix}) {
@@ -118,7 +118,7 @@ func (b *bucket) list(ctx context.Context, prefix string) (names []string, err e
 	return names, b.explain(ctx.Err()) // a listing that was cut short ends without an error of its own
 }
 
-func (b *bucket) read(ctx context.Context, name string) ([]byte, error) {
+func (b *bucket) Read(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, transferTime(maxFile))
 	defer cancel()
 	object, err := b.client.GetObject(ctx, b.name, b.prefix+name, minio.GetObjectOptions{})

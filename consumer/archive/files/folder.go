@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func (f *folder) explain(err error) error {
 	return fmt.Errorf("SLUICE_ARCHIVE: %w: name a folder that this user may write", err)
 }
 
-func (f *folder) write(_ context.Context, name string, content []byte) error {
+func (f *folder) Write(_ context.Context, name string, content []byte) error {
 	temporary, err := f.writeUnfinished(content)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func syncFolder(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-func (f *folder) list(_ context.Context, prefix string) (names []string, err error) {
+func (f *folder) List(_ context.Context, prefix string) (names []string, err error) {
 	entries, err := os.ReadDir(filepath.Join(f.root, prefix))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -100,7 +100,7 @@ func (f *folder) list(_ context.Context, prefix string) (names []string, err err
 	return names, err
 }
 
-func (f *folder) read(_ context.Context, name string) ([]byte, error) {
+func (f *folder) Read(_ context.Context, name string) ([]byte, error) {
 	return os.ReadFile(filepath.Join(f.root, name))
 }
 

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"context"
@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// store keeps files by name, such as "source=zorio/event=a/date=2026-11-24/hour=08/0000000001-0000000002.parquet".
-type store interface {
-	// write makes a file. On return without an error it is complete, under its name, and as durable as the place is:
+// Store keeps files by name, such as "source=zorio/event=a/date=2026-11-24/hour=08/0000000001-0000000002.parquet".
+type Store interface {
+	// Write makes a file. On return without an error it is complete, under its name, and as durable as the place is:
 	// synced to the disk, with its folder, or accepted by the bucket. It is never visible in part, and replaces one
 	// that is there. After an error it may be there or not.
-	write(ctx context.Context, name string, content []byte) error
+	Write(ctx context.Context, name string, content []byte) error
 
-	// list returns the names of the files whose names begin with a prefix that ends with "/".
-	list(ctx context.Context, prefix string) ([]string, error)
+	// List returns the names of the files whose names begin with a prefix that ends with "/".
+	List(ctx context.Context, prefix string) ([]string, error)
 
-	read(ctx context.Context, name string) ([]byte, error)
+	Read(ctx context.Context, name string) ([]byte, error)
 	io.Closer
 }
 
-// checkPlace says what is wrong with a SLUICE_ARCHIVE.
-func checkPlace(place string) error {
+// Check says what is wrong with a SLUICE_ARCHIVE.
+func Check(place string) error {
 	scheme, rest, isURL := strings.Cut(place, "://")
 	switch {
 	case !isURL:
@@ -40,7 +40,7 @@ func checkPlace(place string) error {
 	return nil
 }
 
-func openStore(ctx context.Context, place string) (store, error) {
+func Open(ctx context.Context, place string) (Store, error) {
 	if path, isFile := strings.CutPrefix(place, "file://"); isFile || !strings.Contains(place, "://") {
 		return openFolder(path)
 	}

@@ -1,4 +1,4 @@
-package main
+package files
 
 import (
 	"bytes"
@@ -13,9 +13,9 @@ import (
 	"github.com/sluicehq/sluice/pkg/zorio"
 )
 
-// row is an event in a file. Source and event are not in it: they are columns by the names of the folders, and readers
+// Row is an event in a file. Source and event are not in it: they are columns by the names of the folders, and readers
 // such as pyarrow refuse a column that is in both.
-type row struct {
+type Row struct {
 	Sequence int64      `parquet:"sequence,delta"`
 	Received time.Time  `parquet:"received,timestamp(microsecond:utc)"`
 	Sent     *time.Time `parquet:"sent,optional,timestamp(microsecond:utc)"` // the sender's timestamp; null where it has none
@@ -25,8 +25,8 @@ type row struct {
 	Body     []byte     `parquet:"body"`         // byte for byte as it came
 }
 
-func rowOf(e *event.Event, received time.Time) row {
-	return row{
+func RowOf(e *event.Event, received time.Time) Row {
+	return Row{
 		Sequence: int64(e.Sequence), Received: received, Sent: sentOf(e), Delivery: e.Delivery, Identity: e.Identity,
 		Headers: headersOf(e), Body: e.Body,
 	}
@@ -51,10 +51,10 @@ func headersOf(e *event.Event) string {
 	return string(text)
 }
 
-// encode makes a file of rows.
-func encode(rows []row, source, name string) ([]byte, error) {
+// Encode makes a file of rows.
+func Encode(rows []Row, source, name string) ([]byte, error) {
 	var file bytes.Buffer
-	w := parquet.NewGenericWriter[row](&file, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("sluice", telemetry.Version(), ""),
+	w := parquet.NewGenericWriter[Row](&file, parquet.Compression(&parquet.Zstd), parquet.CreatedBy("sluice", telemetry.Version(), ""),
 		parquet.KeyValueMetadata("sluice.source", source), parquet.KeyValueMetadata("sluice.event", name))
 	if _, err := w.Write(rows); err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func encode(rows []row, source, name string) ([]byte, error) {
 	return file.Bytes(), nil
 }
 
-// eventsIn are the identities of the events in a file, by sequence.
-func eventsIn(file []byte) (map[uint64]string, error) {
+// EventsIn are the identities of the events in a file, by sequence.
+func EventsIn(file []byte) (map[uint64]string, error) {
 	rows, err := parquet.Read[struct {
 		Sequence int64  `parquet:"sequence"`
 		Identity string `parquet:"identity"`
