@@ -54,6 +54,9 @@ func TestEveryPageIsFastOnAFullStream(t *testing.T) {
 		}
 	}
 	if *storeFor >= measured {
+		for n := range 100 {
+			g.refused("invalid", "401 Invalid signature", fmt.Sprint("forged-", n), nil)
+		}
 		g.load()
 	}
 }
@@ -63,16 +66,19 @@ const measured = 20 * time.Second
 
 // load tells how often NATS is asked.
 func (g *stage) load() {
-	for _, browsers := range []int{0, 1, 10} {
+	for _, c := range []struct {
+		browsers int
+		page     string
+	}{{0, "/"}, {1, "/"}, {10, "/"}, {10, "/requests"}, {10, "/events/1"}} {
 		ctx, cancel := context.WithCancel(g.t.Context())
-		for range browsers {
-			follow(ctx, g.t, g.url+"/")
+		for range c.browsers {
+			follow(ctx, g.t, g.url+c.page)
 		}
 		time.Sleep(2 * time.Second)
 		before, begin := g.js.Conn().Stats(), time.Now()
-		time.Sleep(10 * time.Second)
+		time.Sleep(4 * time.Second)
 		after, seconds := g.js.Conn().Stats(), time.Since(begin).Seconds()
-		g.t.Logf("%2d browsers on the overview: %.1f requests/s, %.0f bytes/s in", browsers,
+		g.t.Logf("%2d browsers on %s: %.1f requests/s, %.0f bytes/s in", c.browsers, c.page,
 			float64(after.OutMsgs-before.OutMsgs)/seconds, float64(after.InBytes-before.InBytes)/seconds)
 		cancel()
 		time.Sleep(time.Second)
