@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,15 +74,17 @@ func Socket(t testing.TB) *os.File {
 // URL is where it takes webhooks.
 func (g *Gateway) URL() string { return "http://" + g.Address + "/webhook" }
 
-// Ready waits until /readyz says that it can store, which with a journal it can before its NATS listens.
+// Ready waits until /readyz says that it can store in NATS: in a journal it can before.
 func (g *Gateway) Ready() {
 	g.t.Helper()
 	Eventually(g.t, 2*time.Minute, "the gateway is ready", func() bool {
 		if !g.Running() {
 			g.t.Fatalf("the gateway has ended:\n%s", g.Output())
 		}
-		_, code, err := g.Readiness()
-		return err == nil && code == http.StatusOK
+		r, code, err := g.Readiness()
+		return err == nil && code == http.StatusOK && slices.ContainsFunc(r.Dependencies, func(d telemetry.Dependency) bool {
+			return d.Name == "nats" && d.Status == telemetry.OK
+		})
 	})
 }
 
