@@ -3,12 +3,16 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/ops/audit"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // action changes something: see the documentation of this package.
@@ -34,7 +38,7 @@ type question struct {
 func (s *server) action(a action) {
 	s.actions = append(s.actions, a)
 	s.mux.HandleFunc("GET "+a.path, s.operators(func(w http.ResponseWriter, r *http.Request) {
-		q, err := bounded(r, a.ask)
+		q, err := permitted(s, r, func(r *http.Request) (*question, error) { return bounded(r, a.ask) })
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -44,12 +48,19 @@ func (s *server) action(a action) {
 		s.render(w, http.StatusOK, "question", v)
 	}))
 	s.mux.HandleFunc("POST "+a.path, s.operators(func(w http.ResponseWriter, r *http.Request) {
-		said, back, err := a.do(r, asker(r))
+		to, err := permitted(s, r, func(r *http.Request) (to string, err error) {
+			said, back, err := a.do(r, asker(r))
+			if err != nil {
+				return "", err
+			}
+			return s.notes.add(back, said), nil
+		})
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTakes)) // it may have taken longer than that
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
-		http.Redirect(w, r, s.notes.add(back, said), http.StatusSeeOther)
+		http.Redirect(w, r, to, http.StatusSeeOther)
 	}))
 }
 
@@ -59,6 +70,18 @@ func (s *server) record(r *http.Request, e audit.Entry) {
 	if err := audit.Record(r.Context(), s.js, e); err != nil {
 		s.log.Error("what was done is not in the audit", "by", e.By, "action", e.Action, "teams", e.Teams, "what", e.What, "count", e.Count, "error", err)
 	}
+}
+
+// permitted ends what needs a right that the console's own user of NATS lacks as soon as NATS says so, and says which:
+// nobody answers what is asked for without a right.
+func permitted[T any](s *server, r *http.Request, do func(*http.Request) (T, error)) (T, error) {
+	ctx, stop := stream.UnlessForbidden(r.Context(), s.js.Conn(), "")
+	defer stop()
+	done, err := do(r.WithContext(ctx))
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, stream.ErrForbidden) {
+		return done, fmt.Errorf("%w: NATS_CREDS has to be those of an operator (users/operator.nk) for that; sluicectl needs them too", cause)
+	}
+	return done, err
 }
 
 func bounded[T any](r *http.Request, do func(*http.Request) (T, error)) (T, error) {

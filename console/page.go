@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sluicehq/sluice/internal/mask"
+	"github.com/sluicehq/sluice/internal/stream"
 )
 
 // page is one page: see the documentation of this package.
@@ -119,6 +120,8 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, title = http.StatusNotFound, "Not found"
 	case errors.Is(err, errMisused):
 		status, title = http.StatusBadRequest, "That was not understood"
+	case errors.Is(err, stream.ErrForbidden):
+		status, title = http.StatusForbidden, "This console may look, and change nothing"
 	case errors.Is(err, errLate):
 		status, title = http.StatusConflict, "Somebody else was faster"
 	}
@@ -137,7 +140,7 @@ var errLate = errors.New("nothing was done")
 func (s *server) explain(err error) string {
 	nc := s.js.Conn()
 	switch {
-	case errors.Is(err, errNothing), errors.Is(err, errMisused), errors.Is(err, errLate):
+	case errors.Is(err, errNothing), errors.Is(err, errMisused), errors.Is(err, errLate), errors.Is(err, stream.ErrForbidden):
 	case !nc.IsConnected():
 		return "NATS is not reachable at " + mask.Address(s.settings.NATSURL) + ": start it, or the gateway that runs it, or correct NATS_URL. This page goes on by itself."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):

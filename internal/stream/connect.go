@@ -108,7 +108,8 @@ func (o Options) options() []nats.Option {
 			}
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS is back", "nats", mask.Address(nc.ConnectedUrl())) }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
+			tellForbidden(nc, err)
 			log.Error("NATS refused a request", "nats", mask.Address(o.URL), "error", err,
 				"remedy", "if a permission is missing, grant it to this user; the refused request has no effect")
 		}),

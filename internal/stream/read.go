@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
@@ -36,7 +39,8 @@ const (
 
 // Read calls take for each message of a range in the order of the stream, at more than 100,000 a second, and ends with
 // its first error. It outlives a NATS that is away for less than half a minute. It needs a stream whose retention is not
-// that of a work queue: those are read with [Scan].
+// that of a work queue: those are read with [Scan]. So is a range of one filter by a user who may look at messages and make
+// no consumer: that is slower.
 func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, take func(*jetstream.RawStreamMsg) error) error {
 	s, err := js.Stream(ctx, name)
 	if err != nil {
@@ -45,7 +49,7 @@ func Read(ctx context.Context, js jetstream.JetStream, name string, r Range, tak
 	if last := s.CachedInfo().State.LastSeq; r.To == 0 || r.To > last {
 		r.To = last
 	}
-	reading := reader{Range: r, stream: s, take: take, heard: time.Now()}
+	reading := reader{Range: r, js: js, stream: s, take: take, heard: time.Now()}
 	for {
 		done, err := reading.read(ctx)
 		switch {
@@ -77,6 +81,7 @@ func isRefused(err error) bool {
 // reader is a range that is being read; From moves behind what is taken.
 type reader struct {
 	Range
+	js     jetstream.JetStream
 	stream jetstream.Stream
 	take   func(*jetstream.RawStreamMsg) error
 	heard  time.Time // when the last message came
@@ -99,7 +104,10 @@ func (r *Range) config() jetstream.OrderedConsumerConfig {
 // read takes what is left with one consumer. It is done at the end of the range, which a consumer knows for sure when
 // it is made, or with an error of take's; any other error is one of NATS, and passes.
 func (r *reader) read(ctx context.Context) (done bool, err error) {
-	consumer, err := r.stream.OrderedConsumer(ctx, r.config())
+	consumer, err := r.consumer(ctx)
+	if errors.Is(err, ErrForbidden) {
+		return true, r.scan(ctx, err)
+	}
 	if err != nil {
 		return false, err
 	}
@@ -115,6 +123,56 @@ func (r *reader) read(ctx context.Context) (done bool, err error) {
 		done, err = r.some(ctx, messages)
 	}
 	return done, err
+}
+
+// consumer makes one. That this user may not is said on the connection, and not in an answer.
+func (r *reader) consumer(ctx context.Context) (jetstream.Consumer, error) {
+	ctx, stop := UnlessForbidden(ctx, r.js.Conn(), ".CONSUMER.CREATE."+r.stream.CachedInfo().Config.Name+".")
+	defer stop()
+	consumer, err := r.stream.OrderedConsumer(ctx, r.config())
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, ErrForbidden) {
+		return nil, cause
+	}
+	return consumer, err
+}
+
+var errEnd = errors.New("the end of the range")
+
+// scan takes what is left without a consumer, which this user may not make.
+func (r *reader) scan(ctx context.Context, forbidden error) (err error) {
+	subject, from, info := ">", r.From, r.stream.CachedInfo()
+	switch {
+	case len(r.Filters) == 1:
+		subject = r.Filters[0]
+	case len(r.Filters) > 1:
+		return forbidden
+	}
+	if from == 0 && !r.Since.IsZero() {
+		if from, err = SequenceAt(ctx, r.js, info, r.Since); err != nil {
+			return err
+		}
+	}
+	_, err = ScanSome(ctx, r.js, info.Config.Name, subject, from, Bound{}, func(m *jetstream.RawStreamMsg) error {
+		if m.Sequence > r.To {
+			return errEnd
+		}
+		if r.HeadersOnly {
+			m.Header, m.Data = withSize(m), nil
+		}
+		return r.take(m)
+	})
+	if errors.Is(err, errEnd) {
+		return nil
+	}
+	return err
+}
+
+// withSize are the headers of a message as NATS sends them without its body.
+func withSize(m *jetstream.RawStreamMsg) nats.Header {
+	h := nats.Header{}
+	maps.Copy(h, m.Header)
+	h.Set("Nats-Msg-Size", strconv.Itoa(len(m.Data)))
+	return h
 }
 
 // some takes messages for a second: a bound of its own for each would cost as much as the message.

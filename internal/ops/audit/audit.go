@@ -2,6 +2,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,12 +95,21 @@ func Record(ctx context.Context, js jetstream.JetStream, e Entry) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
 	defer cancel()
+	ctx, stop := stream.UnlessForbidden(ctx, js.Conn(), prefix)
+	defer stop()
 	_, err = js.Publish(ctx, prefix+string(e.Action), text, jetstream.WithExpectStream(stream.Audit))
 	if errors.Is(err, jetstream.ErrNoStreamResponse) {
 		return stream.Missing(stream.Audit)
 	}
 	if err != nil {
-		return fmt.Errorf("stream %s: %w", stream.Audit, err)
+		return fmt.Errorf("stream %s: %w", stream.Audit, cmp.Or(forbidden(ctx), err))
+	}
+	return nil
+}
+
+func forbidden(ctx context.Context) error {
+	if cause := context.Cause(ctx); errors.Is(cause, stream.ErrForbidden) {
+		return cause
 	}
 	return nil
 }
