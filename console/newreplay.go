@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	archive "github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/ops/audit"
 	"github.com/sluicehq/sluice/internal/ops/replay"
@@ -30,6 +31,7 @@ type newReplayView struct {
 	From, To  time.Time // of the histogram
 	Empty     bool
 	HasSecret bool
+	Archive   bool // there is one to read
 }
 
 // bar is a part of the histogram as it is drawn.
@@ -49,7 +51,7 @@ const (
 )
 
 func (s *server) newReplayPage(r *http.Request) (any, error) {
-	v := newReplayView{Query: query(r.URL.Query()), Names: zorio.Names(), HasSecret: s.settings.secret() != "", Rate: r.FormValue("rate")}
+	v := newReplayView{Query: query(r.URL.Query()), Names: zorio.Names(), HasSecret: s.settings.secret() != "", Archive: s.settings.Archive != "", Rate: r.FormValue("rate")}
 	if v.Rate == "" {
 		v.Rate = "200"
 	}
@@ -114,6 +116,7 @@ type asked struct {
 	Team, URL   string
 	OnlyMissing bool
 	Rate        float64
+	FromArchive bool
 	narrow      bool // some of what the team takes is not asked for
 }
 
@@ -137,6 +140,7 @@ func (s *server) replayAsked(r *http.Request) (a asked, err error) {
 	if name := text("event"); name != "" {
 		a.Events = []string{name}
 	}
+	a.FromArchive = q.Get("archive") != ""
 	a.Delivery, a.Team, a.URL, a.OnlyMissing = text("delivery"), text("team"), text("url"), q.Get("missing") != ""
 	if a.Rate, err = strconv.ParseFloat(q.Get("rate"), 64); err != nil || !(a.Rate >= 0) || a.Rate > 1e6 {
 		return a, fmt.Errorf("%w: rate=%q: use events a second, or 0 for as fast as they are stored", errMisused, q.Get("rate"))
@@ -171,12 +175,28 @@ func (s *server) counted(ctx context.Context, a asked) (asked, replay.Survey, er
 			a.Events = t.Events
 		}
 	}
+	if a.FromArchive {
+		kept, err := s.openArchive(ctx, s.settings.Archive)
+		if err != nil {
+			return a, replay.Survey{}, err
+		}
+		defer kept.Close()
+		a.Archive = kept
+	}
 	selection, survey, err := a.Count(ctx, s.js)
 	if errors.Is(err, replay.ErrTooMany) {
 		err = fmt.Errorf("%w: %w", errMisused, err)
 	}
-	a.Selection = selection
+	a.Selection, a.Archive = selection, nil
 	return a, survey, err
+}
+
+// openArchive opens the place of an archive: the console's own, and no other.
+func (s *server) openArchive(ctx context.Context, place string) (*archive.Events, error) {
+	if place == "" || place != s.settings.Archive {
+		return nil, fmt.Errorf("%w: the console reads no such archive: set SLUICE_ARCHIVE to its place where the console is started, or use sluicectl replay --archive", errMisused)
+	}
+	return archive.OpenEvents(ctx, place)
 }
 
 // replayCommand does the same on a command line.
@@ -203,6 +223,9 @@ func replayCommand(a asked) string {
 		add("from", strconv.FormatUint(a.From, 10))
 		add("to", strconv.FormatUint(a.To, 10))
 	}
+	if a.FromArchive {
+		line += " --archive"
+	}
 	if a.OnlyMissing {
 		line += " --only-missing"
 	}
@@ -222,6 +245,10 @@ func (s *server) askReplay(r *http.Request) (*question, error) {
 		return nil, err
 	}
 	q := &question{Back: "/replay/new?" + r.URL.RawQuery, Command: replayCommand(a), Fields: url.Values{"span": {fmt.Sprintf("%d-%d", a.From, a.To)}}}
+	if survey.Events == 0 && a.FromArchive {
+		q.Title, q.Would = "Nothing to replay", []string{"The archive has no such events."}
+		return q, nil
+	}
 	if survey.Events == 0 {
 		q.Title, q.Would = "Nothing to replay", []string{"The stream has no such events. What retention has dropped may be in the archive: sluicectl replay --archive reads it."}
 		return q, nil
@@ -232,13 +259,20 @@ func (s *server) askReplay(r *http.Request) (*question, error) {
 	}
 	q.Title, q.Button = "Replay "+many(n, "event")+" to "+a.target()+"?", "Replay to "+a.target()
 	q.Would = append([]string{
-		fmt.Sprintf("%s would go to %s and to nobody else: %s.", many(n, "event"), a.target(), whatIsReplayed(a.Selection, a.OnlyMissing)),
+		fmt.Sprintf("%s would go to %s and to nobody else: %s.", many(n, "event"), a.target(), fromArchive(a.FromArchive)+whatIsReplayed(a.Selection, a.OnlyMissing)),
 		takes(n, a.Rate),
 	}, left...)
 	if a.Team != "" {
 		q.Would = append(q.Would, s.doubtsOf(r.Context(), a.Team)...)
 	}
 	return q, nil
+}
+
+func fromArchive(yes bool) string {
+	if yes {
+		return "from the archive, "
+	}
+	return ""
 }
 
 // takes is how long it takes, in a sentence.
@@ -262,7 +296,7 @@ func (s *server) already(ctx context.Context, a asked, v replay.Survey) (n int, 
 		return 0, nil, err
 	}
 	done := min(told.Count(), v.Events)
-	if a.narrow && done > 0 && a.To-a.From < mostSurveyed { // some of these are not asked for
+	if a.narrow && done > 0 && !a.FromArchive && a.To-a.From < mostSurveyed { // some of these are not asked for
 		survey, err := a.Survey(ctx, s.js, told.Missing)
 		if err != nil {
 			return 0, nil, err
@@ -287,6 +321,10 @@ func (s *server) doReplay(r *http.Request, by who) (said, back string, err error
 		return "", "", err
 	}
 	a, survey, err := s.counted(r.Context(), a)
+	place := ""
+	if a.FromArchive {
+		place = s.settings.Archive
+	}
 	if err == nil && survey.Events == 0 {
 		err = fmt.Errorf("%w: retention has dropped these events meanwhile", errLate)
 	}
@@ -302,7 +340,7 @@ func (s *server) doReplay(r *http.Request, by who) (said, back string, err error
 		return "", "", err
 	}
 	record, err := journal.Begin(r.Context(), replay.Entry{By: by.String(), Team: a.Team, URL: mask.Address(a.URL), Selection: a.Selection,
-		OnlyMissing: a.OnlyMissing, Rate: a.Rate, Events: survey.Events, First: survey.First, Last: survey.Last})
+		Archive: place, OnlyMissing: a.OnlyMissing, Rate: a.Rate, Events: survey.Events, First: survey.First, Last: survey.Last})
 	if err != nil {
 		return "", "", err
 	}
@@ -408,6 +446,9 @@ func (s *server) doGoOn(r *http.Request, by who) (said, back string, err error) 
 	}
 	if e.Team == "" && s.settings.secret() == "" {
 		return "", "", fmt.Errorf("%w: a URL gets signed events: set ZORIO_WEBHOOK_SECRET or ZORIO_WEBHOOK_SECRET_FILE where the console is started", errMisused)
+	}
+	if e.Archive != "" && e.Archive != s.settings.Archive {
+		return "", "", fmt.Errorf("%w: it reads the archive at %s: set SLUICE_ARCHIVE to that where the console is started, or resume it by sluicectl replay resume", errMisused, e.Archive)
 	}
 	missing, err := s.missing(r.Context(), e.Team, e.OnlyMissing, e.First, e.Last)
 	if err != nil {

@@ -60,11 +60,15 @@ type replayView struct {
 func (v replayView) Title() string { return "Replay to " + v.Target() }
 
 // What is what was asked for.
-func (v replayView) What() string { return whatIsReplayed(v.Selection, v.OnlyMissing) }
+func (v replayView) What() string {
+	return fromArchive(v.Archive != "") + whatIsReplayed(v.Selection, v.OnlyMissing)
+}
 
-// Resumable and Rest are for templates.
+// MayResume reports whether it can go on.
 func (v replayView) MayResume() bool { return v.Resumable() == nil }
-func (v replayView) Rest() int       { return max(0, v.Events-v.Progress.Settled()) }
+
+// Rest is how many are left.
+func (v replayView) Rest() int { return max(0, v.Events-v.Progress.Settled()) }
 
 // ETA is how long it takes at the rate that was asked for, or at the one so far.
 func (v replayView) ETA() string {
@@ -91,6 +95,7 @@ func stateKind(state replay.State) string {
 	return "warn"
 }
 
+// whatIsReplayed is a selection in words.
 func whatIsReplayed(s replay.Selection, onlyMissing bool) string {
 	var words []string
 	add := func(name, value string) {

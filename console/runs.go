@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/ops/replay"
 	"github.com/sluicehq/sluice/pkg/event"
@@ -57,7 +58,16 @@ func (s *server) run(record *replay.Record, missing replay.Missing) {
 		} else {
 			target = broken{err}
 		}
-		err = replay.Do(s.runs.ctx, s.js, record, replay.Run{Target: target, Missing: missing}, func(replay.Progress) {})
+		run := replay.Run{Target: target, Missing: missing}
+		if e.Archive != "" {
+			if archive, failed := s.openArchive(s.runs.ctx, e.Archive); failed == nil {
+				defer archive.Close()
+				run.Selection.Archive = archive
+			} else {
+				run.Selection.Archive = unread{failed}
+			}
+		}
+		err = replay.Do(s.runs.ctx, s.js, record, run, func(replay.Progress) {})
 		if err != nil && !errors.Is(err, replay.ErrStopped) && !errors.Is(err, replay.ErrTaken) && s.runs.ctx.Err() == nil {
 			s.log.Warn("a replay has failed", "replay", e.ID, "to", e.Target(), "error", err)
 		}
@@ -76,6 +86,13 @@ func (s *server) target(e *replay.Entry) (to replay.Target, done func(), err err
 		return nil, nil, err
 	}
 	return t, t.Close, nil
+}
+
+// unread is an archive that cannot be opened: the replay fails for that reason.
+type unread struct{ error }
+
+func (u unread) Read(context.Context, replay.Selection, bool, func(*event.Event, time.Time) error) error {
+	return u.error
 }
 
 // broken is a target that cannot be made: the replay fails for that reason.

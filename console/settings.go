@@ -26,6 +26,7 @@ type Settings struct {
 	NATSURL    string `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222" secret:"url" help:"nats://host:4222, or several, separated by commas; the default is the embedded NATS of a gateway on this machine"`
 	NATSCreds  string `env:"NATS_CREDS" reads:"true" help:"credentials file for NATS"`
 	NATSTLS    secure.NATS
+	Archive    string `env:"SLUICE_ARCHIVE" secret:"url" help:"place of the consumer archive's files, from which replays may come too: a folder or an S3 bucket, as set for that consumer; unset: replays come from the stream"`
 	Gateway    string `env:"SLUICE_CONSOLE_GATEWAY" envDefault:"http://127.0.0.1:3000/webhook" help:"URL of a gateway's webhooks, to which test events are posted; they are signed with ZORIO_WEBHOOK_SECRET"`
 	Secret     string `env:"ZORIO_WEBHOOK_SECRET" secret:"true" file:"true" help:"the gateway's webhook secrets, separated by commas; with them a page says which one signed a request; unset: it says what the gateway found"`
 	Log        string `env:"SLUICE_LOG" envDefault:"info" oneof:"debug,info,warn,error" help:"lowest level that is logged"`

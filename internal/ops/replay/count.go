@@ -64,6 +64,11 @@ var ErrTooMany = errors.New("too many events would have to be read")
 // several patterns, and says ErrTooMany where that takes too long. The selection it returns has the sequences that were
 // counted.
 func (s Selection) Count(ctx context.Context, js jetstream.JetStream) (Selection, Survey, error) {
+	if s.Archive != nil { // what is there is read
+		v, err := s.Survey(ctx, js, nil)
+		s.From, s.To = v.First, v.Last
+		return s, v, err
+	}
 	s, err := s.within(ctx, js)
 	if err != nil || s.From > s.To || s.To == 0 {
 		return s, Survey{}, err

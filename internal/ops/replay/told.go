@@ -2,7 +2,9 @@ package replay
 
 import (
 	"context"
+	"errors"
 	"math/bits"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -21,11 +23,14 @@ type Told struct {
 // ToldBy reads the history of a team about the events between two sequences of EVENTS.
 func ToldBy(ctx context.Context, js jetstream.JetStream, team string, first, last uint64) (*Told, error) {
 	t := &Told{first: first, bits: make([]uint64, (last-first)/64+1)}
-	m, err := stream.Get(ctx, js, stream.Events, first)
-	if err != nil {
+	var since time.Time // all of it, about what the stream has dropped
+	switch m, err := stream.Get(ctx, js, stream.Events, first); {
+	case err == nil:
+		since = m.Time
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil, err
 	}
-	return t, history.Team(ctx, js, team, m.Time, func(e history.Entry) {
+	return t, history.Team(ctx, js, team, since, func(e history.Entry) {
 		if done := e.Outcome == history.Processed || e.Outcome == history.Skipped; done && e.Sequence >= first && e.Sequence <= last {
 			t.bits[(e.Sequence-first)/64] |= 1 << ((e.Sequence - first) % 64)
 		}
