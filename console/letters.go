@@ -24,7 +24,7 @@ type letterView struct {
 }
 
 // Title names it.
-func (v letterView) Title() string { return fmt.Sprintf("Dead letter #%d", v.Letter.Sequence) }
+func (v letterView) Title() string { return fmt.Sprintf("Dead letter #%d", v.Sequence) }
 
 func (s *server) letterPage(r *http.Request) (any, error) {
 	sequence, err := sequenceOf(r.PathValue("sequence"))
@@ -38,7 +38,7 @@ func (s *server) letterPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return letterView{l, headersOf(l.Header), bodyOf(l.Event.Body, fmt.Sprintf("/problems/dead/%d/body", sequence))}, nil
+	return letterView{l, headersOf(l.Header), bodyOf(l.Body, fmt.Sprintf("/problems/dead/%d/body", sequence))}, nil
 }
 
 func sequenceOf(text string) (uint64, error) {

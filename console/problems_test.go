@@ -66,7 +66,7 @@ func (g *stage) audited() (all []string) {
 	return all
 }
 
-func (g *stage) messages(name string) uint64 { return uint64(rig.Messages(g.t, g.js, name)) }
+func (g *stage) messages(name string) uint64 { return rig.Messages(g.t, g.js, name) }
 
 var spanField = regexp.MustCompile(`name="span" value="([0-9]+-[0-9]+)"`)
 

