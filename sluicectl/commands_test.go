@@ -390,6 +390,8 @@ func TestATeamIsPausedResumedAndRemoved(t *testing.T) {
 			t.Errorf("%v: %d %s%s, want %d %s", args, got, stdout, stderr, code, want)
 		}
 	}
+	expect(0, "no such extension", "teams", "errors", "pbx")
+	expect(0, `"error": "database is locked"`, "teams", "errors", "pbx", "-o", "json")
 	expect(1, "not confirmed", "teams", "pause", "pbx")
 	expect(0, "pbx is paused", "teams", "pause", "pbx", "--yes")
 	expect(0, "pbx: paused since ", "teams", "--sample", "0")

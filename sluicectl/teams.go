@@ -45,7 +45,7 @@ DROPPED    when retention drops the oldest, if that is less than a day away`,
 	c.Flags().DurationVar(&sample, "sample", time.Second, "how long to measure the rate; 0: do not measure")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "refresh until Ctrl-C")
 	c.Flags().DurationVar(&every, "every", time.Second, "with --watch: time between refreshes")
-	c.AddCommand(teamsPauseCommand(), teamsResumeCommand(), teamsAddCommand(), teamsSyncCommand(), teamsListCommand(), teamsRemoveCommand())
+	c.AddCommand(teamsPauseCommand(), teamsResumeCommand(), teamsErrorsCommand(), teamsAddCommand(), teamsSyncCommand(), teamsListCommand(), teamsRemoveCommand())
 	return c
 }
 

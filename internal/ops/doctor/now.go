@@ -93,13 +93,21 @@ func (n *Now) unseen(all *finding.List, seen Seen) {
 	if count := newer(n.Streams[stream.Dead], seen.Dead); count > 0 {
 		all.Warn("dead letters", counted(count, "dead letter")+whose(n.Teams, seen.Dead == 0)+" nobody has looked at",
 			"see why the handler failed, repair it, and redrive them: nothing is lost meanwhile")
-		all.About("", "sluicectl dead list", nil)
+		all.About("", "sluicectl dead list", firstOf(n.Streams[stream.Dead], seen.Dead))
 	}
 	if count := newer(n.Streams[stream.Quarantine], seen.Quarantine); count > 0 {
 		all.Warn("quarantine", counted(count, "authentic delivery", "authentic deliveries")+" in quarantine that nobody has looked at",
 			"see why they could not be routed or came late, and release or drop them")
-		all.About("", "sluicectl quarantine list", nil)
+		all.About("", "sluicectl quarantine list", firstOf(n.Streams[stream.Quarantine], seen.Quarantine))
 	}
+}
+
+// firstOf is when the first message behind a sequence was stored, where the stream's own state tells it.
+func firstOf(info *jetstream.StreamInfo, seen uint64) *time.Time {
+	if seen >= info.State.FirstSeq {
+		return nil
+	}
+	return &info.State.FirstTime
 }
 
 // newer is how many messages a stream has behind a sequence, at most.
