@@ -180,6 +180,11 @@ func TestTheSmallStackTakesAnEventThrough(t *testing.T) {
 	if answer := largest(t, url, read(t, secret)); answer != "200 OK" {
 		t.Errorf("the largest body is answered %s: is max_payload of NATS large enough?", answer)
 	}
+	doctor := exec.Command(path(t, "/sluicectl"), "doctor") // as an operator types it
+	doctor.Env = c.services["operator"].environment()
+	if output, err := doctor.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
 	c.mustNotWarn()
 	c.stop("gateway-1")
 }
