@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/rig"
 )
@@ -46,12 +47,29 @@ func newDesk(t *testing.T, settings []string, replaced ...string) *desk {
 // types types a block as a page shows it, and returns what it prints.
 func (d *desk) types(block string) string {
 	d.t.Helper()
-	command := exec.Command("sh", "-euc", d.is.Replace(block))
-	command.Dir, command.Env = d.dir, d.env
-	output, err := command.CombinedOutput()
+	output, err := d.try(block)
 	if err != nil {
 		d.t.Fatalf("%v\n%s\n%s", err, block, output)
 	}
 	d.t.Logf("%s\n%s", block, output)
-	return string(output)
+	return output
+}
+
+// typesAgain types each line of a block until it succeeds: a cluster that is electing somebody answers nobody.
+func (d *desk) typesAgain(block string) {
+	d.t.Helper()
+	for line := range strings.Lines(block) {
+		rig.Eventually(d.t, time.Minute, line, func() bool {
+			output, err := d.try(line)
+			d.t.Logf("%s%v\n%s", line, err, output)
+			return err == nil
+		})
+	}
+}
+
+func (d *desk) try(block string) (string, error) {
+	command := exec.Command("sh", "-euc", d.is.Replace(block))
+	command.Dir, command.Env = d.dir, d.env
+	output, err := command.CombinedOutput()
+	return string(output), err
 }

@@ -28,7 +28,7 @@ func TestAServerOfTheClusterIsReplacedUnderLoad(t *testing.T) {
 	c = c.Join()
 	c[:2].Elected()
 	for _, block := range rig.Shown(t, "docs/operate.md") {
-		d.types(block)
+		d.typesAgain(block)
 	}
 	rig.Eventually(t, 2*time.Minute, "the new server has a copy of every stream", func() bool { return allOn(t, js, "n0", "n1", "n3") })
 	sender.End()
