@@ -27,7 +27,7 @@ type watch struct {
 	answers map[string]map[string]uint64 // of each gateway, when it reported last
 	errors  map[string]grouped           // of teams, as they were found last
 	day     uint64                       // first sequence of the last 24 hours
-	dayAt   time.Time                    // when that was asked for
+	dayAt   time.Time                    // when that was asked for; of who has ask
 }
 
 // How often it looks, with somebody before the screen and without, and how long rates are measured.
@@ -68,14 +68,17 @@ func (w *watch) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	now, err := doctor.Look(ctx, w.js)
-	if err == nil && time.Since(w.dayAt) > dayEvery {
-		w.day, err = firstSince(ctx, w.js, now, now.At.Add(-24*time.Hour))
-		w.dayAt = time.Now()
+	day, asks := uint64(0), time.Since(w.dayAt) > dayEvery // which only who looks reads
+	if err == nil && asks {
+		day, err = firstSince(ctx, w.js, now, now.At.Add(-24*time.Hour))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.failed = err; err != nil {
 		return err
+	}
+	if asks {
+		w.day, w.dayAt = day, time.Now()
 	}
 	w.remember(now)
 	return nil
