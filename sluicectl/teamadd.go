@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -72,6 +74,9 @@ func (j *joining) run(ctx context.Context, s *session, names []string) error {
 		return misused("--events and --target are about one team: add one at a time")
 	}
 	folder := access.Folder(j.folder)
+	if err := j.belongs(folder); err != nil {
+		return err
+	}
 	if err := folder.Make(); err != nil {
 		return err
 	}
@@ -89,6 +94,14 @@ func (j *joining) run(ctx context.Context, s *session, names []string) error {
 		return sayInclude(s.out, folder)
 	}
 	return s.admit(ctx, folder, names, start.Apply)
+}
+
+// belongs is an error where no gateway has its accounts: new keys there would let nobody in.
+func (j *joining) belongs(folder access.Folder) error {
+	if _, err := os.Stat(folder.Seed(access.Operator)); errors.Is(err, fs.ErrNotExist) && !j.files {
+		return fmt.Errorf("no accounts are in %s: name the folder nats of the gateway's data with --folder, or the data itself with SLUICE_DATA; with a NATS of your own, write the files with --files first", folder)
+	}
+	return nil
 }
 
 // team is a team by what was asked for it, or else as it is, or else by what Sluice's own consumers are like.
@@ -143,7 +156,7 @@ func usual(name string) []string {
 // admit makes the places of teams in the streams, and finds out whether NATS lets them in.
 func (s *session) admit(ctx context.Context, folder access.Folder, names []string, start func(*jetstream.ConsumerConfig)) error {
 	s.useFolder(folder)
-	if err := s.open(ctx); err != nil {
+	if err := s.untilItPasses(ctx, func() error { return s.open(ctx) }); err != nil {
 		return fmt.Errorf("%w; the files are written: run it again, or sluicectl team sync, when NATS is there", err)
 	}
 	defer s.nc.Close()
@@ -218,9 +231,12 @@ func (s *session) untilItPasses(ctx context.Context, try func() error) error {
 
 // letIn is why NATS does not let a team in to its place in the streams; nil when it does, soon.
 func (s *session) letIn(ctx context.Context, folder access.Folder, name string) (err error) {
-	t, _, err := folder.Team(name)
+	t, found, err := folder.Team(name)
 	if err != nil {
 		return err
+	}
+	if !found {
+		return errors.New("another has removed it meanwhile")
 	}
 	ctx, cancel := context.WithTimeout(ctx, letInWithin)
 	defer cancel()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -64,4 +65,18 @@ func TestATeamIsAddedListedAndRemovedWithAllThatIsItsOwn(t *testing.T) {
 	expect(0, "forward-erp  forward  missing", "team", "list")
 	expect(0, "forward-erp: takes pbx.> autocall.>", "team", "sync")
 	expect(0, "forward is removed", "team", "remove", "forward", "--yes")
+}
+
+// Keys that are made where no gateway has its own would let nobody in, and be found by every process that starts there.
+func TestATeamIsNotAddedWhereNoGatewayHasItsAccounts(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "nats")
+	root, reached := newRoot()
+	root.SetArgs([]string{"team", "add", "billing", "--folder", folder})
+	err := execute(t.Context(), root, reached)
+	if err == nil || !strings.Contains(err.Error(), "no accounts are in "+folder) || !strings.Contains(err.Error(), "SLUICE_DATA") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(folder); !os.IsNotExist(err) {
+		t.Error("it wrote files there")
+	}
 }

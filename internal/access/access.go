@@ -34,7 +34,7 @@ const (
 
 var users = []string{Gateway, Operator, Monitor}
 
-// Folder is a folder of access files. One process may change it at a time.
+// Folder is a folder of access files. Several processes may change it at once: each change waits for the one before.
 type Folder string
 
 // In is the folder of the gateway whose data folder is data.
@@ -51,7 +51,9 @@ func (f Folder) path(parts ...string) string {
 }
 
 // Make makes the files that are missing, and writes the accounts as this version knows them. Keys that are there stay.
-func (f Folder) Make() error {
+func (f Folder) Make() error { return f.alone(f.make) }
+
+func (f Folder) make() error {
 	keys := map[string]string{}
 	for _, user := range users {
 		key, err := f.Key(user)
@@ -72,7 +74,9 @@ func (f Folder) Make() error {
 }
 
 // Add makes a team's account and credentials, or changes the account of one that is there.
-func (f Folder) Add(t Team) error {
+func (f Folder) Add(t Team) error { return f.alone(func() error { return f.add(t) }) }
+
+func (f Folder) add(t Team) error {
 	if slices.Contains(users, t.Name) || t.Name == Account {
 		return fmt.Errorf("a team cannot be named %s: Sluice uses that name itself", t.Name)
 	}
@@ -87,7 +91,9 @@ func (f Folder) Add(t Team) error {
 }
 
 // Remove removes a team's account and credentials. One that is not there is no error.
-func (f Folder) Remove(name string) error {
+func (f Folder) Remove(name string) error { return f.alone(func() error { return f.remove(name) }) }
+
+func (f Folder) remove(name string) error {
 	others, err := f.without(name)
 	if err != nil {
 		return err
@@ -102,7 +108,9 @@ func (f Folder) Remove(name string) error {
 }
 
 // Leave removes a team by its name, or one place of a team by that of its durable. What is not there is no error.
-func (f Folder) Leave(name string) error {
+func (f Folder) Leave(name string) error { return f.alone(func() error { return f.leave(name) }) }
+
+func (f Folder) leave(name string) error {
 	teams, err := f.Teams()
 	if err != nil {
 		return err
@@ -111,10 +119,10 @@ func (f Folder) Leave(name string) error {
 		left := slices.DeleteFunc(slices.Clone(t.Places), func(p Place) bool { return p.Durable == name })
 		switch {
 		case t.Name == name, len(left) == 0:
-			return f.Remove(t.Name)
+			return f.remove(t.Name)
 		case len(left) < len(t.Places):
 			t.Places = left
-			return f.Add(t)
+			return f.add(t)
 		}
 	}
 	return nil

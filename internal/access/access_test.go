@@ -19,6 +19,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/internal/access"
 	"github.com/sluicehq/sluice/internal/history"
@@ -294,5 +295,22 @@ func TestCredentialsAreForTheirOwnerAloneAndStay(t *testing.T) {
 	}
 	if err := folder.Add(access.Team{Name: access.Operator}); err == nil {
 		t.Error("a team may be named operator")
+	}
+}
+
+func TestTeamsThatAreAddedAtOnceAreAllThere(t *testing.T) {
+	t.Parallel()
+	folder, adding := access.Folder(t.TempDir()), errgroup.Group{}
+	for n := range 8 {
+		adding.Go(func() error {
+			name := fmt.Sprint("team", n)
+			return errors.Join(folder.Make(), folder.Add(access.Team{Name: name, Places: []access.Place{{Durable: name, Events: []string{">"}}}}))
+		})
+	}
+	if err := adding.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if teams, err := folder.Teams(); err != nil || len(teams) != 8 {
+		t.Errorf("%d of 8 are there: %v, %v", len(teams), teams, err)
 	}
 }
