@@ -21,7 +21,7 @@ func searchCommand() *cobra.Command {
 		Long: `Find a delivery id, or a text in bodies, in what came last: events, and what was refused, quarantined or dead-lettered.
 
 The text is looked for byte for byte in the bodies of the last messages of each stream, the newest first, and has to be the
-whole of a delivery id. It ends after a minute, or with 50 finds. What was searched is said at the end.`,
+whole of a delivery id. It ends after a minute, and in each stream with 50 finds. What was searched is said at the end.`,
 		Example: "  sluicectl search pbx.call.hangup\n  sluicectl search pbx.call.hangup --last 100000 -o json",
 	}, func(ctx context.Context, s *session, args []string) error {
 		if args[0] == "" || last == 0 {

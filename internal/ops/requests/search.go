@@ -48,7 +48,7 @@ type Found struct {
 
 // Bounds of a search.
 const (
-	mostHits   = 50
+	mostHits   = 50  // in each stream
 	around     = 60  // bytes before and behind what was found
 	searchStep = 128 // messages that are read together
 )
@@ -88,19 +88,19 @@ func (s *search) in(ctx context.Context, name string, before uint64) error {
 		return err
 	}
 	state := of.CachedInfo().State
-	looked := Looked{Stream: name, Stored: state.Msgs}
+	looked, full := Looked{Stream: name, Stored: state.Msgs}, len(s.found.Hits)+mostHits
 	if before == 0 || before > state.LastSeq {
 		before = state.LastSeq + 1
 	}
-	for begun := false; before > max(state.FirstSeq, 1) && uint64(looked.Messages) < s.most && !s.found.Full && (!begun || time.Now().Before(s.deadline)); begun = true {
+	for begun := false; before > max(state.FirstSeq, 1) && uint64(looked.Messages) < s.most && len(s.found.Hits) < full && (!begun || time.Now().Before(s.deadline)); begun = true {
 		step := min(searchStep, s.most-uint64(looked.Messages))
 		read, first, err := stream.Back(ctx, s.js, name, before, step)
 		if err != nil {
 			return err
 		}
 		for _, m := range read {
-			if s.found.Full = len(s.found.Hits) >= mostHits; s.found.Full {
-				first = m.Sequence + 1
+			if len(s.found.Hits) == full {
+				first, s.found.Full = m.Sequence+1, true
 				break
 			}
 			looked.Messages++
@@ -111,6 +111,7 @@ func (s *search) in(ctx context.Context, name string, before uint64) error {
 	}
 	if before > max(state.FirstSeq, 1) && state.Msgs > 0 {
 		looked.Next = before
+		s.found.Full = s.found.Full || len(s.found.Hits) == full
 	}
 	s.found.Looked = append(s.found.Looked, looked)
 	return nil
