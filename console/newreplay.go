@@ -8,7 +8,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	archive "github.com/sluicehq/sluice/consumer/archive/files"
 	"github.com/sluicehq/sluice/internal/mask"
@@ -44,7 +47,7 @@ type bar struct {
 
 // Size of the histogram, in its own units.
 const (
-	bars      = 60
+	bars      = 48
 	barsWide  = 960
 	barsHigh  = 120
 	layoutDay = "2006-01-02T15:04:05" // of fields for times
@@ -66,17 +69,40 @@ func (s *server) newReplayPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	state := events.CachedInfo().State
-	if v.Empty = state.Msgs == 0; v.Empty {
-		return v, nil
+	if state := events.CachedInfo().State; state.Msgs > 0 {
+		found, err := s.histogram.look(r.Context(), s.js, state.FirstTime)
+		if err != nil {
+			return nil, err
+		}
+		v.From, v.To = found[0].Begin, found[len(found)-1].End
+		v.Bars, err = v.draw(found)
+		return v, err
 	}
-	v.From, v.To = state.FirstTime.UTC().Truncate(time.Second), time.Now().UTC().Add(time.Second).Truncate(time.Second)
-	found, err := replay.Histogram(r.Context(), s.js, v.From, v.To, bars)
+	v.Empty = true
+	return v, nil
+}
+
+// histogram is kept for a moment: it takes a question for each bar.
+type histogram struct {
+	mu   sync.Mutex
+	at   time.Time
+	bars []replay.Bar
+}
+
+const histogramFor = 10 * time.Second
+
+func (h *histogram) look(ctx context.Context, js jetstream.JetStream, first time.Time) ([]replay.Bar, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.at) < histogramFor {
+		return h.bars, nil
+	}
+	found, err := replay.Histogram(ctx, js, first.UTC().Truncate(time.Second), time.Now().UTC().Add(time.Second).Truncate(time.Second), bars)
 	if err != nil {
 		return nil, err
 	}
-	v.Bars, err = v.draw(found)
-	return v, err
+	h.bars, h.at = found, time.Now()
+	return found, nil
 }
 
 // draw makes rectangles, and marks those that are chosen.
@@ -306,7 +332,7 @@ func (s *server) already(ctx context.Context, a asked, v replay.Survey) (n int, 
 	if a.OnlyMissing {
 		return max(0, v.Events-done), []string{fmt.Sprintf("What its history says that %s has processed is left out: %s of that time. Events that are older than the history count as not processed.", a.Team, many(done, "event"))}, nil
 	}
-	return v.Events, []string{fmt.Sprintf("%s of that time has %s processed already, as its history tells: what its handler does happens again for these, once, however often the replay is stopped and resumed.", many(done, "event"), a.Team)}, nil
+	return v.Events, []string{fmt.Sprintf("%s has processed %s of that time already, as its history tells: what its handler does happens again for these, once, however often the replay is stopped and resumed.", a.Team, many(done, "event"))}, nil
 }
 
 func (s *server) doReplay(r *http.Request, by who) (said, back string, err error) {

@@ -143,7 +143,7 @@ func TestAReplayInABrowser(t *testing.T) {
 	tab.Script(`(() => { const h = document.querySelector('[data-histogram]'), b = h.getBoundingClientRect();
 		const at = (type, share) => (type === 'pointerdown' ? h : window).dispatchEvent(new PointerEvent(type, {clientX: b.left + b.width * share, clientY: b.top + 5, bubbles: true}));
 		at('pointerdown', 0); at('pointermove', 0.5); at('pointermove', 1); at('pointerup', 1); })()`, nil)
-	tab.Waits(`document.getElementById('from').value && document.getElementById('to').value && document.querySelectorAll('.slot.chosen').length === 60`)
+	tab.Waits(`document.getElementById('from').value && document.getElementById('to').value && document.querySelectorAll('.slot.chosen').length === 48`)
 	tab.Script(`document.getElementById('team').value = 'pbx'; document.getElementById('rate').value = '8'`, nil)
 	tab.Loads(func() { tab.Click(".wizard .primary") })
 	if text := tab.Text(); !strings.Contains(text, "Replay 40 events to pbx?") {

@@ -20,25 +20,26 @@ var files embed.FS
 
 // server is the console: its pages, and what it knows them from.
 type server struct {
-	settings *Settings
-	js       jetstream.JetStream
-	log      *slog.Logger
-	mux      *http.ServeMux
-	menu     []page
-	pages    []page
-	actions  []action
-	looks    map[string]*template.Template // by the name of a page
-	notes    notes
-	sessions sessions
-	guesses  guesses
-	shares   shares
-	watch    *watch
-	here     string // who runs the console
-	problems problems
-	runs     *runs
-	acting   chan struct{} // who acts on dead letters or quarantine: one at a time
-	streams  chan struct{} // pages that are open and live
-	every    time.Duration // between two looks at what is live
+	settings  *Settings
+	js        jetstream.JetStream
+	log       *slog.Logger
+	mux       *http.ServeMux
+	menu      []page
+	pages     []page
+	actions   []action
+	looks     map[string]*template.Template // by the name of a page
+	notes     notes
+	sessions  sessions
+	guesses   guesses
+	shares    shares
+	watch     *watch
+	here      string // who runs the console
+	problems  problems
+	runs      *runs
+	histogram histogram
+	acting    chan struct{} // who acts on dead letters or quarantine: one at a time
+	streams   chan struct{} // pages that are open and live
+	every     time.Duration // between two looks at what is live
 }
 
 // Bounds of what is open at once, and of how long.
