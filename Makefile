@@ -155,6 +155,18 @@ caddy:
 
 bench: deps ## measure the gateway beside a plain receiver, in one run
 	go run ./bench
+	go test -run '^$$' -bench Drain -benchtime 40000x ./consumer/pbx
+	go test -run '^$$' -bench Backlog -benchtime 20000x ./pkg/worker
+	go test -run '^$$' -bench Forward -benchtime 10000x ./consumer/forward
+	GOMAXPROCS=1 go test -run '^$$' -bench Files -benchtime 1x ./consumer/archive/files
+	go test -run '^$$' -bench Bytes -benchtime 1000000x ./gateway/seen
+
+.PHONY: profile
+profile: deps ## write CPU profiles of a worker and of a group in Redis into bin/, and print where the time goes
+	go test -run '^$$' -bench Backlog -benchtime 20000x -cpuprofile bin/worker.prof -o bin/worker.test ./pkg/worker
+	go test -run '^$$' -bench Group/small -cpuprofile bin/seen.prof -o bin/seen.test ./gateway/seen
+	go tool pprof -top -cum -nodecount 40 bin/worker.test bin/worker.prof
+	go tool pprof -top -cum -nodecount 40 bin/seen.test bin/seen.prof
 
 lint: ## go vet and golangci-lint
 	go vet $(ALL)

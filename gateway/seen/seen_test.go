@@ -41,18 +41,31 @@ var every = map[string]func(t *testing.T, m memory){
 	"batches of any size":                               batchesOfAnySize,
 }
 
-func TestMemory(t *testing.T) {
+// each runs a test in memory, and in each layout of a Redis.
+func each(t *testing.T, test func(t *testing.T, m memory)) {
+	t.Helper()
 	t.Parallel()
-	for name, test := range every {
-		t.Run(name, func(t *testing.T) { test(t, NewMemory(100_000)) })
+	t.Run("Memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
+	url := rig.StartRedis(t).URL()
+	for _, layout := range []Layout{Zorio, Small} {
+		t.Run(string(layout), func(t *testing.T) { test(t, &apart{openAs(t, url, layout), string(layout)}) })
 	}
 }
 
-// Each layout, in each way to run Redis; each test has ids of its own.
-func TestRedis(t *testing.T) {
+func TestOnlyWhatIsMarkedIsSeen(t *testing.T) { each(t, onlyWhatIsMarkedIsSeen) }
+func TestAnotherBodyUnderAKnownIDIsAnotherDelivery(t *testing.T) {
+	each(t, anotherBodyIsAnotherDelivery)
+}
+func TestMarksAboutAnotherStreamCountForNothing(t *testing.T)    { each(t, marksAboutAnotherStream) }
+func TestIdentitiesOfTheSignatureAlone(t *testing.T)             { each(t, theSignatureAlone) }
+func TestWhatIsOlderThanTheContractIsNotRemembered(t *testing.T) { each(t, whatIsOlderThanTheContract) }
+func TestIdentitiesOfAnyForm(t *testing.T)                       { each(t, identitiesOfAnyForm) }
+func TestBatchesOfAnySize(t *testing.T)                          { each(t, batchesOfAnySize) }
+
+// The same in each other way to run Redis; each test has ids of its own.
+func TestEveryWayToRunRedis(t *testing.T) {
 	t.Parallel()
 	for name, start := range map[string]func(t *testing.T) (url string){
-		"alone":              func(t *testing.T) string { return rig.StartRedis(t).URL() },
 		"the gateway's user": startGuarded,
 		"Cluster":            func(t *testing.T) string { return rig.StartRedisCluster(t, 3, 0)[0].URL() + "?cluster=true" },
 		"Sentinel":           func(t *testing.T) string { return startSentinel(t) + "?master_name=main" },
