@@ -28,8 +28,8 @@ import (
 )
 
 func (s *server) deliveryRoutes() {
-	s.page(page{path: "/events/{sequence}", name: "event", of: "requests", live: []string{"teams", "others"}, data: s.shared(s.eventPage)})
-	s.page(page{path: "/refused/{sequence}", name: "refused", of: "requests", live: []string{"others"}, data: s.shared(s.refusedPage)})
+	s.page(page{path: "/events/{sequence}", name: "event", of: "requests", live: []string{"teams", "others"}, data: s.shared(s.few(s.eventPage))})
+	s.page(page{path: "/refused/{sequence}", name: "refused", of: "requests", live: []string{"others"}, data: s.shared(s.few(s.refusedPage))})
 	s.mux.HandleFunc("GET /events/{sequence}/body", s.download(stream.Events))
 	s.mux.HandleFunc("GET /refused/{sequence}/body", s.download(stream.Refused))
 }
@@ -321,11 +321,12 @@ func (s *server) download(name string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), answerWithin)
 		defer cancel()
-		m, _, err := s.message(r.WithContext(ctx), name)
+		got, err := s.few(func(r *http.Request) (any, error) { m, _, err := s.message(r, name); return m, err })(r.WithContext(ctx))
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
+		m := got.(*jetstream.RawStreamMsg)
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s-%d.bin"`, strings.ToLower(name), m.Sequence))
 		_, _ = w.Write(m.Data) // the browser is gone, then

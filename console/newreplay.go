@@ -168,8 +168,8 @@ func (s *server) replayAsked(r *http.Request) (a asked, err error) {
 	}
 	a.FromArchive = q.Get("archive") != ""
 	a.Delivery, a.Team, a.URL, a.OnlyMissing = text("delivery"), text("team"), text("url"), q.Get("missing") != ""
-	if a.Rate, err = strconv.ParseFloat(q.Get("rate"), 64); err != nil || !(a.Rate >= 0) || a.Rate > 1e6 {
-		return a, fmt.Errorf("%w: rate=%q: use events a second, or 0 for as fast as they are stored", errMisused, q.Get("rate"))
+	if a.Rate, err = strconv.ParseFloat(q.Get("rate"), 64); err != nil || !(a.Rate >= 0) || a.Rate > 1e6 || a.Rate > 0 && a.Rate < 0.001 {
+		return a, fmt.Errorf("%w: rate=%q: use events a second, 0.001 at least, or 0 for as fast as they are stored", errMisused, q.Get("rate"))
 	}
 	switch to, err := url.Parse(a.URL); {
 	case (a.Team == "") == (a.URL == ""):
@@ -194,8 +194,11 @@ func (s *server) replayAsked(r *http.Request) (a asked, err error) {
 func (s *server) counted(ctx context.Context, a asked) (asked, replay.Survey, error) {
 	if a.Team != "" {
 		t, err := team.Find(ctx, s.js, a.Team)
+		if errors.Is(err, team.ErrUnknown) {
+			err = fmt.Errorf("%w: %w", errMisused, err)
+		}
 		if err != nil {
-			return a, replay.Survey{}, fmt.Errorf("%w: %w", errMisused, err)
+			return a, replay.Survey{}, err
 		}
 		if a.narrow = len(a.Events) > 0 || a.Delivery != ""; len(a.Events) == 0 {
 			a.Events = t.Events

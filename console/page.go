@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/mask"
 	"github.com/sluicehq/sluice/internal/stream"
@@ -122,6 +123,8 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, title = http.StatusBadRequest, "That was not understood"
 	case errors.Is(err, stream.ErrForbidden):
 		status, title = http.StatusForbidden, "This console may look, and change nothing"
+	case errors.Is(err, errBusy):
+		status, title = http.StatusServiceUnavailable, "Too much at once"
 	case errors.Is(err, errLate):
 		status, title = http.StatusConflict, "Somebody else was faster"
 	}
@@ -136,15 +139,22 @@ var errMisused = errors.New("this is not understood")
 // errLate means that somebody else has done something to it meanwhile; wrapped, it says what follows.
 var errLate = errors.New("nothing was done")
 
+// errBusy means that others are reading as much as the console reads at once.
+var errBusy = errors.New("the console is reading for others, as much as it reads at once: try again in some seconds, or search in less")
+
 // explain says what is wrong and what to do, without the secrets of an address.
 func (s *server) explain(err error) string {
 	nc := s.js.Conn()
 	switch {
-	case errors.Is(err, errNothing), errors.Is(err, errMisused), errors.Is(err, errLate), errors.Is(err, stream.ErrForbidden):
+	case errors.Is(err, errNothing), errors.Is(err, errMisused), errors.Is(err, errLate), errors.Is(err, errBusy), errors.Is(err, stream.ErrForbidden):
 	case !nc.IsConnected():
 		return "NATS is not reachable at " + mask.Address(s.settings.NATSURL) + ": start it, or the gateway that runs it, or correct NATS_URL. This page goes on by itself."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return "NATS did not answer in time: " + mask.Text(err.Error(), s.settings.NATSURL)
 	}
-	return mask.Text(err.Error(), s.settings.NATSURL)
+	text := mask.Text(err.Error(), s.settings.NATSURL)
+	if errors.Is(err, jetstream.ErrStreamNotFound) && !strings.Contains(text, "start a gateway") {
+		text += ": a stream of Sluice's does not exist; start a gateway of this version, which creates it. `sluicectl doctor` says which one"
+	}
+	return text
 }

@@ -15,8 +15,8 @@ import (
 
 func (s *server) problemsRoutes() {
 	s.page(page{path: "/problems", name: "problems", title: "Problems", menu: true, sees: true, live: []string{"letters", "entries"}, data: s.problemsPage})
-	s.page(page{path: "/problems/dead/{sequence}", name: "letter", of: "problems", data: s.letterPage})
-	s.page(page{path: "/problems/quarantine/{sequence}", name: "entry", of: "problems", data: s.entryPage})
+	s.page(page{path: "/problems/dead/{sequence}", name: "letter", of: "problems", data: s.few(s.letterPage)})
+	s.page(page{path: "/problems/quarantine/{sequence}", name: "entry", of: "problems", data: s.few(s.entryPage)})
 	s.mux.HandleFunc("GET /problems/dead/{sequence}/body", s.download(stream.Dead))
 	s.mux.HandleFunc("GET /problems/quarantine/{sequence}/body", s.download(stream.Quarantine))
 	s.action(action{path: "/problems/redrive", of: "problems", ask: s.askRedrive, do: s.doRedrive})

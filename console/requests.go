@@ -16,7 +16,7 @@ import (
 )
 
 func (s *server) requestsRoutes() {
-	s.page(page{path: "/requests", name: "requests", title: "Requests", menu: true, live: []string{"choices", "rows"}, data: s.shared(s.requestsPage)})
+	s.page(page{path: "/requests", name: "requests", title: "Requests", menu: true, live: []string{"choices", "rows"}, data: s.shared(s.few(s.requestsPage))})
 }
 
 // requestsView is a page of requests, with what may be chosen.

@@ -62,11 +62,17 @@ func (s *server) searchPage(r *http.Request) (any, error) {
 	if v.Last <= depths[0] {
 		within = searchWithin
 	}
-	found, err := requests.Search(r.Context(), s.js, v.Text, v.Last, within, before)
+	places := s.reading
+	if within == deepWithin {
+		places = s.deep
+	}
+	found, err := inTurn(r, places, func(r *http.Request) (any, error) {
+		return requests.Search(r.Context(), s.js, v.Text, v.Last, within, before)
+	})
 	if err != nil {
 		return nil, err
 	}
-	v.Found = found
+	v.Found = found.(*requests.Found)
 	v.Command = fmt.Sprintf("sluicectl search %s --last %d", quoted(v.Text), v.Last)
 	address := func(last, before uint64) string {
 		a := query{"q": {v.Text}, "last": {strconv.FormatUint(last, 10)}}
@@ -78,7 +84,7 @@ func (s *server) searchPage(r *http.Request) (any, error) {
 	for _, n := range depths {
 		v.Depths = append(v.Depths, choice{Label: "last " + count(n), Link: address(n, 0), Chosen: n == v.Last})
 	}
-	if next := found.Looked[0].Next; next > 0 {
+	if next := v.Looked[0].Next; next > 0 {
 		v.Older = address(v.Last, next)
 	}
 	return v, nil

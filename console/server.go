@@ -39,12 +39,16 @@ type server struct {
 	histogram histogram
 	acting    chan struct{} // who acts on dead letters or quarantine: one at a time
 	streams   chan struct{} // pages that are open and live
+	reading   chan struct{} // pages that are reading messages just now
+	deep      chan struct{} // and searches that take seconds
 	every     time.Duration // between two looks at what is live
 }
 
 // Bounds of what is open at once, and of how long.
 const (
 	mostStreams  = 200
+	mostReading  = 4 // each has up to 8 MiB on its way: NATS cuts a connection that has more than 64 MB to take
+	mostDeep     = 1
 	lookEvery    = 2 * time.Second
 	answerWithin = 10 * time.Second
 	mostForm     = 1 << 20 // bytes of a body, which whoever asks for a page may send too
@@ -56,7 +60,8 @@ func newServer(s *Settings, js jetstream.JetStream, log *slog.Logger) *server {
 		looks[name] = parse(name)
 	}
 	return &server{settings: s, js: js, log: log, mux: http.NewServeMux(), looks: looks,
-		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), runs: newRuns(), acting: make(chan struct{}, 1), streams: make(chan struct{}, mostStreams), every: lookEvery}
+		watch: newWatch(js), sessions: newSessions(s), here: thisUser(), runs: newRuns(), acting: make(chan struct{}, 1), streams: make(chan struct{}, mostStreams),
+		reading: make(chan struct{}, mostReading), deep: make(chan struct{}, mostDeep), every: lookEvery}
 }
 
 // routes are all pages, in the order of the menu.

@@ -55,3 +55,19 @@ func (s *shares) get(page string, most time.Duration) *share {
 	s.of[page] = one
 	return one
 }
+
+// few lets a few pages read messages at the same time: the others wait for their turn. All have one connection to NATS,
+// which is lost for everybody when more comes than it takes.
+func (s *server) few(data func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) { return inTurn(r, s.reading, data) }
+}
+
+func inTurn(r *http.Request, places chan struct{}, data func(*http.Request) (any, error)) (any, error) {
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+		return data(r)
+	case <-r.Context().Done():
+		return nil, errBusy
+	}
+}
