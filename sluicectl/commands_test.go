@@ -75,7 +75,7 @@ func TestEveryExampleRuns(t *testing.T) {
 
 // foreign is in examples that cannot run here: they name hosts of a company, or go on until somebody stops them. Tests of
 // doctor and migrate run both for real.
-var foreign = regexp.MustCompile(`//hooks\.example\.com|//n1:| --every `)
+var foreign = regexp.MustCompile(`//hooks\.example\.com|//n1:| --every | --archive `)
 
 // shell types a line as a person would, who answers y, with another address for the gateway.
 func (g *stage) shell(line, gateway string) {
