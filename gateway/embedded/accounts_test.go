@@ -2,9 +2,11 @@ package embedded
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,10 +105,18 @@ func TestWhatAnEarlierVersionStoredIsThereWithEveryPosition(t *testing.T) {
 	must(err)
 	must(m.DoubleAck(t.Context()))
 	nc.Close()
+	t.Setenv("SLUICE_DATA", dir)
+	early, err := stream.Connect(t.Context(), stream.Options{URL: before.ClientURL()}) // it needed no credentials, and has none
+	must(err)
+	t.Cleanup(early.Close)
+	address := before.Addr().String()
 	before.Shutdown()
 	before.WaitForShutdown()
 
-	s := start(t, dir)
+	s, err := Start(Options{Dir: dir, Listen: address})
+	must(err)
+	t.Cleanup(s.Shutdown)
+	eventually(t, "who was connected to the earlier version is let in", early.IsConnected)
 	found, err := operator(t, s).Consumer(t.Context(), stream.Events, "pbx")
 	must(err)
 	if info := found.CachedInfo(); info.AckFloor.Stream != 1 || info.NumPending+uint64(info.NumAckPending) != 2 {
@@ -140,17 +150,46 @@ func TestATeamIsLetInAndShutOutWhileTheOthersStay(t *testing.T) {
 		return err == nil
 	}
 	eventually(t, "pbx is let in", func() bool { return pbx.Settle(t.Context(), js, nil) == nil && reaches() })
-	inside, err := as(t, s, "pbx")
+	var said notes
+	inside, err := stream.Connect(t.Context(), stream.Options{URL: s.URL(), Creds: folder.Seed("pbx"), Log: slog.New(slog.NewTextHandler(&said, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(inside.Close)
 	if err := folder.Remove("pbx"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "pbx is shut out", func() bool { return !inside.Conn().IsConnected() })
+	eventually(t, "pbx is shut out", func() bool { return !inside.IsConnected() })
 	if n := js.Conn().Stats().Reconnects; n != 0 {
 		t.Errorf("the operator lost the connection %d times", n)
 	}
+
+	eventually(t, "the team is told what to do", func() bool { return strings.Contains(said.String(), "the key in "+folder.Seed("pbx")) })
+	if err := folder.Add(pbx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "pbx is back with its new key, without a restart", inside.IsConnected)
+	if n := strings.Count(said.String(), "does not let this user in"); n != 1 {
+		t.Errorf("it is told %d times:\n%s", n, said.String())
+	}
+}
+
+// notes is a log that may be read while it is written.
+type notes struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (n *notes) Write(p []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.Write(p)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.text.String()
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {

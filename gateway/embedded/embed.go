@@ -136,7 +136,7 @@ func (s *Server) run() (*server.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embedded NATS: %w", err)
 	}
-	nats.SetLogger(serverLog{s.options.Log}, false, false)
+	nats.SetLogger(&serverLog{log: s.options.Log}, false, false)
 	nats.Start()
 	if !nats.JetStreamEnabled() || !nats.ReadyForConnections(startTimeout) {
 		nats.Shutdown()
@@ -223,15 +223,3 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	return lock, nil
 }
-
-// serverLog passes on what the embedded server finds worth a warning; its notices are for debugging.
-type serverLog struct{ log *slog.Logger }
-
-func (l serverLog) Noticef(format string, v ...any) {
-	l.log.Debug("nats: " + fmt.Sprintf(format, v...))
-}
-func (l serverLog) Warnf(format string, v ...any)  { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Errorf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Fatalf(format string, v ...any) { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
-func (l serverLog) Debugf(string, ...any)          {}
-func (l serverLog) Tracef(string, ...any)          {}

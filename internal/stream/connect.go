@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,7 +44,8 @@ func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 	if err := CheckURL(o.URL); err != nil {
 		return nil, err
 	}
-	options := o.options()
+	renewed := &renewal{Options: o, first: o.file()}
+	options := o.options(renewed)
 	proof, err := o.proof()
 	if err != nil {
 		return nil, err
@@ -54,6 +57,7 @@ func Connect(ctx context.Context, o Options) (*nats.Conn, error) {
 	if err != nil {
 		return nil, o.explain(err)
 	}
+	renewed.conn.Store(nc)
 	if o.Behind {
 		return nc, nil
 	}
@@ -93,22 +97,32 @@ func withDefaultTimeout(ctx context.Context) context.Context {
 	return ctx
 }
 
-func (o Options) options() []nats.Option {
+func (o Options) options(renewed *renewal) []nats.Option {
 	log := o.Log
 	if log == nil {
 		log = slog.Default()
 	}
+	var away atomic.Bool // turned away, and that is said
 	options := []nats.Option{
-		nats.Name(o.Name), nats.Timeout(dialTimeout), nats.SetCustomDialer(&dialer{net.Dialer{Timeout: dialTimeout}}),
-		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectWait(retryWait), nats.ReconnectJitter(retryWait, retryWait),
+		nats.Name(o.Name), nats.Timeout(dialTimeout), nats.SetCustomDialer(&dialer{net.Dialer{Timeout: dialTimeout}, renewed.now}),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.CustomReconnectDelay(func(int) time.Duration { return o.wait(away.Load()) }),
 		nats.ReconnectBufSize(-1), nats.PingInterval(pingInterval), nats.MaxPingsOutstanding(pingsOut),
 		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if !nc.IsClosed() && !nc.IsDraining() {
 				log.Warn("lost NATS, reconnecting", "nats", mask.Address(o.URL), "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("NATS is back", "nats", mask.Address(nc.ConnectedUrl())) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			away.Store(false)
+			log.Info("NATS is back", "nats", mask.Address(nc.ConnectedUrl()))
+		}),
 		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
+			if turnedAway(err) {
+				if !away.Swap(true) {
+					log.Error("NATS does not let this user in, asking again", "nats", mask.Address(o.URL), "error", err, "remedy", letIn(renewed.source()))
+				}
+				return
+			}
 			tellForbidden(nc, err)
 			log.Error("NATS refused a request", "nats", mask.Address(o.URL), "error", err,
 				"remedy", "if a permission is missing, grant it to this user; the refused request has no effect")
@@ -121,12 +135,42 @@ func (o Options) options() []nats.Option {
 		options = append(options, nats.CustomInboxPrefix(o.InboxPrefix))
 	}
 	if o.InProcess != nil {
-		options = append(options, nats.InProcessServer(o.InProcess), nats.ReconnectWait(inProcessWait), nats.ReconnectJitter(0, 0))
+		options = append(options, nats.InProcessServer(o.InProcess))
 	}
 	if o.Behind {
 		options = append(options, nats.RetryOnFailedConnect(true))
 	}
 	return options
+}
+
+// wait is how long to wait before NATS is asked again.
+func (o Options) wait(away bool) time.Duration {
+	switch {
+	case o.InProcess != nil:
+		return inProcessWait
+	case away: // by a server that is there, and writes it down each time
+		return waitAgain + rand.N(waitAgain)
+	}
+	return retryWait + rand.N(retryWait)
+}
+
+// turnedAway reports whether NATS does not know who connects, or not any more.
+func turnedAway(err error) bool {
+	for _, reason := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return strings.HasPrefix(err.Error(), "error signing nonce") // the client's own, when the file has gone or is damaged
+}
+
+// letIn is what to do where NATS turns away who has the credentials of a file, or of none.
+func letIn(file string) string {
+	remedy := "set NATS_CREDS to a file of `sluicectl team add`, users/TEAM.nk of its folder, or, on the gateway's machine, SLUICE_DATA to its data folder, which only its own user may read"
+	if file != "" {
+		return fmt.Sprintf("the key in %s is of nobody that it knows: add the team again, or %s; a new key in that file is used without a restart", file, remedy)
+	}
+	return remedy
 }
 
 // secured is an option of the client: it asks for the files at each connection.
@@ -172,8 +216,8 @@ func (o Options) explain(err error) error {
 		return fmt.Errorf("%w at %s: %w", ErrUnreachable, at, &secure.Error{Cause: err, Remedy: o.TLS.Refused()})
 	case errors.Is(err, nats.ErrSecureConnWanted):
 		return fmt.Errorf("%w at %s: %w", ErrUnreachable, at, &secure.Error{Cause: err, Remedy: "this NATS has no TLS: configure tls { } in it, or use nats:// and unset NATS_CA and NATS_CERT"})
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return fmt.Errorf("NATS at %s does not let this user in (%w): set NATS_CREDS to a file of `sluicectl team add`, or, on the gateway's machine, SLUICE_DATA to its data folder, which only its own user may read", at, err)
+	case turnedAway(err):
+		return fmt.Errorf("NATS at %s does not let this user in (%w): %s", at, err, letIn(o.file()))
 	case errors.As(err, &dns):
 		return fmt.Errorf("%w: cannot find %s (%w): correct the host in NATS_URL", ErrUnreachable, at, err)
 	}

@@ -21,10 +21,14 @@ const (
 
 // dialer makes connections that end by themselves when the server falls silent. The client's own way takes its lock,
 // which a write into a full socket holds.
-type dialer struct{ net.Dialer }
+type dialer struct {
+	net.Dialer
+	before func()
+}
 
 // Dial implements [nats.CustomDialer].
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	d.before()
 	conn, err := d.Dialer.Dial(network, address)
 	if err != nil {
 		return nil, err

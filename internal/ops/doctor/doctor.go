@@ -153,7 +153,11 @@ func (o *Options) connect(ctx context.Context, all *finding.List) (*nats.Conn, j
 	const check = "nats"
 	nc, err := stream.Connect(ctx, stream.Options{URL: o.NATSURL, Creds: o.Creds, TLS: o.TLS, Name: "sluicectl doctor", Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		all.Fail(check, err.Error(), "start NATS, or the gateway if it embeds NATS, or correct NATS_URL")
+		remedy := "correct what it names: NATS is there"
+		if errors.Is(err, stream.ErrUnreachable) {
+			remedy = "start NATS, or the gateway if it embeds NATS, or correct NATS_URL"
+		}
+		all.Fail(check, err.Error(), remedy)
 		return nil, nil
 	}
 	js, err := jetstream.New(nc)
