@@ -47,7 +47,7 @@ type server struct {
 // Bounds of what is open at once, and of how long.
 const (
 	mostStreams  = 200
-	mostReading  = 4 // each has up to 8 MiB on its way: NATS cuts a connection that has more than 64 MB to take
+	mostReading  = 4 // each has some MiB on its way: NATS cuts a connection that has more than 64 MB to take
 	mostDeep     = 1
 	lookEvery    = 2 * time.Second
 	answerWithin = 10 * time.Second

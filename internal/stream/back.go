@@ -11,8 +11,12 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 )
 
-// backBytes bounds what [Back] returns at once.
-const backBytes = 32 << 20
+// backBytes bounds what [Back] returns at once, and backPageBytes what it asks for at once: NATS writes that without waiting,
+// and cuts a connection that has more than 64 MB to take. Four who asked for 8 MiB each lost it.
+const (
+	backBytes     = 32 << 20
+	backPageBytes = 2 << 20
+)
 
 // Back returns the messages of a stream whose sequences are from first to (before - 1), the newest first; first is (before -
 // most), or more where bodies are large. Some may be gone. It takes part in no consumer, and looks at no others.
@@ -20,7 +24,7 @@ func Back(ctx context.Context, js jetstream.JetStream, name string, before, most
 	first = max(1, before-min(before, most))
 	size := 0
 	for next := first; next < before; {
-		page, err := jetstreamext.GetBatch(ctx, js, name, int(before-next), jetstreamext.GetBatchSeq(next), jetstreamext.GetBatchMaxBytes(scanPageBytes))
+		page, err := jetstreamext.GetBatch(ctx, js, name, int(before-next), jetstreamext.GetBatchSeq(next), jetstreamext.GetBatchMaxBytes(backPageBytes))
 		if err != nil {
 			return nil, 0, fmt.Errorf("stream %s: %w", name, err)
 		}
