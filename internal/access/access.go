@@ -192,7 +192,7 @@ func (f Folder) Key(user string) (string, error) {
 	}
 	pair, err := nkeys.ParseDecoratedNKey(text)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", f.Seed(user), err)
+		return "", fmt.Errorf("%s: %w: put it back from a backup, or remove it to have a new one made, which its user then needs", f.Seed(user), err)
 	}
 	return pair.PublicKey()
 }

@@ -314,3 +314,18 @@ func TestTeamsThatAreAddedAtOnceAreAllThere(t *testing.T) {
 		t.Errorf("%d of 8 are there: %v, %v", len(teams), teams, err)
 	}
 }
+
+func TestADamagedSeedNamesTheFileAndTheRemedy(t *testing.T) {
+	t.Parallel()
+	folder := access.Folder(t.TempDir())
+	err := errors.Join(folder.Make(), os.WriteFile(folder.Seed(access.Operator), []byte("rubbish"), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err = folder.Make(); err == nil || !strings.Contains(err.Error(), folder.Seed(access.Operator)) || !strings.Contains(err.Error(), "remove it") {
+		t.Error(err)
+	}
+	if err := errors.Join(os.Remove(folder.Seed(access.Operator)), folder.Make()); err != nil {
+		t.Errorf("after it was removed: %v", err)
+	}
+}
