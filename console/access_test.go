@@ -125,6 +125,16 @@ func TestALoginIsBoundedAndEnds(t *testing.T) {
 	if status, _, _ := v.ask(http.MethodGet, "/teams", nil); status != http.StatusOK {
 		t.Errorf("who is logged in: %d", status)
 	}
+	copied, err := http.ParseSetCookie(header.Get("Set-Cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.ask(http.MethodPost, "/logout", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/teams", nil)
+	if r.AddCookie(copied); isIn(g.s.sessions, r) {
+		t.Error("a copy of the cookie outlives the logout")
+	}
+	v.ask(http.MethodPost, "/login", url.Values{"token": {token}})
 	g.s.sessions.now = func() time.Time { return time.Now().Add(sessionFor + time.Second) }
 	if status, _, _ := v.ask(http.MethodGet, "/teams", nil); status != http.StatusSeeOther {
 		t.Errorf("after %s: %d", sessionFor, status)
@@ -138,6 +148,11 @@ func TestALoginIsBoundedAndEnds(t *testing.T) {
 	if status, header, _ := guesser.ask(http.MethodPost, "/login", url.Values{"token": {token}}); status != http.StatusTooManyRequests || header.Get("Retry-After") == "" {
 		t.Errorf("one guess too many: %d", status)
 	}
+}
+
+func isIn(s sessions, r *http.Request) bool {
+	_, in := s.read(r)
+	return in
 }
 
 // Guesses that are sent at the same time, the last byte of each held back until all have come, are bounded as any others.

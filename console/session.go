@@ -7,14 +7,16 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
 // sessions are logins, each in a cookie of its browser: signed with a key made of the tokens, so that a restart keeps
-// them, and another token ends them.
+// them, and another token ends them. Those that were logged out are remembered until they would have ended, or a restart.
 type sessions struct {
-	key []byte
-	now func() time.Time
+	key   []byte
+	now   func() time.Time
+	ended *sync.Map // from what a cookie says to when it ends by itself; only who was logged in adds one
 }
 
 const (
@@ -25,7 +27,7 @@ const (
 func newSessions(s *Settings) sessions {
 	key := hmac.New(sha256.New, []byte(s.Token))
 	key.Write([]byte("console session\x00" + s.ReadToken))
-	return sessions{key.Sum(nil), time.Now}
+	return sessions{key.Sum(nil), time.Now, &sync.Map{}}
 }
 
 // login is what a cookie says.
@@ -43,8 +45,17 @@ func (s sessions) start(w http.ResponseWriter, r *http.Request, l login) {
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: isSecure(r)})
 }
 
-// end takes it away.
+// end takes it away. Whoever has a copy of the cookie is logged out too.
 func (s sessions) end(w http.ResponseWriter, r *http.Request) {
+	if l, text, in := s.login(r); in {
+		s.ended.Store(text, l.Until)
+	}
+	s.ended.Range(func(text, until any) bool {
+		if !s.now().Before(until.(time.Time)) {
+			s.ended.Delete(text)
+		}
+		return true
+	})
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: isSecure(r)})
 }
 
@@ -55,20 +66,28 @@ func isSecure(r *http.Request) bool {
 
 // read is who a request's cookie says it is.
 func (s sessions) read(r *http.Request) (someone who, in bool) {
-	cookie, err := r.Cookie(cookieName)
-	if err != nil {
-		return who{}, false
-	}
-	said, signed, _ := strings.Cut(cookie.Value, ".")
-	text, err := base64.RawURLEncoding.DecodeString(said)
-	if err != nil || !hmac.Equal([]byte(signed), []byte(encode(s.sign(text)))) {
-		return who{}, false
-	}
-	var l login
-	if json.Unmarshal(text, &l) != nil || !s.now().Before(l.Until) {
+	l, _, in := s.login(r)
+	if !in {
 		return who{}, false
 	}
 	return who{Name: l.Name, Operator: l.Operator, MayLeave: true}, true
+}
+
+// login is what the cookie says, and its text; in reports whether that holds.
+func (s sessions) login(r *http.Request) (l login, text string, in bool) {
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return login{}, "", false
+	}
+	said, signed, _ := strings.Cut(cookie.Value, ".")
+	bytes, err := base64.RawURLEncoding.DecodeString(said)
+	if err != nil || !hmac.Equal([]byte(signed), []byte(encode(s.sign(bytes)))) {
+		return login{}, "", false
+	}
+	if _, ended := s.ended.Load(string(bytes)); ended || json.Unmarshal(bytes, &l) != nil || !s.now().Before(l.Until) {
+		return login{}, "", false
+	}
+	return l, string(bytes), true
 }
 
 func (s sessions) sign(text []byte) []byte {
