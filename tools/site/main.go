@@ -47,9 +47,9 @@ func (p *page) Short() string {
 // parts are the pages in the order in which they are read. One that is not named here comes last.
 var parts = []part{
 	{"Begin", pages("README", "docs/start", "docs/configure", "docs/settings", "docs/deploy", "docs/kubernetes")},
-	{"Run", pages("docs/operate", "docs/metrics", "docs/tracing", "docs/troubleshoot", "docs/runbook", "docs/secure", "docs/scale")},
+	{"Run", pages("docs/operate", "docs/console", "docs/teams", "docs/metrics", "docs/tracing", "docs/troubleshoot", "docs/runbook", "docs/secure", "docs/scale")},
 	{"Events", pages("docs/events", "docs/consumers", "docs/forward", "docs/archive", "docs/replay", "docs/dead-letters")},
-	{"Know", pages("docs/promises", "docs/limits", "docs/faults", "docs/speed")},
+	{"Know", pages("docs/promises", "docs/limits", "docs/faults", "docs/performance")},
 	{"Change", pages("CONTRIBUTING", "docs/dependencies", "docs/licences")},
 }
 
