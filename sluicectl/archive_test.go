@@ -100,7 +100,7 @@ func TestAReplayFromTheArchiveBringsWhatTheStreamHasDropped(t *testing.T) {
 				stream.Pause(interrupted, 20*time.Millisecond)
 			}
 		}()
-		_, stderr, _ := g.ctl(interrupted, "", "replay", "--archive="+place, "--team", "pbx", "--since", "1h", "--rate", "20", "--wait", "0", "--yes")
+		_, stderr, _ := g.ctl(interrupted, "", "replay", "--archive="+place, "--team", "pbx", "--since", "1h", "--rate", "5", "--wait", "0", "--yes") // progress is written each half second: seven times before it ends
 		e := g.theReplay()
 		if e.State != replay.Interrupted || e.Progress.Replayed == 0 || e.Progress.Replayed == e.Events {
 			t.Fatalf("%s: %+v\n%s", place, e, stderr)
