@@ -97,9 +97,9 @@ test: deps ## run all tests, against real servers
 	go test $(ALL)
 
 # What is left out has its concurrency in processes of its own, or in the packages that are tested here; building all of
-# it anew would take longer than testing it.
+# it anew would take longer than testing it. One package at a time, because the detector makes all of it several times slower.
 race: deps ## run the tests of what is concurrent with the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./gateway/... ./internal/... ./otel/... ./pkg/... ./console ./consumer/archive ./consumer/forward
+	CGO_ENABLED=1 go test -race -p 1 ./gateway/... ./internal/... ./otel/... ./pkg/... ./console ./consumer/archive ./consumer/forward
 
 fuzz: ## fuzz what parses bytes from outside, 30 s each
 	go test -run '^$$' -fuzz FuzzValidName -fuzztime 30s ./pkg/event

@@ -73,19 +73,28 @@ func TestReadinessNamesWhatIsAwayAndTheRemedy(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
 	g, redis, nats := startWithEngines(t)
+	var wrong string // what is told and not wanted
+	defer func() {
+		if t.Failed() {
+			t.Log(wrong)
+		}
+	}()
 	expect := func(code int, status string, want map[string]telemetry.Health) {
 		t.Helper()
-		rig.Eventually(t, time.Minute, "/readyz is "+status, func() bool { r, _ := g.readiness(); return r.Status == status && g.metric("sluice_durability_info") })
-		r, got := g.readiness()
-		if got != code || len(r.Dependencies) != len(want) {
-			t.Errorf("%d %+v, want %d %+v", got, r, code, want)
-		}
-		for _, d := range r.Dependencies {
-			w := want[d.Name]
-			if d.Status != w.Status || (d.Name == "nats" || d.Name == "redis") && d.Since.Before(begin) || d.Since.After(time.Now()) || !strings.Contains(d.Remedy, w.Remedy) || !saysRight(d.Health, w) {
-				t.Errorf("%+v, want %+v", d, w)
+		rig.Eventually(t, time.Minute, "/readyz is "+status+", and says why", func() bool {
+			r, got := g.readiness()
+			wrong = ""
+			if got != code || r.Status != status || len(r.Dependencies) != len(want) || !g.metric("sluice_durability_info") {
+				wrong = fmt.Sprintf("%d %+v, want %d %+v", got, r, code, want)
 			}
-		}
+			for _, d := range r.Dependencies {
+				w := want[d.Name]
+				if d.Status != w.Status || (d.Name == "nats" || d.Name == "redis") && d.Since.Before(begin) || d.Since.After(time.Now()) || !strings.Contains(d.Remedy, w.Remedy) || !saysRight(d.Health, w) {
+					wrong += fmt.Sprintf("\n%+v, want %+v", d, w)
+				}
+			}
+			return wrong == ""
+		})
 	}
 	ok, calm := telemetry.Health{Status: telemetry.OK}, telemetry.Health{Status: telemetry.OK, Detail: "failures in a row: 0 now"}
 	synced := telemetry.Health{Status: telemetry.OK, Detail: "synced on the disk of one server"}

@@ -140,9 +140,14 @@ func goCommand(t testing.TB, dir string, args ...string) string {
 	return strings.TrimSpace(string(output))
 }
 
-// ManyAtOnce lets more tests run at once than there are processors: those that say t.Parallel wait, most of the time.
+// ManyAtOnce lets more tests run at once than there are processors: those that say t.Parallel wait, most of the time. With
+// the race detector they compute for longer.
 func ManyAtOnce() {
-	if err := flag.Set("test.parallel", "16"); err != nil {
+	many := "16"
+	if Race {
+		many = "6"
+	}
+	if err := flag.Set("test.parallel", many); err != nil {
 		panic(err) // package testing has that flag
 	}
 }

@@ -22,6 +22,7 @@ type effect = func(ctx context.Context, tx *sql.Tx) error
 type groups struct {
 	db *sql.DB
 
+	opens   time.Duration // so long effects begin in one transaction
 	mu      sync.Mutex
 	led     bool // somebody leads
 	waiting []*waiter
@@ -124,7 +125,7 @@ func (g *groups) lead(ctx context.Context, effect effect) error {
 // host gives those that wait their turns, and returns those whose effects are in the transaction. The error is errLost
 // when that does not hold any more.
 func (g *groups) host(tx *sql.Tx) (guests []*guest, err error) {
-	for began := time.Now(); len(guests) < groupMost && time.Since(began) < groupFor; {
+	for began := time.Now(); len(guests) < groupMost && time.Since(began) < g.opens; {
 		one := g.invite(tx)
 		if one == nil {
 			break

@@ -25,7 +25,7 @@ type party struct {
 func newParty(t *testing.T) *party {
 	t.Helper()
 	p := &party{Inbox: open(t, Settings{Data: t.TempDir()}, "pbx"), t: t, begin: make(chan struct{})}
-	p.group = &groups{db: p.db}
+	p.group = &groups{db: p.db, opens: time.Minute}
 	p.commit = p.group.do
 	opened := make(chan struct{})
 	open := sync.OnceFunc(func() { close(opened) })

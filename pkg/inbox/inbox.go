@@ -45,7 +45,7 @@ func Open(ctx context.Context, team string, s Settings, schema ...string) (*Inbo
 	}
 	i := &Inbox{team: team, db: db, commit: func(ctx context.Context, f effect) error { return transact(ctx, db, f) }}
 	if s.DatabaseURL == "" {
-		i.commit = (&groups{db: db}).do
+		i.commit = (&groups{db: db, opens: groupFor}).do
 	}
 	if err := i.create(ctx, s, schema); err != nil {
 		_ = db.Close()
