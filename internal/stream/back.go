@@ -18,9 +18,16 @@ const (
 	backPageBytes = 2 << 20
 )
 
+// answeredWithin bounds a look that whoever asks has not bounded: the client would end each answer after a time of its own.
+const answeredWithin = 30 * time.Second
+
+var errNoAnswer = errors.New("NATS ended its answer before there was anything in it: was the connection lost?")
+
 // Back returns the messages of a stream whose sequences are from first to (before - 1), the newest first; first is (before -
 // most), or more where bodies are large. Some may be gone. It takes part in no consumer, and looks at no others.
 func Back(ctx context.Context, js jetstream.JetStream, name string, before, most uint64) (messages []*jetstream.RawStreamMsg, first uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, answeredWithin)
+	defer cancel()
 	first = max(1, before-min(before, most))
 	size := 0
 	for next := first; next < before; {
@@ -28,7 +35,7 @@ func Back(ctx context.Context, js jetstream.JetStream, name string, before, most
 		if err != nil {
 			return nil, 0, fmt.Errorf("stream %s: %w", name, err)
 		}
-		got, err := collect(name, page)
+		got, err := collect(ctx, name, page)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -56,11 +63,13 @@ func LastBefore(ctx context.Context, js jetstream.JetStream, name string, subjec
 	if before <= 1 || len(subjects) == 0 {
 		return nil, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, answeredWithin)
+	defer cancel()
 	page, err := jetstreamext.GetLastMsgsFor(ctx, js, name, subjects, jetstreamext.GetLastMsgsUpToSeq(before-1))
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", name, err)
 	}
-	return collect(name, page)
+	return collect(ctx, name, page)
 }
 
 // SequenceAt is the sequence of the first message of a stream that was stored at a time or later, or of the next one to be
@@ -76,7 +85,7 @@ func SequenceAt(ctx context.Context, js jetstream.JetStream, info *jetstream.Str
 	if err != nil {
 		return 0, fmt.Errorf("stream %s: %w", info.Config.Name, err)
 	}
-	got, err := collect(info.Config.Name, page)
+	got, err := collect(ctx, info.Config.Name, page)
 	if err != nil || len(got) == 0 {
 		return info.State.LastSeq + 1, err
 	}
@@ -84,9 +93,10 @@ func SequenceAt(ctx context.Context, js jetstream.JetStream, info *jetstream.Str
 }
 
 // collect takes what comes, which may be nothing.
-func collect(name string, page func(func(*jetstream.RawStreamMsg, error) bool)) (messages []*jetstream.RawStreamMsg, err error) {
+func collect(ctx context.Context, name string, page func(func(*jetstream.RawStreamMsg, error) bool)) (messages []*jetstream.RawStreamMsg, err error) {
+	none := false
 	for m, err := range page {
-		if errors.Is(err, jetstreamext.ErrNoMessages) {
+		if none = errors.Is(err, jetstreamext.ErrNoMessages); none {
 			break
 		}
 		if err != nil {
@@ -94,6 +104,12 @@ func collect(name string, page func(func(*jetstream.RawStreamMsg, error) bool)) 
 		}
 		strip(m)
 		messages = append(messages, m)
+	}
+	switch { // the client ends an answer that is late, or was lost with the connection, as one that is whole
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("stream %s: %w", name, ctx.Err())
+	case len(messages) == 0 && !none:
+		return nil, fmt.Errorf("stream %s: %w", name, errNoAnswer)
 	}
 	return messages, nil
 }

@@ -9,10 +9,10 @@ import (
 )
 
 // Several who read large bodies at the same time, over one connection, do not lose it: NATS cuts one that has more to take
-// than max_pending, which is 64 MB unless it is set.
+// than max_pending, which is 64 MB unless it is set. What is being written counts until all of it is.
 func TestReadingBackwardsKeepsTheConnection(t *testing.T) {
 	t.Parallel()
-	js := rig.JetStream(t, rig.StartQuickNats(t, "max_pending: 24MB").URL())
+	js := rig.JetStream(t, rig.StartQuickNats(t, "max_pending: 32MB").URL())
 	rig.Declare(t, js, stream.Settings{})
 	const messages = 24
 	for range messages {
